@@ -1,0 +1,57 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one place where rooms meet AnsibleModule: unset options, typed errors, results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._errors import ImageModeError, OptionError
+
+
+class CollectionModule(AnsibleModule):  # type: ignore[misc]
+    """A module whose options treat C("") as unset, and whose errors are typed.
+
+    :ivar changed: set to C(True) as soon as something was changed, so that a failure says so
+    """
+
+    def __init__(self, argument_spec: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(argument_spec=argument_spec, **kwargs)
+        self.changed = False
+        # AWX surveys and `{{ x | default('') }}` send "" for what was not filled in.
+        unset(self.params)
+
+    def need(self, option: str) -> Any:
+        """:returns: the option's value
+        :raises OptionError: it is unset, C("") included
+        """
+        value = self.params[option]
+        if value is None:
+            raise OptionError(f"The option '{option}' is required and is empty.", hint=f"Set '{option}'.")
+        return value
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn a typed error into C(fail_json) with C(error), C(hint) and what happened so far."""
+        try:
+            yield
+        except ImageModeError as error:
+            self.fail_json(**{"changed": self.changed, **error.as_result()})
+
+
+def unset(params: dict[str, Any]) -> None:
+    """Replace C("") by C(None), in suboptions too; empty strings in lists are dropped."""
+    for name, value in params.items():
+        if value == "":
+            params[name] = None
+        elif isinstance(value, list):
+            params[name] = [item for item in value if item != ""]
+            for item in params[name]:
+                if isinstance(item, dict):
+                    unset(item)

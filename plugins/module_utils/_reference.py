@@ -1,0 +1,141 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Image references: C(registry/repository:tag@digest) and the transports that carry them.
+
+The grammar is the one of the OCI distribution specification 1.1 ("Pulling manifests") and of
+Docker's reference grammar, which Podman, skopeo and bootc share.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from ._errors import ImageModeError
+
+DEFAULT_REGISTRY = "docker.io"
+DEFAULT_TAG = "latest"
+# bootc 1.16.9, `bootc switch --transport`; "docker" is its synonym for "registry".
+TRANSPORTS = ("registry", "oci", "oci-archive", "docker-archive", "containers-storage", "dir", "docker-daemon")
+
+_DOMAIN = re.compile(r"^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?$")
+_REPOSITORY = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$")
+_TAG = re.compile(r"^\w[\w.-]{0,127}$", re.ASCII)
+_DIGEST = re.compile(r"^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
+
+
+class ReferenceInvalid(ImageModeError):
+    """Text that is not an image reference or not a digest."""
+
+    error = "reference_invalid"
+
+
+def is_digest(text: str) -> bool:
+    """:returns: whether the text is a digest such as C(sha256:…) in full length"""
+    return bool(_DIGEST.match(text))
+
+
+def parse_digest(text: str) -> str:
+    """:raises ReferenceInvalid: the text is not a digest in full length"""
+    if not is_digest(text):
+        raise ReferenceInvalid(
+            f"'{text}' is not a digest.",
+            hint="A digest is 'sha256:' followed by 64 hexadecimal digits in lower case.",
+        )
+    return text
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image in a registry, normalised.
+
+    :ivar registry: host and optional port, C(docker.io) if none was written
+    :ivar repository: path within the registry
+    :ivar tag: tag, or C(None) if there is only a digest
+    :ivar digest: digest, or C(None)
+    """
+
+    registry: str
+    repository: str
+    tag: str | None
+    digest: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Parse C([docker://][registry/]repository[:tag][@digest]).
+
+        :raises ReferenceInvalid: the text does not follow the grammar
+        """
+        rest = text[len("docker://"):] if text.startswith("docker://") else text
+        rest, at, digest = rest.partition("@")
+        if at and not is_digest(digest):
+            raise _invalid(text, f"'{digest}' after '@' is not a digest ('sha256:' and 64 hexadecimal digits)")
+        tag: str | None = None
+        colon = rest.rfind(":")
+        if colon > rest.rfind("/"):
+            rest, tag = rest[:colon], rest[colon + 1:]
+            if not _TAG.match(tag):
+                raise _invalid(text, f"'{tag}' is not a tag")
+        first, slash, remainder = rest.partition("/")
+        if slash and (first == "localhost" or "." in first or ":" in first or first != first.lower()):
+            registry, repository = first, remainder
+        else:
+            registry, repository = DEFAULT_REGISTRY, rest
+        if registry in ("index.docker.io", "registry-1.docker.io"):
+            registry = DEFAULT_REGISTRY
+        if registry == DEFAULT_REGISTRY and repository and "/" not in repository:
+            repository = f"library/{repository}"
+        if not _DOMAIN.match(registry):
+            raise _invalid(text, f"'{registry}' is not a registry's host name")
+        if not _REPOSITORY.match(repository):
+            raise _invalid(text, f"'{repository}' is not a repository name (lower case letters, digits, '.', '_', '-', '/')")
+        if tag is None and not digest:
+            tag = DEFAULT_TAG
+        return cls(registry, repository, tag, digest or None)
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def pinned(self) -> bool:
+        """Whether a digest decides which image is meant."""
+        return self.digest is not None
+
+    def with_digest(self, digest: str) -> Reference:
+        """The image with this digest in the same repository; the tag is left out."""
+        return replace(self, tag=None, digest=parse_digest(digest))
+
+    def with_tag(self, tag: str) -> Reference:
+        """:raises ReferenceInvalid: the tag is not one"""
+        if not _TAG.match(tag):
+            raise _invalid(f"{self.name}:{tag}", f"'{tag}' is not a tag")
+        return replace(self, tag=tag, digest=None)
+
+    def __str__(self) -> str:
+        text = self.name
+        if self.tag:
+            text += f":{self.tag}"
+        if self.digest:
+            text += f"@{self.digest}"
+        return text
+
+
+def same_reference(one: str, other: str) -> bool:
+    """Whether two texts name the same image: C(x) is C(docker.io/library/x:latest)."""
+    if one == other:
+        return True
+    try:
+        return Reference.parse(one) == Reference.parse(other)
+    except ReferenceInvalid:
+        return False
+
+
+def _invalid(text: str, why: str) -> ReferenceInvalid:
+    return ReferenceInvalid(
+        f"'{text}' is not an image reference: {why}.",
+        hint="Write it as registry/repository:tag or registry/repository@sha256:….",
+    )

@@ -1,0 +1,211 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running commands: one place for time limits, streaming, the environment and masked secrets."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ._errors import ImageModeError
+
+MASK = "********"
+# The last lines of a command are what a reader needs; whole build logs are not kept in memory twice.
+TAIL_LINES = 40
+
+
+class CommandMissing(ImageModeError):
+    """The program is not installed, or not on PATH."""
+
+    error = "command_missing"
+
+
+class CommandTimeout(ImageModeError):
+    """The program ran longer than its limit and was ended with its children."""
+
+    error = "command_timeout"
+
+
+class CommandFailed(ImageModeError):
+    """The program ended with a return code other than 0."""
+
+    error = "command_failed"
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that has ended.
+
+    :ivar argv: the command, without secrets
+    :ivar rc: its return code
+    :ivar stdout: standard output, secrets masked
+    :ivar stderr: standard error, secrets masked
+    :ivar seconds: wall-clock time
+    """
+
+    argv: tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def command(self) -> str:
+        return " ".join(self.argv)
+
+    @property
+    def last_words(self) -> str:
+        """The tail of what it said: stderr if there is any, else stdout."""
+        lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
+        return "\n".join(lines[-TAIL_LINES:])
+
+
+class Runner:
+    """Runs commands with one environment.
+
+    :param environment: variables added to the process's own
+    :param without: variables taken out of it
+    :param secrets: strings that are masked in everything that is returned or raised
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] | None = None,
+        without: Sequence[str] = (),
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self._environment = {name: value for name, value in os.environ.items() if name not in without}
+        self._environment.update({"LC_ALL": "C.UTF-8", **(environment or {})})
+        self._secrets = tuple(sorted((secret for secret in secrets if secret), key=len, reverse=True))
+
+    def mask(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+    def find(self, program: str) -> str | None:
+        """:returns: the program's path, or C(None); sbin directories are looked at too"""
+        path = self._environment.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+        return shutil.which(program, path=path)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str | None = None,
+        timeout: float | None = None,
+        check: bool = True,
+        cwd: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run a command to its end.
+
+        :param argv: program and arguments; a secret never belongs here
+        :param stdin: text for standard input; without it standard input is empty
+        :param timeout: seconds until the command and its children are ended
+        :param check: raise L(CommandFailed) for a return code other than 0
+        :param on_line: called with each line of output as it comes, secrets masked
+        :raises CommandMissing: the program is not installed
+        :raises CommandTimeout: it took longer than I(timeout)
+        :raises CommandFailed: it ended with a return code other than 0
+        """
+        program = self.find(argv[0])
+        if program is None:
+            raise CommandMissing(
+                f"'{argv[0]}' is not installed on this machine, or not on its PATH.",
+                hint=f"Install '{argv[0]}' or run the task where it is.",
+                program=argv[0],
+            )
+        started = time.monotonic()
+        with subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**self._environment, **(environment or {})},
+            # A group of its own, so that a time limit ends the children too.
+            start_new_session=True,
+        ) as process:
+            try:
+                stdout, stderr = self._talk(process, stdin, timeout, on_line)
+            except BaseException:
+                _end(process)
+                raise
+        completed = Completed(
+            tuple(self.mask(word) for word in argv), process.returncode, stdout, stderr, time.monotonic() - started
+        )
+        if check and completed.rc != 0:
+            raise CommandFailed(
+                f"'{completed.command}' failed with return code {completed.rc}: {completed.last_words}",
+                rc=completed.rc,
+                cmd=completed.command,
+                stderr=completed.last_words,
+            )
+        return completed
+
+    def _talk(
+        self,
+        process: subprocess.Popen[bytes],
+        stdin: str | None,
+        timeout: float | None,
+        on_line: Callable[[str], None] | None,
+    ) -> tuple[str, str]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if process.stdin is not None:
+            try:
+                process.stdin.write((stdin or "").encode())
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # the program did not want it; its return code tells the rest
+        streams = (process.stdout, process.stderr)
+        captured: dict[int, bytearray] = {0: bytearray(), 1: bytearray()}
+        unfinished: dict[int, bytes] = {0: b"", 1: b""}
+        with selectors.DefaultSelector() as selector:
+            for index, stream in enumerate(streams):
+                assert stream is not None
+                selector.register(stream, selectors.EVENT_READ, index)
+            while selector.get_map():
+                left = None if deadline is None else deadline - time.monotonic()
+                events = selector.select(left) if left is None or left > 0 else []
+                if not events:
+                    raise CommandTimeout(
+                        f"'{self.mask(' '.join(str(word) for word in process.args))}' "  # type: ignore[union-attr]
+                        f"did not finish within {timeout:g} seconds and was ended.",
+                        hint="Raise the time limit, or look at what it was waiting for.",
+                    )
+                for key, _mask in events:
+                    chunk = os.read(key.fd, 65536)
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+                        continue
+                    captured[key.data] += chunk
+                    if on_line:
+                        *lines, unfinished[key.data] = (unfinished[key.data] + chunk).split(b"\n")
+                        for line in lines:
+                            on_line(self.mask(line.decode(errors="replace")))
+        process.wait()
+        return tuple(self.mask(captured[index].decode(errors="replace")) for index in (0, 1))  # type: ignore[return-value]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and its children: asked first, killed after five seconds."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, signal_number)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(5)
+            return
+        except subprocess.TimeoutExpired:
+            continue
