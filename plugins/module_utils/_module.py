@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ._errors import ImageModeError, OptionError
 
 
-class CollectionModule(AnsibleModule):  # type: ignore[misc]
+class CollectionModule(AnsibleModule):
     """A module whose options treat C("") as unset, and whose errors are typed.
 
     :ivar changed: set to C(True) as soon as something was changed, so that a failure says so

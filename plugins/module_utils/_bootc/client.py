@@ -1,0 +1,143 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running bootc on the host, and asking the registry as the host would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from .._runner import CommandMissing, Runner
+from .errors import BootcError, NotManaged, failure
+from .plan import Plan, Remote
+from .status import Host, Source, parse_status
+from .version import Capabilities, parse_version
+
+# bootc 1.16.9 reads the first of these that exists and no other place (contract.md 6.1).
+AUTH_FILES = ("/run/ostree/auth.json", "/etc/ostree/auth.json", "/usr/lib/ostree/auth.json")
+
+# How skopeo writes bootc's transports.
+_SKOPEO_TRANSPORTS = {"registry": "docker://", "docker": "docker://"}
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
+
+
+class Bootc:
+    """The bootc of this machine.
+
+    :param timeout: seconds that one command may take; bootc itself waits for its lock without limit (contract.md 1.0)
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        # A variable named "container" makes bootc take a managed host for a container (recording in-container-env).
+        self._runner = Runner(without=("container",))
+        self._timeout = timeout
+        self._capabilities: Capabilities | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this bootc can do; asked once."""
+        if self._capabilities is None:
+            self._capabilities = Capabilities(parse_version(self._run(("bootc", "--version"))))
+        return self._capabilities
+
+    def status(self) -> Host:
+        """:raises BootcError: no bootc here, not root, or a document that cannot be read"""
+        return parse_status(self._run(("bootc", "status", "--json", "--format-version=1")))
+
+    def remote(self, source: Source) -> Remote:
+        """Ask where the source points, with the host's own credentials, mirrors and certificates.
+
+        :raises BootcError: the image cannot be reached, read or found
+        """
+        name = _SKOPEO_TRANSPORTS.get(source.transport, f"{source.transport}:") + source.image
+        with _auth_file() as auth_file:
+            raw = self._run(("skopeo", "inspect", "--raw", "--authfile", auth_file, "--", name))
+        return remote_of(raw, _MACHINES.get(os.uname().machine, os.uname().machine))
+
+    def decide(self, planner: Callable[[Remote | None], Plan]) -> Plan:
+        """Plan, ask the registry if the planner needs it, and see that this bootc can run every step.
+
+        :raises BootcError: what the planner refuses, or what this bootc is too old for
+        """
+        plan = planner(None)
+        if plan.ask:
+            plan = planner(self.remote(plan.ask))
+        for step in plan.steps:
+            if any(word.startswith("-") or word == "delete-deployment" for word in step):
+                self.capabilities.need_for(step)
+        return plan
+
+    def run(self, step: Sequence[str]) -> str:
+        """:returns: what the command said on standard output
+        :raises BootcError: it failed, classified
+        """
+        return self._run(step)
+
+    def _run(self, argv: Sequence[str]) -> str:
+        try:
+            completed = self._runner.run(argv, timeout=self._timeout, check=False)
+        except CommandMissing:
+            if argv[0] != "bootc":
+                raise
+            raise NotManaged(
+                "There is no 'bootc' on this host: it does not run a bootable container image.",
+                error="bootc_missing",
+                hint="Install a machine with bootc_install, or take this one over first.",
+            ) from None
+        if completed.rc != 0:
+            raise failure(completed.command, completed.rc, completed.stderr)
+        return completed.stdout
+
+
+def remote_of(raw: str, architecture: str) -> Remote:
+    """Read a manifest or an index as the registry sent it.
+
+    :param raw: the document, byte for byte: its digest is computed from it
+    :param architecture: OCI architecture of the host, for example C(amd64)
+    :raises BootcError: C(architecture_mismatch), or C(manifest_invalid)
+    """
+    try:
+        document: dict[str, Any] = json.loads(raw)
+        entries = document.get("manifests")
+        if entries is None:
+            if "config" not in document:
+                raise ValueError("neither a manifest nor an index")
+            return Remote(digest=_sha256(raw))
+        platforms = [(entry["digest"], entry.get("platform") or {}) for entry in entries]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BootcError(
+            f"The registry sent something that is no image manifest: {error}.", error="manifest_invalid"
+        ) from None
+    for digest, platform in platforms:
+        if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
+            return Remote(digest=digest, index=_sha256(raw))
+    there = sorted({str(platform.get("architecture")) for _digest, platform in platforms})
+    raise BootcError(
+        f"The image exists for {', '.join(there) or 'no platform'}, not for this host's {architecture}.",
+        error="architecture_mismatch",
+        hint="Publish the image for this host's architecture.",
+    )
+
+
+def _sha256(raw: str) -> str:
+    return "sha256:" + hashlib.sha256(raw.encode()).hexdigest()
+
+
+@contextmanager
+def _auth_file() -> Iterator[str]:
+    """The credentials that bootc would use; none at all where it would use none."""
+    for path in AUTH_FILES:
+        if os.path.exists(path):
+            yield path
+            return
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as empty:
+        empty.write("{}")
+        empty.flush()
+        yield empty.name

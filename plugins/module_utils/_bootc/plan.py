@@ -1,0 +1,416 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner: what to run on a host so that it becomes what was asked. Pure: data in, data out.
+
+A plan is made from the state of the host, what is wanted, and what the registry holds. Where the
+registry decides and was not asked yet, the plan says so in I(ask) and is made again with the answer.
+So check mode and the real run walk the same road, and no verb of bootc is run to find out
+(`bootc upgrade --check` can stage an update on composefs: recording composefs, check-after-dlonly-reboot).
+
+What the two backends do differently is known here and nowhere else (verified.md, "Different").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .._reference import Reference, ReferenceInvalid, same_reference
+from .errors import DigestMismatch, NotManaged, Refused, Unsupported
+from .status import Deployment, Host, Image, Source
+
+Step = tuple[str, ...]
+
+CANCEL_ROLLBACK: Step = ("bootc", "rollback")
+QUEUE_ROLLBACK: Step = ("bootc", "rollback")
+UNLOCK: Step = ("bootc", "upgrade", "--from-downloaded")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What a registry holds under a reference.
+
+    :ivar digest: digest of the manifest for the host's platform, as `bootc status` reports it
+    :ivar index: digest of the index that the reference points at, or C(None)
+    """
+
+    digest: str
+    index: str | None = None
+
+    def is_digest(self, digest: str) -> bool:
+        return digest in (self.digest, self.index)
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Wanted of a switch: the host follows I(source); with I(digest), what it gets next is that image."""
+
+    source: Source
+    digest: str | None = None
+    retain: bool = False
+    soft_reboot: str | None = None
+
+
+@dataclass(frozen=True)
+class Update:
+    """Wanted of an upgrade: the newest image of what the host follows, or the one with I(digest).
+
+    :ivar download_only: stage it locked, so that a reboot does not apply it
+    :ivar from_downloaded: unlock what was staged so; nothing is fetched
+    """
+
+    digest: str | None = None
+    download_only: bool = False
+    from_downloaded: bool = False
+    soft_reboot: str | None = None
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Wanted of a rollback: the next boot goes to the earlier deployment (I(queued)), or does not.
+
+    :ivar digest: the image to go back to; a host that runs it is left alone
+    :ivar away_from: the image to leave; a host that does not run it is left alone
+    """
+
+    queued: bool = True
+    digest: str | None = None
+    away_from: str | None = None
+    soft_reboot: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be run, why, and the state of the host afterwards.
+
+    :ivar steps: commands in order; empty if nothing is to be changed
+    :ivar after: the host as it will be; the same as before if nothing is to be changed
+    :ivar ask: what the registry must be asked for before there can be a plan
+    """
+
+    reason: str
+    after: Host
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+    ask: Source | None = None
+
+
+def plan_switch(host: Host, want: Follow, remote: Remote | None = None) -> Plan:
+    """Plan a switch.
+
+    :raises ImageModeError: NotManaged, Refused, Unsupported or DigestMismatch
+    """
+    _need_bootc_host(host)
+    digest = want.digest or _pinned(want.source)
+    if host.spec and _same_source(host.spec, want.source):
+        if digest is None:
+            return _keep(host, "the host follows this image already")
+        present = _present(host, digest, remote)
+        if present:
+            return present
+        if remote is None:
+            return _ask(host, want.source)
+        return _converge(host, want.source, _checked(remote, digest, want.source), _upgrade_step(want.soft_reboot))
+    if remote is None:
+        return _ask(host, want.source)
+    if digest:
+        _checked(remote, digest, want.source)
+    return _converge(host, want.source, remote, _switch_step(want), new_source=True)
+
+
+def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan:
+    """Plan an upgrade.
+
+    :raises ImageModeError: NotManaged, Refused, Unsupported or DigestMismatch
+    """
+    _need_bootc_host(host)
+    if host.layered:
+        raise Refused(
+            "The host's deployment was changed by rpm-ostree (layered packages or overrides); bootc cannot upgrade it.",
+            error="host_layered",
+            hint="Run 'rpm-ostree reset' on the host, or switch it to an image with bootc_switch.",
+        )
+    if host.spec is None:
+        raise _not_managed()
+    if want.from_downloaded:
+        return _apply_downloaded(host, want)
+    if want.digest:
+        if host.staged and _satisfied(host.staged, want.digest, remote):
+            return _settle_lock(host, want)
+        present = _present(host, want.digest, remote)
+        if present:
+            return present
+    else:
+        pinned = _pinned(host.spec)
+        if pinned:
+            return Plan(f"the host follows the digest {pinned}, which cannot change", host)
+    if remote is None:
+        return _ask(host, host.spec)
+    if want.digest:
+        _checked(remote, want.digest, host.spec)
+    if host.staged and host.staged.digest == remote.digest:
+        return _settle_lock(host, want)
+    step = _upgrade_step(want.soft_reboot, want.download_only)
+    return _converge(
+        host, host.spec, remote, step, locked=want.download_only, cancel_rollback=want.digest is not None
+    )
+
+
+def plan_rollback(host: Host, want: GoBack) -> Plan:
+    """Plan a rollback. `bootc rollback` toggles and throws a staged deployment away; this does not toggle.
+
+    :raises ImageModeError: NotManaged, Refused, Unsupported
+    """
+    _need_bootc_host(host)
+    if not want.queued:
+        if host.rollback_queued and host.staged is None:
+            return Plan("the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,))
+        return Plan("no rollback is queued", host)
+    booted, target = host.booted, host.rollback
+    if booted and want.away_from and not _satisfied(booted, want.away_from):
+        return Plan(f"the host does not run {want.away_from}", host)
+    if booted and want.digest and _satisfied(booted, want.digest):
+        return _keep(host, f"the host runs {want.digest} already")
+    if target is None:
+        raise Refused(
+            "There is no rollback deployment on this host to go back to.",
+            error="no_rollback_deployment",
+            hint="Use bootc_switch with the image that you want, or bootc_upgrade with its digest.",
+        )
+    if want.digest and not _satisfied(target, want.digest):
+        raise Refused(
+            f"The rollback deployment is {target.digest}, not {want.digest}.",
+            error="digest_mismatch",
+            hint="Use bootc_switch to go to an image that is neither booted nor the rollback deployment.",
+        )
+    return _go_back(host, "the next boot goes to the rollback deployment", want.soft_reboot)
+
+
+def footprint(host: Host) -> tuple[object, ...]:
+    """What a change of the host is measured by: each slot's source, digest and lock, and the boot order."""
+    slots = tuple(
+        (slot.source, slot.digest, slot.download_only) if slot else None
+        for slot in (host.booted, host.staged, host.rollback)
+    )
+    return (*slots, host.rollback_queued)
+
+
+def _converge(
+    host: Host,
+    source: Source,
+    remote: Remote,
+    step: Step,
+    *,
+    locked: bool = False,
+    cancel_rollback: bool = True,
+    new_source: bool = False,
+) -> Plan:
+    """Make the image that the registry holds the one that boots next."""
+    digest = remote.digest
+    booted = host.booted
+    composefs = host.backend == "composefs"
+    if booted and booted.digest == digest and (composefs or not new_source):
+        return _stay(host, source, cancel_rollback)
+    if composefs:
+        if host.staged and host.staged.digest == digest:
+            return Plan("this image is staged already", host, warnings=_other_name(host.staged, source))
+        if host.rollback and host.rollback.digest == digest:
+            # Staging it is refused, or skipped without a word (recording composefs, switch-digest).
+            return _go_back(host, "this image is the rollback deployment: it is queued instead of staged again")
+        if any(deployment.digest == digest for deployment in host.other):
+            raise Unsupported(
+                f"A pinned deployment of this host has the digest {digest}; the composefs backend cannot stage it again.",
+                hint="Unpin or remove that deployment first.",
+            )
+    staged = Deployment(Image(source, digest), download_only=locked, composefs=composefs)
+    # A queued rollback stays queued beside a staged deployment, which boots first (recording ostree, switch-digest).
+    return Plan(f"{digest} is staged", replace(host, spec=source, staged=staged), (step,))
+
+
+def _stay(host: Host, source: Source, cancel_rollback: bool) -> Plan:
+    """The image wanted is the booted one: whatever would boot instead of it is taken away."""
+    warnings = _other_name(host.booted, source)
+    if host.staged:
+        return replace(_drop_stage(host, "the booted image is what is wanted: the staged one is dropped"), warnings=warnings)
+    if host.rollback_queued and not cancel_rollback:
+        return Plan(
+            "the newest image is booted", host,
+            warnings=("A rollback is queued: the next boot goes to the rollback deployment.",),
+        )
+    plan = _keep(host, "this image is booted already")
+    return replace(plan, warnings=plan.warnings + warnings)
+
+
+def _keep(host: Host, reason: str) -> Plan:
+    """What is next is what is wanted, unless a rollback is queued before it."""
+    if host.rollback_queued and host.staged is None:
+        return Plan(f"{reason}: the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,))
+    return Plan(reason, host)
+
+
+def _go_back(host: Host, reason: str, soft_reboot: str | None = None) -> Plan:
+    if host.rollback_queued and host.staged is None:
+        return Plan("the rollback is queued already", host)
+    step = (*QUEUE_ROLLBACK, f"--soft-reboot={soft_reboot}") if soft_reboot else QUEUE_ROLLBACK
+    # With a rollback queued the first call only takes it back and drops the staged deployment.
+    steps = (CANCEL_ROLLBACK, step) if host.rollback_queued else (step,)
+    warnings = ("The staged deployment is thrown away.",) if host.staged else ()
+    return Plan(reason, replace(host, staged=None, rollback_queued=True), steps, warnings)
+
+
+def _drop_stage(host: Host, reason: str) -> Plan:
+    """Throw the staged deployment away and leave the booted one next."""
+    after = _settled(host)
+    if host.rollback_queued:  # taking it back drops the staged deployment too (recording rollback-discards-staged)
+        return Plan(reason, after, (CANCEL_ROLLBACK,))
+    if host.backend == "ostree":
+        # Two calls of `bootc rollback` would do it too, but need a rollback deployment, and a queued rollback
+        # would be left if they were interrupted in between.
+        return Plan(reason, after, (("ostree", "admin", "undeploy", "0"),))
+    if host.rollback:
+        return Plan(reason, after, (QUEUE_ROLLBACK, CANCEL_ROLLBACK))
+    verity = host.staged.identity if host.staged else None
+    return Plan(reason, after, (("bootc", "delete-deployment", str(verity)),))
+
+
+def _settle_lock(host: Host, want: Update) -> Plan:
+    """The image wanted is staged: it is locked or unlocked as asked."""
+    staged = host.staged
+    assert staged is not None
+    if staged.download_only == want.download_only:
+        return Plan("this image is staged already", host)
+    after = replace(host, staged=replace(staged, download_only=want.download_only))
+    if not want.download_only:
+        # Without a network; a plain upgrade leaves it locked on composefs (recording plain-upgrade-unlocks).
+        return Plan("the downloaded image is applied at the next boot", after, (_soft(UNLOCK, want.soft_reboot),))
+    if host.backend == "composefs":
+        raise Unsupported(
+            "The staged deployment is applied at the next boot already; the composefs backend cannot lock it again.",
+            hint="Leave 'download_only' out, or roll back to throw the staged deployment away.",
+        )
+    return Plan("the staged image is not applied at the next boot", after, (_upgrade_step(None, True),))
+
+
+def _apply_downloaded(host: Host, want: Update) -> Plan:
+    if host.staged is None:
+        if want.digest and _satisfied(host.booted, want.digest):
+            return _keep(host, "the host runs this digest already")
+        if want.digest:
+            raise Refused(
+                f"Nothing is staged on this host, and it does not run {want.digest}.",
+                error="no_staged_deployment",
+                hint="Download again with 'download_only: true': a stage is lost when a host crashes.",
+            )
+        # bootc fails here (recording from-downloaded-none); a second run of a playbook has nothing to do.
+        return Plan("nothing is downloaded and waiting", host)
+    if want.digest and not _satisfied(host.staged, want.digest):
+        raise DigestMismatch(
+            f"The staged deployment is {host.staged.digest}, not {want.digest}.",
+            hint="Download that image first with 'download_only: true'.",
+        )
+    return _settle_lock(host, want)
+
+
+def _settled(host: Host) -> Host:
+    return replace(host, spec=host.booted.source if host.booted else None, staged=None, rollback_queued=False)
+
+
+def _present(host: Host, digest: str, remote: Remote | None) -> Plan | None:
+    """The plan if the image with this digest is staged or booted already; the registry is not needed then."""
+    if host.staged and _satisfied(host.staged, digest, remote):
+        return Plan("the image with this digest is staged already", host)
+    if not _satisfied(host.booted, digest, remote):
+        return None
+    if host.staged:
+        return _drop_stage(host, "the image with this digest is booted: the staged one is dropped")
+    return _keep(host, "the host runs this digest already")
+
+
+def _ask(host: Host, source: Source) -> Plan:
+    return Plan("the registry has to be asked", host, ask=source)
+
+
+def _pinned(source: Source) -> str | None:
+    if source.transport != "registry":
+        return None
+    try:
+        return Reference.parse(source.image).digest
+    except ReferenceInvalid:
+        return None
+
+
+def _satisfied(deployment: Deployment | None, digest: str, remote: Remote | None = None) -> bool:
+    """Whether a deployment is the image with this digest, be it the platform's or the index's."""
+    if deployment is None or deployment.image is None:
+        return False
+    if digest in (deployment.image.digest, _pinned(deployment.image.source)):
+        return True
+    return remote is not None and remote.is_digest(digest) and remote.digest == deployment.image.digest
+
+
+def _checked(remote: Remote, digest: str, source: Source) -> Remote:
+    if not remote.is_digest(digest):
+        raise DigestMismatch(
+            f"'{source.image}' is {remote.digest} in the registry, not {digest}.",
+            hint="The tag was moved. Resolve it again, or switch to the image by digest (name@sha256:…).",
+            registry_digest=remote.digest,
+        )
+    return remote
+
+
+def _same_source(one: Source, other: Source) -> bool:
+    if (one.transport, _policy(one)) != (other.transport, _policy(other)):
+        return False
+    return one.image == other.image or (one.transport == "registry" and same_reference(one.image, other.image))
+
+
+def _policy(source: Source) -> str | None:
+    return None if source.signature == "insecure" else source.signature
+
+
+def _other_name(deployment: Deployment | None, source: Source) -> tuple[str, ...]:
+    if deployment is None or deployment.source is None or _same_source(deployment.source, source):
+        return ()
+    return (
+        f"The host has this image as '{deployment.source.image}' and goes on following that name: "
+        f"the composefs backend cannot hold the same content under '{source.image}' too.",
+    )
+
+
+def _switch_step(want: Follow) -> Step:
+    step: list[str] = ["bootc", "switch"]
+    if want.source.transport != "registry":
+        step += ["--transport", want.source.transport]
+    if want.source.signature == "containerPolicy":
+        step.append("--enforce-container-sigpolicy")
+    if want.retain:
+        step.append("--retain")
+    return (*_soft(step, want.soft_reboot), "--", want.source.image)
+
+
+def _upgrade_step(soft_reboot: str | None, download_only: bool = False) -> Step:
+    return _soft(("bootc", "upgrade", *(["--download-only"] if download_only else [])), soft_reboot)
+
+
+def _soft(step: Sequence[str], soft_reboot: str | None) -> Step:
+    return (*step, *([f"--soft-reboot={soft_reboot}"] if soft_reboot else []))
+
+
+def _need_bootc_host(host: Host) -> None:
+    if host.booted is None:
+        raise _not_managed()
+    if host.read_only:
+        raise Refused(
+            "This is a live system: its /sysroot is on a read-only device.",
+            error="host_read_only",
+            hint="Install it to a disk first; see the module bootc_install.",
+        )
+
+
+def _not_managed() -> NotManaged:
+    return NotManaged(
+        "This host is not managed by bootc: it does not run a bootable container image.",
+        hint="Install a machine with bootc_install, or take this one over first.",
+    )

@@ -1,0 +1,216 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""C(bootc status --json --format-version=1) as frozen data.
+
+Every key is optional: fields came with releases from 0.1.1 to 1.16.7 (contract.md 2.2), and the
+composefs backend leaves out C(type), C(store), C(ostree) and C(image.version) (verified.md, "Different").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import StatusInvalid
+
+API_VERSION = "org.containers.bootc/v1"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a deployment comes from: C(ImageReference) of the status document.
+
+    :ivar image: the image as the host spells it
+    :ivar transport: C(registry), C(oci), …
+    :ivar signature: C(None) (not verified), C(containerPolicy), C(insecure), or C(ostreeRemote:NAME)
+    """
+
+    image: str
+    transport: str = "registry"
+    signature: str | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that a deployment was made of, or a cached update.
+
+    :ivar digest: digest of this platform's manifest, never of an index (contract.md 3)
+    :ivar version: from a label; C(None) on composefs
+    :ivar timestamp: RFC 3339
+    """
+
+    source: Source
+    digest: str
+    version: str | None = None
+    timestamp: str | None = None
+    architecture: str | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One bootable state of the host: C(BootEntry) of the status document.
+
+    :ivar image: C(None) if the deployment is no container image, or was changed by layering (I(incompatible))
+    :ivar download_only: staged, but locked: not applied at the next boot
+    :ivar identity: what tells it from others with the same digest: ostree checksum.serial, or composefs verity
+    """
+
+    image: Image | None
+    cached_update: Image | None = None
+    incompatible: bool = False
+    pinned: bool = False
+    soft_reboot_capable: bool = False
+    download_only: bool = False
+    stateroot: str | None = None
+    identity: str | None = None
+    composefs: bool = False
+
+    @property
+    def digest(self) -> str | None:
+        return self.image.digest if self.image else None
+
+    @property
+    def source(self) -> Source | None:
+        return self.image.source if self.image else None
+
+
+@dataclass(frozen=True)
+class Host:
+    """The state of a host.
+
+    :ivar spec: what the host follows: the staged image's source if something is staged, else the booted one's
+    :ivar rollback_queued: the next boot goes to I(rollback)
+    :ivar usr_overlay: C(readWrite) or C(readOnly) if an overlay is mounted on /usr
+    """
+
+    spec: Source | None
+    staged: Deployment | None
+    booted: Deployment | None
+    rollback: Deployment | None
+    other: tuple[Deployment, ...] = ()
+    rollback_queued: bool = False
+    usr_overlay: str | None = None
+    read_only: bool = False
+
+    @property
+    def managed(self) -> bool:
+        """Whether the host runs a bootc image. C(type) cannot tell: it is absent on composefs."""
+        return self.booted is not None and self.booted.image is not None
+
+    @property
+    def layered(self) -> bool:
+        return self.booted is not None and self.booted.incompatible
+
+    @property
+    def backend(self) -> str | None:
+        """C(ostree), C(composefs), or C(None) for a host that bootc does not manage."""
+        if self.booted is None:
+            return None
+        return "composefs" if self.booted.composefs else "ostree"
+
+    @property
+    def pending(self) -> Deployment | None:
+        """The deployment that the next boot goes to, if it is another than the booted one."""
+        if self.staged and not self.staged.download_only:
+            return self.staged
+        return self.rollback if self.rollback_queued else None
+
+    @property
+    def reboot_required(self) -> bool:
+        return self.pending is not None
+
+
+def parse_status(text: str) -> Host:
+    """Read the output of C(bootc status --json --format-version=1).
+
+    Up to 1.6.0 bootc prints "Waiting for sysroot lock…" on standard output before the document
+    (contract.md 1.0), so reading starts at the first brace.
+
+    :raises StatusInvalid: the text is cut off, or no status document of version 1
+    """
+    start = text.find("{")
+    try:
+        document = json.JSONDecoder().raw_decode(text[start:])[0] if start >= 0 else None
+    except ValueError as error:
+        raise StatusInvalid(
+            f"'bootc status' printed a document that is cut off or damaged: {error}.",
+            hint="Run 'bootc status --json' on the host and look at its output.",
+            stdout=text[-400:],
+        ) from None
+    if not isinstance(document, dict):
+        raise StatusInvalid(
+            "'bootc status' printed no status document.",
+            hint="Run 'bootc status --json' on the host and look at its output.",
+            stdout=text[-400:],
+        )
+    version = document.get("apiVersion")
+    if version not in (API_VERSION, "org.containers.bootc/v1alpha1") or document.get("kind") != "BootcHost":
+        raise StatusInvalid(
+            f"'bootc status' printed a document of kind {document.get('kind')!r}, version {version!r}; "
+            f"this collection reads BootcHost {API_VERSION!r}.",
+            hint="Update the collection, or the bootc on the host.",
+        )
+    try:
+        return _host(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StatusInvalid(
+            f"'bootc status' printed a document without the expected fields: {error!r}.",
+            hint="Update the collection, or the bootc on the host.",
+        ) from None
+
+
+def _host(document: Mapping[str, Any]) -> Host:
+    spec: Mapping[str, Any] = document.get("spec") or {}
+    status: Mapping[str, Any] = document.get("status") or {}
+    overlay = status.get("usrOverlay")
+    return Host(
+        spec=_source(spec.get("image")),
+        staged=_deployment(status.get("staged")),
+        booted=_deployment(status.get("booted")),
+        rollback=_deployment(status.get("rollback")),
+        other=tuple(entry for entry in map(_deployment, status.get("otherDeployments") or ()) if entry),
+        rollback_queued=bool(status.get("rollbackQueued")),
+        usr_overlay=overlay["accessMode"] if overlay else None,
+        read_only=bool(status.get("readOnly")),
+    )
+
+
+def _source(entry: Mapping[str, Any] | None) -> Source | None:
+    if not entry:
+        return None
+    signature = entry.get("signature")
+    if isinstance(signature, dict):  # {"ostreeRemote": NAME}: a string or an object with one key
+        signature = ":".join(next(iter(signature.items())))
+    return Source(entry["image"], entry.get("transport") or "registry", signature)
+
+
+def _image(entry: Mapping[str, Any] | None) -> Image | None:
+    if not entry:
+        return None
+    source = _source(entry["image"])
+    if source is None:
+        raise KeyError("image")
+    return Image(source, entry["imageDigest"], entry.get("version"), entry.get("timestamp"), entry.get("architecture"))
+
+
+def _deployment(entry: Mapping[str, Any] | None) -> Deployment | None:
+    if not entry:
+        return None
+    ostree: Mapping[str, Any] = entry.get("ostree") or {}
+    composefs: Mapping[str, Any] = entry.get("composefs") or {}
+    identity = f"{ostree['checksum']}.{ostree.get('deploySerial', 0)}" if ostree else composefs.get("verity")
+    return Deployment(
+        image=_image(entry.get("image")),
+        cached_update=_image(entry.get("cachedUpdate")),
+        incompatible=bool(entry.get("incompatible")),
+        pinned=bool(entry.get("pinned")),
+        soft_reboot_capable=bool(entry.get("softRebootCapable")),
+        download_only=bool(entry.get("downloadOnly")),
+        stateroot=ostree.get("stateroot"),
+        identity=identity,
+        composefs=bool(composefs),
+    )
