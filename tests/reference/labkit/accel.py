@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: Contributors to the imagemode.bootc project
+"""Which accelerator QEMU gets: KVM where a guest really boots under it, else one emulated thread."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from . import store
+from .say import say
+
+# Two emulated threads sometimes see each other's half-patched code: a guest kernel panicked in one boot of fifteen.
+EMULATED = ["-accel", "tcg,thread=single", "-smp", "1", "-cpu", "max"]
+KVM = ["-accel", "kvm", "-smp", "2", "-cpu", "host"]
+
+
+def arguments(kernel: Path) -> list[str]:
+    verdict_file = store.directory() / "accel.json"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    known = store.read(verdict_file)
+    if not known or known["boot"] != boot:
+        known = {"boot": boot, "kvm": _boots_under_kvm(kernel)}
+        store.write(verdict_file, known)
+        say("guests run under KVM" if known["kvm"] else "KVM does not boot a guest here: guests are emulated")
+    return KVM if known["kvm"] else EMULATED
+
+
+def _boots_under_kvm(kernel: Path) -> bool:
+    """A kernel without a root file system ends in a known panic within a second or two, or it does not run."""
+    if platform.machine() != "x86_64" or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    command = ["qemu-system-x86_64", *KVM, "-m", "512", "-display", "none", "-serial", "stdio", "-no-reboot", "-nodefaults",
+               "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]
+    try:
+        shown = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).stdout
+    except subprocess.TimeoutExpired:
+        return False
+    return b"Unable to mount root fs" in shown

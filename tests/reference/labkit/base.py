@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: Contributors to the imagemode.bootc project
+"""The base image: a Debian root by mmdebstrap, made bootable by a Containerfile."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import namespace, store
+from .say import LabError, progress, run
+
+IMAGE = store.REFERENCE / "image"
+SUITE = "trixie"
+TAG = "localhost/imagemode/reference-base"
+
+
+def mirror() -> str:
+    """The package mirror that this machine itself uses."""
+    listed = run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"]).stdout
+    debian = [line.split()[2] for line in listed.splitlines() if line.startswith("Debian Debian ")]
+    if not debian:
+        raise LabError("no Debian mirror in this machine's apt configuration; set DEBIAN_MIRROR")
+    return debian[0]
+
+
+def packages() -> str:
+    return ",".join(line for line in (IMAGE / "packages.txt").read_text().split("\n") if line and not line.startswith("#"))
+
+
+def root() -> Path:
+    """A directory with `root.tar`: the plain Debian tree that both the base image and the installer are made of."""
+    inputs = [IMAGE / "packages.txt", IMAGE / "slim.dpkg", IMAGE / "prepare-root.sh"]
+
+    def make(where: Path) -> None:
+        options = [f"--dpkgopt={line}" for line in (IMAGE / "slim.dpkg").read_text().splitlines() if line.startswith("path-")]
+        run(["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={packages()}", *options,
+             "--aptopt=APT::Install-Recommends \"false\"",
+             # A mirror that is a frozen snapshot has Release files past their date.
+             "--aptopt=Acquire::Check-Valid-Until \"false\"",
+             f"--customize-hook={IMAGE / 'prepare-root.sh'}", SUITE, where / "root.tar",
+             os.environ.get("DEBIAN_MIRROR") or mirror()],
+            log=store.directory("log") / "mmdebstrap.log", env={**os.environ, "INITRD": "No"})
+
+    return store.artefact("root", store.fingerprint(inputs, SUITE), make)
+
+
+def exists(image: str) -> bool:
+    return subprocess.run(["podman", "image", "exists", image], check=False).returncode == 0
+
+
+def base() -> str:
+    """Load the base image into local storage and return its reference; BASE_IMAGE names another one."""
+    chosen = os.environ.get("BASE_IMAGE")
+    if chosen:
+        if not exists(chosen):
+            with progress(f"pulling {chosen}"):
+                arguments, environment = namespace.command(["podman", "pull", "-q", chosen])
+                run(arguments, env=environment)
+        return chosen
+    tree = root()
+    inputs = [IMAGE / "files", IMAGE / "Containerfile", store.REFERENCE / "bootc"]
+    key = store.fingerprint(inputs, tree.name)
+    tagged, plain = f"{TAG}:{key}", f"localhost/imagemode/debian-root:{tree.name}"
+    if not exists(tagged):
+        with progress("building the base image"):
+            if not exists(plain):
+                run(["podman", "import", "-q", tree / "root.tar", plain])
+            context = store.directory("context")
+            shutil.rmtree(context)
+            skip = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(IMAGE / "files", context / "files", symlinks=True, ignore=skip)
+            shutil.copytree(store.REFERENCE / "bootc", context / "bootc", ignore=skip)
+            run(["podman", "build", "--format=oci", "--layers", "--pull=never", f"--build-arg=DEBIAN_ROOT={plain}",
+                 f"--tag={tagged}", f"--file={IMAGE / 'Containerfile'}", context],
+                log=store.directory("log") / "base-build.log", env={**os.environ, **namespace.engine_environment()})
+    run(["podman", "tag", tagged, f"{TAG}:latest"])
+    return f"{TAG}:latest"
+
+
+def forget() -> None:
+    """Remove every image of the lab from local storage."""
+    listed = run(["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]).stdout.split()
+    for name in listed:
+        if name.startswith(("localhost/imagemode/", "registry.test:5000/")):
+            subprocess.run(["podman", "rmi", "-f", name], capture_output=True, check=False)
