@@ -69,6 +69,25 @@ class Deployment:
     identity: str | None = None
     composefs: bool = False
 
+    def as_dict(self) -> dict[str, Any]:
+        """:returns: flat and JSON-serialisable, the shape that the modules return"""
+        image = self.image
+        return {
+            "image": image.source.image if image else None,
+            "transport": image.source.transport if image else None,
+            "signature": image.source.signature if image else None,
+            "digest": image.digest if image else None,
+            "version": image.version if image else None,
+            "timestamp": image.timestamp if image else None,
+            "architecture": image.architecture if image else None,
+            "download_only": self.download_only,
+            "pinned": self.pinned,
+            "incompatible": self.incompatible,
+            "soft_reboot_capable": self.soft_reboot_capable,
+            "stateroot": self.stateroot,
+            "cached_update_digest": self.cached_update.digest if self.cached_update else None,
+        }
+
     @property
     def digest(self) -> str | None:
         return self.image.digest if self.image else None
@@ -122,6 +141,24 @@ class Host:
     @property
     def reboot_required(self) -> bool:
         return self.pending is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """:returns: JSON-serialisable, the shape that the modules return as C(before), C(after) and C(host)"""
+        return {
+            "managed": self.managed,
+            "backend": self.backend,
+            "image": self.spec.image if self.spec else None,
+            "transport": self.spec.transport if self.spec else None,
+            "signature": self.spec.signature if self.spec else None,
+            "booted": self.booted.as_dict() if self.booted else None,
+            "staged": self.staged.as_dict() if self.staged else None,
+            "rollback": self.rollback.as_dict() if self.rollback else None,
+            "other": [deployment.as_dict() for deployment in self.other],
+            "rollback_queued": self.rollback_queued,
+            "reboot_required": self.reboot_required,
+            "usr_overlay": self.usr_overlay,
+            "read_only": self.read_only,
+        }
 
 
 def parse_status(text: str) -> Host:

@@ -1,0 +1,226 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reboot a bootc host into what is pending, and prove by digest that it came up on it.
+
+The reboot itself is M(ansible.builtin.reboot)'s: waiting, reconnecting and time limits are done well there.
+This action decides whether to reboot and how, and does not believe that it worked.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import is_digest
+
+# A soft reboot keeps the boot ID (recording ostree, after-soft-reboot) and counts up instead.
+BOOT_COMMAND = "cat /proc/sys/kernel/random/boot_id; systemctl show --property=SoftRebootsCount --value 2>/dev/null || true"
+# bootc has to prepare /run/nextroot; without it systemd would start the same deployment again.
+NEXT_ROOT = "test -d /run/nextroot"
+PREPARE = "bootc upgrade --from-downloaded --soft-reboot=required"
+
+ARGUMENTS: dict[str, Any] = {
+    "digest": {"type": "str"},
+    "soft": {"type": "str", "choices": ["never", "auto", "required"], "default": "never"},
+    "force": {"type": "bool", "default": False},
+    "reboot_timeout": {"type": "int", "default": 600},
+    "connect_timeout": {"type": "int"},
+    "post_reboot_delay": {"type": "int", "default": 0},
+    "test_command": {"type": "str"},
+    "msg": {"type": "str", "default": "Reboot initiated by Ansible to boot another image"},
+}
+
+
+class RebootRefused(Exception):
+    """Why there is no reboot, or no success: fields of the failed result."""
+
+    def __init__(self, error: str, msg: str, hint: str, **details: Any) -> None:
+        super().__init__(msg)
+        self.result = {"failed": True, "error": error, "msg": msg, "hint": hint, **details}
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_diff = True
+    _requires_connection = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        result.update(changed=False, rebooted=False, rolled_back=False)
+        started = time.monotonic()
+        try:
+            self._reboot(result, task_vars or {})
+        except RebootRefused as refusal:
+            result.update(refusal.result)
+        result["elapsed"] = int(time.monotonic() - started)
+        return result
+
+    def _reboot(self, result: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        options = self._options()
+        before = self._info(task_vars)
+        result.update(before=before["host"], digest=before["digest"], soft=False)
+        expected = self._expected(options, before)
+        if not (before["reboot_required"] or options["force"]):
+            return
+        result.update(digest=expected, diff=_diff(before["digest"], expected))
+        soft = self._soft(options, before)
+        result["soft"] = soft
+        if self._task.check_mode:
+            result.update(changed=True, rebooted=True)
+            return
+        if self._connection.transport == "local":
+            raise RebootRefused(
+                "option_invalid", "This task would reboot the control node.", "Run it on the host, over a connection other than local."
+            )
+        if soft:
+            soft = self._prepare(options, before)
+            result["soft"] = soft
+        boot = self._boot()
+        reboot = self._builtin_reboot(options, soft, task_vars)
+        result.update(changed=bool(reboot.get("rebooted")), rebooted=bool(reboot.get("rebooted")))
+        if reboot.get("failed"):
+            raise RebootRefused(
+                "host_not_back" if reboot.get("rebooted") else "reboot_failed",
+                f"The host was to boot {expected}: {reboot.get('msg')}",
+                "Look at the host's console; raise 'reboot_timeout' if it is only slow.",
+            )
+        after = self._info(task_vars)
+        result.update(after=after["host"], digest=after["digest"], reboot_required=after["reboot_required"])
+        result.update(diff=_diff(before["digest"], after["digest"]))
+        boot_after = self._boot()
+        result.update(boot_id=boot_after[0], soft_reboots_count=boot_after[1], boot_id_kept=boot[0] == boot_after[0])
+        self._prove(expected, before, after)
+
+    def _options(self) -> dict[str, Any]:
+        validation = ArgumentSpecValidator(ARGUMENTS).validate(
+            {name: value for name, value in self._task.args.items() if value is not None and value != ""}
+        )
+        if validation.error_messages:
+            raise RebootRefused("option_invalid", "; ".join(validation.error_messages), "See 'ansible-doc imagemode.bootc.bootc_reboot'.")
+        options: dict[str, Any] = validation.validated_parameters
+        unset(options)
+        if options["digest"] and not is_digest(options["digest"]):
+            raise RebootRefused(
+                "reference_invalid", f"'{options['digest']}' is not a digest.", "A digest is 'sha256:' and 64 hexadecimal digits."
+            )
+        return options
+
+    def _expected(self, options: dict[str, Any], before: dict[str, Any]) -> str:
+        """The digest that the host must come up with.
+
+        The asked digest is the platform manifest's; the one of an index is not known to the host.
+        """
+        next_digest: str = before["pending_digest"] or before["digest"]
+        asked = options["digest"]
+        if asked and asked != next_digest and not _pinned_to(before["host"], asked):
+            raise RebootRefused(
+                "digest_mismatch",
+                f"The host would boot {next_digest}, not {asked}.",
+                "Stage that image first with bootc_switch or bootc_upgrade; after a crash a staged deployment is gone.",
+            )
+        return next_digest
+
+    def _soft(self, options: dict[str, Any], before: dict[str, Any]) -> bool:
+        """Whether the reboot can be a soft one."""
+        if options["soft"] == "never":
+            return False
+        capable = bool(before["soft_reboot_capable"] and before["capabilities"].get("soft_reboot"))
+        if not capable and options["soft"] == "required":
+            raise RebootRefused(
+                "soft_reboot_unavailable",
+                "The pending deployment cannot be reached by a soft reboot: its kernel differs, or bootc is older than 1.7.0.",
+                "Use 'soft: auto' to fall back to a full reboot.",
+            )
+        return capable
+
+    def _prepare(self, options: dict[str, Any], before: dict[str, Any]) -> bool:
+        """Have /run/nextroot; a stage can be prepared late, a rollback only when it is queued."""
+        if self._command(NEXT_ROOT)["rc"] == 0:
+            return True
+        prepared: dict[str, Any] = {"rc": 1, "stderr": "no deployment is staged, and bootc_rollback did not prepare one"}
+        if before["host"]["staged"] and before["capabilities"].get("from_downloaded"):
+            prepared = self._command(PREPARE)
+        if prepared["rc"] == 0 and self._command(NEXT_ROOT)["rc"] == 0:
+            return True
+        if options["soft"] == "required":
+            raise RebootRefused(
+                "soft_reboot_unavailable",
+                f"The soft reboot could not be prepared: {prepared['stderr'].strip()}",
+                "Stage with 'soft_reboot: required', or use 'soft: auto' to fall back to a full reboot.",
+            )
+        return False
+
+    def _builtin_reboot(self, options: dict[str, Any], soft: bool, task_vars: dict[str, Any]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "boot_time_command": BOOT_COMMAND,
+            "reboot_timeout": options["reboot_timeout"],
+            "post_reboot_delay": options["post_reboot_delay"],
+            "msg": options["msg"],
+        }
+        for name in ("connect_timeout", "test_command"):
+            if options[name] is not None:
+                arguments[name] = options[name]
+        if soft:
+            arguments["reboot_command"] = "systemctl soft-reboot"
+        task = self._task.copy()
+        task.args = arguments
+        action = self._shared_loader_obj.action_loader.get(
+            "ansible.builtin.reboot",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        result: dict[str, Any] = action.run(task_vars=task_vars)
+        return result
+
+    def _prove(self, expected: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """:raises RebootRefused: the host runs another image than the one that was pending"""
+        if after["digest"] == expected:
+            return
+        rolled_back = after["digest"] == before["digest"]
+        raise RebootRefused(
+            "rolled_back" if rolled_back else "digest_mismatch",
+            f"The host was to boot {expected} and came up with {after['digest']}"
+            + (", the image it ran before." if rolled_back else "."),
+            "Look at the journal of the failed boot (journalctl -b -1) and at ostree-finalize-staged.service.",
+            rolled_back=rolled_back,
+        )
+
+    def _info(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The host's state, by the module; a host that is just coming up is asked again."""
+        info: dict[str, Any] = self._execute_module(
+            module_name="imagemode.bootc.bootc_info", module_args={"required": True}, task_vars=task_vars
+        )
+        if info.get("failed"):
+            raise RebootRefused(
+                info.get("error", "bootc_failed"), f"The host's state could not be read: {info.get('msg')}", info.get("hint", "")
+            )
+        return info
+
+    def _boot(self) -> tuple[str, int | None]:
+        """The boot ID, and how many soft reboots there were since that boot (systemd 254 and newer)."""
+        lines = str(self._command(BOOT_COMMAND)["stdout"]).split()
+        return (lines[0] if lines else "", int(lines[1]) if len(lines) > 1 and lines[1].isdigit() else None)
+
+    def _command(self, command: str) -> dict[str, Any]:
+        result: dict[str, Any] = self._low_level_execute_command(command, sudoable=True)
+        return result
+
+
+def _pinned_to(host: dict[str, Any], digest: str) -> bool:
+    """Whether what boots next was named by this digest, which may be an index's."""
+    deployment = host["staged"] or (host["rollback"] if host["rollback_queued"] else host["booted"])
+    return bool(deployment and str(deployment["image"]).endswith(f"@{digest}"))
+
+
+def _diff(before: str, after: str) -> dict[str, str]:
+    return {"before": f"booted: {before}\n", "after": f"booted: {after}\n"}

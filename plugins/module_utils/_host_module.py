@@ -1,0 +1,108 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A module that brings a bootc host to a planned state: what the day-2 modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._bootc.client import Bootc
+from ._bootc.errors import BootcError, DigestMismatch
+from ._bootc.plan import Plan, Remote, footprint
+from ._bootc.status import Host
+from ._errors import ImageModeError
+from ._module import CollectionModule
+
+ARGUMENTS: dict[str, Any] = {"timeout": {"type": "int", "default": 3600}}
+
+
+class BootcModule(CollectionModule):
+    """Status, plan, steps, status again; C(changed) is what differs between the two."""
+
+    def converge(self, planner: Callable[[Host, Remote | None], Plan], digest: str | None = None) -> None:
+        """Bring the host where the planner says, and end the module.
+
+        :param planner: plans from the host's state and the registry's answer
+        :param digest: the digest that the user insists on
+        """
+        bootc = Bootc(timeout=self.params["timeout"] or None)
+        before = bootc.status()
+        plan = bootc.decide(lambda remote: planner(before, remote))
+        for warning in plan.warnings:
+            self.warn(warning)
+        after = plan.after
+        if plan.steps and not self.check_mode:
+            after = self._run(bootc, before, plan)
+            self._prove(plan, before, after, digest)
+        self.exit_json(**_result(before, after, plan))
+
+    def _run(self, bootc: Bootc, before: Host, plan: Plan) -> Host:
+        try:
+            for step in plan.steps:
+                bootc.run(step)
+        except ImageModeError as error:
+            after = bootc.status()
+            self.changed = footprint(before) != footprint(after)
+            error.details.update(before=before.as_dict(), after=after.as_dict(), reboot_required=after.reboot_required)
+            raise
+        after = bootc.status()
+        self.changed = footprint(before) != footprint(after)
+        return after
+
+    def _prove(self, plan: Plan, before: Host, after: Host, digest: str | None) -> None:
+        """bootc's return code is not believed: the host is where the plan said, or the result says why not."""
+        if footprint(after) == footprint(plan.after):
+            return
+        steps = ", ".join(" ".join(step) for step in plan.steps)
+        wanted, got = (_boots_next(host) for host in (plan.after, after))
+        details = {"before": before.as_dict(), "after": after.as_dict(), "planned": plan.after.as_dict()}
+        if digest and wanted != got:
+            raise DigestMismatch(
+                f"The host was to get {wanted} and got {got} by '{steps}'.",
+                hint="The tag was moved meanwhile. Resolve it again and run the task again.",
+                **details,
+            )
+        if footprint(after) == footprint(before):
+            raise BootcError(
+                f"'{steps}' ended with return code 0 and changed nothing; planned was: {plan.reason}.",
+                error="bootc_ignored",
+                hint="Look at the host with bootc_info and at bootc's journal.",
+                **details,
+            )
+        self.warn(f"'{steps}' left the host in another state than planned ({plan.reason}); the result has both.")
+
+
+def _boots_next(host: Host) -> str | None:
+    deployment = host.pending or host.booted
+    return deployment.digest if deployment else None
+
+
+def _result(before: Host, after: Host, plan: Plan) -> dict[str, Any]:
+    shown = (before.as_dict(), after.as_dict())
+    pending = after.pending
+    return {
+        "changed": footprint(before) != footprint(after),
+        "reason": plan.reason,
+        "commands": [" ".join(step) for step in plan.steps],
+        "before": shown[0],
+        "after": shown[1],
+        "digest": _boots_next(after),
+        "reboot_required": after.reboot_required,
+        "soft_reboot_capable": bool(pending and pending.soft_reboot_capable),
+        "diff": {"before": _slots(before), "after": _slots(after)},
+    }
+
+
+def _slots(host: Host) -> str:
+    """A few lines that a reader compares at a glance."""
+    lines = []
+    for name in ("booted", "staged", "rollback"):
+        deployment = getattr(host, name)
+        what = f"{deployment.source.image if deployment.source else '-'} {deployment.digest}" if deployment else "-"
+        lock = " (download only)" if deployment and deployment.download_only else ""
+        lines.append(f"{name}: {what}{lock}")
+    lines.append(f"rollback queued: {'yes' if host.rollback_queued else 'no'}")
+    return "\n".join(lines) + "\n"
