@@ -13,7 +13,7 @@ from . import store
 from .say import say
 
 # Two emulated threads sometimes see each other's half-patched code: a guest kernel panicked in one boot of fifteen.
-EMULATED = ["-accel", "tcg,thread=single", "-smp", "1", "-cpu", "max"]
+EMULATED = ["-accel", "tcg,thread=multi", "-smp", "1", "-cpu", "max"]
 KVM = ["-accel", "kvm", "-smp", "2", "-cpu", "host"]
 
 

@@ -23,7 +23,7 @@ SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/
 BUSES = {
     "virtio": "virtio-blk-pci,drive={id},serial={serial}",
     "scsi": "scsi-hd,drive={id},serial={serial}",
-    "sata": "ide-hd,drive={id},serial={serial}",
+    "sata": "ide-hd,bus=sata.{number},drive={id},serial={serial}",
     "nvme": "nvme,drive={id},serial={serial}",
 }
 UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -67,6 +67,8 @@ def _disk_arguments(folder: Path, disks: list[dict[str, Any]], first_boot_index:
     arguments: list[str] = []
     if any(disk["bus"] == "scsi" for disk in disks):
         arguments += ["-device", "virtio-scsi-pci"]
+    if any(disk["bus"] == "sata" for disk in disks):
+        arguments += ["-device", "ahci,id=sata"]
     for number, disk in enumerate(disks):
         path = folder / f"disk-{disk['serial']}.raw"
         if not path.exists():
@@ -75,7 +77,7 @@ def _disk_arguments(folder: Path, disks: list[dict[str, Any]], first_boot_index:
         drive = f"disk{number}"
         # The file outlives a killed QEMU, so the guest's own page cache is all that a "power cut" loses.
         arguments += ["-drive", f"if=none,id={drive},file={path},format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap"]
-        arguments += ["-device", BUSES[disk["bus"]].format(id=drive, serial=disk["serial"]) + f",bootindex={first_boot_index + number}"]
+        arguments += ["-device", BUSES[disk["bus"]].format(id=drive, serial=disk["serial"], number=number) + f",bootindex={first_boot_index + number}"]
     return arguments
 
 
@@ -121,7 +123,7 @@ def _start(name: str, described: dict[str, Any]) -> dict[str, Any]:
     smbios, console, monitor = folder / "smbios.txt", folder / "console.log", folder / "monitor"
     smbios.write_text(_credential(described["public"]))
     medium = installer.installer()
-    command = ["qemu-system-x86_64", "-name", name, "-machine", "q35", *accel.arguments(medium / "vmlinuz"),
+    command = ["qemu-system-x86_64", "-name", name, "-machine", "pc", *accel.arguments(medium / "vmlinuz"),
                "-m", str(described["memory"]), "-nodefaults", "-display", "none", "-serial", f"file:{console}",
                "-monitor", f"unix:{monitor},server,nowait", "-device", "virtio-rng-pci",
                "-smbios", f"type=11,path={smbios}",

@@ -19,6 +19,7 @@ CONTAINERS_CONF = """[containers]
 default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
 netns = "host"
 pids_limit = 0
+cgroups = "disabled"
 [engine]
 cgroup_manager = "cgroupfs"
 """

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: Contributors to the imagemode.bootc project
+"""`install to-disk`: from the image that this container runs to a disk that boots."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid as uuids
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import bootloader, disk, installconfig
+from .errors import BootcError, context, run
+from .reference import Reference
+from .repository import Image, Repository
+from .sysroot import image_kargs
+
+CAP_SYS_ADMIN = 21
+ROOT = Path("/run/bootc/mounts/rootfs")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The image to install, as its storage knows it."""
+
+    reference: Reference
+    digest: str | None
+    url: str
+    labels: dict[str, str]
+
+
+def check_privileges() -> None:
+    status = Path("/proc/self/status").read_text()
+    effective = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd")), 16)
+    if os.geteuid() != 0 or not effective >> CAP_SYS_ADMIN & 1:
+        raise BootcError("Querying root privilege: The container must be executed with full privileges (e.g. --privileged flag)")
+    if os.getpid() == 1:
+        raise BootcError("This command must be run with the podman --pid=host flag")
+
+
+def host(*command: str) -> str:
+    """Run in the mount namespace of the installing system."""
+    return run("nsenter", "-t", "1", "-m", "--", *command)
+
+
+def source(options: Any) -> Source:
+    if options.source_imgref:
+        transport, _, name = options.source_imgref.partition(":")
+        return Source(Reference(name.removeprefix("//"), "registry" if transport == "docker" else transport), None, options.source_imgref, {})
+    try:
+        lines = Path("/run/.containerenv").read_text().splitlines()
+    except OSError as error:
+        raise BootcError("Either --source-imgref must be defined or this command must be executed inside a podman container.") from error
+    env = {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
+    if env.get("rootless") == "1":
+        raise BootcError("Cannot install from rootless podman; this command must be run as root")
+    with context("Reading image"):
+        inspected = json.loads(host("podman", "image", "inspect", env["imageid"]))[0]
+        store = json.loads(host("podman", "info", "--format", "json"))["store"]
+    url = f"containers-storage:[{store['graphDriverName']}@{store['graphRoot']}+/run/containers/storage]{env['imageid']}"
+    return Source(Reference(env["image"]), inspected.get("Digest"), url, inspected.get("Labels") or {})
+
+
+def to_disk(options: Any) -> None:
+    with context("Installing to disk"):
+        disk.query(options.device, loopback=options.via_loopback)
+        check_privileges()
+        chosen = source(options)
+        print(f"Installing image: {chosen.reference.url()}", flush=True)
+        if chosen.digest:
+            print(f"Digest: {chosen.digest}", flush=True)
+        if not options.via_loopback:
+            return _install(options, os.path.realpath(options.device), chosen)
+        device = run("losetup", "--find", "--partscan", "--show", options.device).strip()
+        try:
+            _install(options, device, chosen)
+        finally:
+            subprocess.run(["losetup", "--detach", device], check=False)
+
+
+def _install(options: Any, device: str, chosen: Source) -> None:
+    config = installconfig.load()
+    kind = options.filesystem or ((config["filesystem"] or {}).get("root") or {}).get("type")
+    identity = str(uuids.uuid4())
+    with context("Creating rootfs"):
+        if not kind:
+            raise BootcError("No root filesystem specified")
+        node = disk.clear(device, wipe=options.wipe)
+        if (options.block_setup or "direct") not in (config["block"] or ["direct"]):
+            raise BootcError("Block setup Tpm2Luks is not enabled in installation config")
+        bios, esp, root = disk.partition(device, node, options.root_size)
+        disk.make_root(root, kind, identity)
+    ROOT.mkdir(parents=True, exist_ok=True)
+    run("mount", root, str(ROOT))
+    try:
+        print("Creating ESP filesystem\n> mkfs.fat {} -n EFI-SYSTEM".format(esp), flush=True)
+        if options.bootloader == "none":
+            run("mkfs.fat", esp, "-n", "EFI-SYSTEM")
+        image, deployment = _deploy(options, config, identity, chosen)
+        chosen_loader = options.bootloader or "grub"
+        if chosen_loader in ("systemd", "grub-cc"):
+            raise BootcError("bootupd is required for ostree-based installs")
+        if chosen_loader == "grub":
+            with context("Installing bootloader") if Path("/usr/lib/bootupd/updates").is_dir() else context():
+                bootloader.install(ROOT, device, bios, esp, identity)
+        print(f"Bootloader: {chosen_loader}", flush=True)
+        _write_aleph(options, chosen, image, deployment)
+        print("Trimming root", flush=True)
+        subprocess.run(["fstrim", "--quiet-unsupported", "-v", str(ROOT)], check=False)
+        print(f"Finalizing filesystem root\nUnmounting filesystems", flush=True)
+    finally:
+        subprocess.run(["umount", "-R", str(ROOT)], check=False)
+    print("Installation complete!")
+
+
+def _deploy(options: Any, config: dict[str, Any], identity: str, chosen: Source) -> tuple[Image, Path]:
+    stateroot = options.stateroot or config["stateroot"] or "default"
+    target = Reference.parse(options.target_imgref, options.target_transport, "containerPolicy" if options.enforce_container_sigpolicy else None)         if options.target_imgref else chosen.reference
+    print("Initializing ostree layout", flush=True)
+    run("ostree", "admin", "init-fs", "--modern", str(ROOT))
+    run("ostree", "admin", "stateroot-init", f"--sysroot={ROOT}", stateroot)
+    for setting in ("sysroot.readonly=true", "sysroot.bootprefix=true"):
+        run("ostree", "config", f"--repo={ROOT}/ostree/repo", "set", *setting.split("="))
+    bootloader.prepare(ROOT)
+    with context("Creating ostree deployment"):
+        commit, image = Repository(str(ROOT)).pull(target, source=chosen.url, digest=chosen.digest, trusted=True)
+        started = time.monotonic()
+        deleted = options.karg_delete
+        kargs = [word for word in [*config["kargs"], *image_kargs(Path("/"))] if word not in deleted and word.partition("=")[0] not in deleted]
+        kargs = [f"root=UUID={identity}", *kargs, *options.karg]
+        origin = Path("/run/bootc-reference/target.origin")
+        origin.parent.mkdir(parents=True, exist_ok=True)
+        origin.write_text(f"[origin]\ncontainer-image-reference={target.origin()}\n")
+        run("ostree", "admin", "deploy", f"--sysroot={ROOT}", "--no-prune", f"--stateroot={stateroot}", f"--origin-file={origin}",
+            "--karg-none", *[f"--karg-append={word}" for word in kargs], commit)
+        print(f"Deploying container image...done ({time.monotonic() - started:.0f} seconds)", file=sys.stderr, flush=True)
+    deployment = ROOT / f"ostree/deploy/{stateroot}/deploy/{commit}.0"
+    if options.root_ssh_authorized_keys:
+        with context("Injecting SSH keys"):
+            _inject_keys(deployment, options.root_ssh_authorized_keys)
+    return image, deployment
+
+
+def _inject_keys(deployment: Path, keys: str) -> None:
+    try:
+        encoded = base64.b64encode(Path(keys).read_bytes()).decode()
+    except OSError as error:
+        raise BootcError(f"Reading {keys}: {error.strerror} (os error {error.errno})") from error
+    name = "etc/tmpfiles.d/bootc-root-ssh.conf"
+    (deployment / name).parent.mkdir(parents=True, exist_ok=True)
+    (deployment / name).write_text(f"d /var/roothome/.ssh 0700 root root -\nf~ /var/roothome/.ssh/authorized_keys 600 root root - {encoded}\n")
+    print(f"Injected: {name}", flush=True)
+
+
+def _write_aleph(options: Any, chosen: Source, image: Image, deployment: Path) -> None:
+    aleph = {"digest": image.digest, "image": chosen.reference.image, "kernel": os.uname().release, "labels": chosen.labels, "selinux": "disabled",
+             "target-image": options.target_imgref or chosen.reference.image, "timestamp": image.timestamp, "version": image.version}
+    (ROOT / ".bootc-aleph.json").write_text(json.dumps(aleph))
