@@ -58,7 +58,7 @@ class BootcModule(CollectionModule):
             return
         steps = ", ".join(" ".join(step) for step in plan.steps)
         wanted, got = (_boots_next(host) for host in (plan.after, after))
-        details = {"before": before.as_dict(), "after": after.as_dict(), "planned": plan.after.as_dict()}
+        details: dict[str, Any] = {"before": before.as_dict(), "after": after.as_dict(), "planned": plan.after.as_dict()}
         if digest and wanted != got:
             raise DigestMismatch(
                 f"The host was to get {wanted} and got {got} by '{steps}'.",

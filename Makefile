@@ -1,0 +1,22 @@
+# Copyright: Contributors to the imagemode.bootc project
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+PYTHON ?= python3
+
+.PHONY: help test check demo demo-clean bench clean
+
+help:
+	@echo "make demo        the whole road: build, push, install, boot, update, roll back (root)"
+	@echo "make test        every test (root)"
+	@echo "make check       the part of the tests that takes two minutes"
+	@echo "make bench       measure the collection beside what it stands on"
+	@echo "make demo-clean  stop and remove what the demo made"
+
+test:
+	$(PYTHON) tests/run test
+
+check:
+	$(PYTHON) tests/run check
+
+demo-clean:
+	tests/reference/lab clean
