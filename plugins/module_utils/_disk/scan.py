@@ -1,0 +1,147 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking at this machine's block devices: C(lsblk), C(/proc), C(/sys), C(/dev/disk), C(wipefs --no-act)."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from .._errors import ImageModeError
+from .._runner import Runner
+from .device import Device, Signature, Surroundings, parse_lsblk
+
+COLUMNS = (
+    "NAME", "KNAME", "PATH", "MAJ:MIN", "TYPE", "SIZE", "SERIAL", "WWN", "MODEL", "VENDOR", "TRAN", "HCTL",
+    "ROTA", "RO", "RM", "FSTYPE", "PTTYPE", "LABEL", "PARTTYPE",
+)
+
+
+class ScanFailed(ImageModeError):
+    """C(lsblk) or C(wipefs) said something that cannot be read."""
+
+    error = "disk_scan_failed"
+
+
+class Scanner:
+    """Reads block devices.
+
+    :param runner: runs C(lsblk) and C(wipefs)
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def devices(self) -> tuple[Device, ...]:
+        """:returns: all devices, without their signatures
+        :raises ScanFailed: C(lsblk) cannot be understood
+        """
+        if self._runner.find("udevadm"):
+            # Serial numbers come from udev's database: let it finish what it is at.
+            self._runner.run(["udevadm", "settle", "--timeout=30"], check=False)
+        text = self._runner.run(["lsblk", "--json", "--bytes", "--output", ",".join(COLUMNS)]).stdout
+        around = Surroundings(mounts=mounts(), swaps=swaps(), holders=holders(), links=links())
+        try:
+            return parse_lsblk(json.loads(text), around)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable("lsblk --json", error) from error
+
+    def examine(self, disk: Device) -> Device:
+        """:returns: the disk with its and its partitions' signatures, and whether the kernel lets it be opened exclusively"""
+        marks = self._signatures([disk.path, *(partition.path for partition in disk.partitions)])
+        partitions = {child.path: replace(child, signatures=marks.get(child.path, ())) for child in disk.children}
+        return replace(
+            disk,
+            claimed=is_claimed(disk.path),
+            signatures=marks.get(disk.path, ()),
+            children=tuple(partitions.values()),
+        )
+
+    def _signatures(self, paths: Iterable[str]) -> dict[str, tuple[Signature, ...]]:
+        found: dict[str, list[Signature]] = {}
+        text = self._runner.run(["wipefs", "--no-act", "--json", *paths]).stdout.strip()
+        decoder = json.JSONDecoder()
+        try:
+            while text:  # one document for all devices, or one for each: util-linux did both
+                document, end = decoder.raw_decode(text)
+                text = text[end:].strip()
+                for mark in document["signatures"]:
+                    path = f"/dev/{mark['device']}" if not mark["device"].startswith("/") else mark["device"]
+                    found.setdefault(path, []).append(Signature(path, mark["type"], mark["offset"], mark.get("uuid") or ""))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable("wipefs --json", error) from error
+        return {path: tuple(marks) for path, marks in found.items()}
+
+
+def is_claimed(path: str) -> bool:
+    """Whether the kernel refuses exclusive access, as it does for a disk of which any part is mounted, held or swapped to.
+
+    This sees what no table shows: other mount namespaces, ZFS pools, databases on raw devices.
+    """
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno == errno.EBUSY
+    return False
+
+
+def mounts() -> dict[str, tuple[str, ...]]:
+    """:returns: mount points by MAJ:MIN and by device path, of this process and of PID 1"""
+    found: dict[str, dict[str, None]] = {}
+    for process in ("self", "1"):
+        try:
+            lines = Path(f"/proc/{process}/mountinfo").read_text(errors="surrogateescape").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            first, _separator, second = line.partition(" - ")
+            words, source = first.split(" "), second.split(" ")[1:2]
+            mountpoint = _unescape(words[4])
+            # Btrfs and bcachefs have device numbers of their own; their source names a device.
+            for key in (words[2], *(os.path.realpath(_unescape(path)) for path in source if path.startswith("/dev/"))):
+                found.setdefault(key, {})[mountpoint] = None
+    return {key: tuple(points) for key, points in found.items()}
+
+
+def swaps() -> frozenset[str]:
+    """:returns: real paths of active swap devices and files"""
+    try:
+        lines = Path("/proc/swaps").read_text(errors="surrogateescape").splitlines()[1:]
+    except OSError:
+        return frozenset()
+    return frozenset(os.path.realpath(_unescape(line.split()[0])) for line in lines if line.strip())
+
+
+def holders() -> dict[str, tuple[str, ...]]:
+    """:returns: what the kernel built on each device, by kernel name"""
+    found: dict[str, tuple[str, ...]] = {}
+    for directory in Path("/sys/class/block").glob("*/holders"):
+        names = tuple(sorted(entry.name for entry in directory.iterdir()))
+        if names:
+            found[directory.parent.name.replace("!", "/")] = names
+    return found
+
+
+def links() -> dict[str, tuple[str, ...]]:
+    """:returns: udev's names below /dev/disk/by-id and by-path, by kernel name"""
+    found: dict[str, list[str]] = {}
+    for kind in ("by-id", "by-path"):
+        for link in sorted(Path("/dev/disk", kind).glob("*")):
+            found.setdefault(os.path.relpath(os.path.realpath(link), "/dev"), []).append(f"{kind}/{link.name}")
+    return {kname: tuple(names) for kname, names in found.items()}
+
+
+def _unreadable(command: str, error: Exception) -> ScanFailed:
+    return ScanFailed(f"'{command}' printed something else than its document: {error}", hint="It needs util-linux 2.33.")
+
+
+def _unescape(text: str) -> str:
+    # The kernel writes blanks, tabs, newlines and backslashes as octal numbers.
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)

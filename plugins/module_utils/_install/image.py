@@ -1,0 +1,299 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An image as it must be to become an operating system; all of this is known before a disk is written to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._bootc.errors import Unsupported
+from .._bootc.version import Version, parse_version
+from .._disk.device import Device
+from .._disk.guard import DiskTooSmall, require_size
+from .._disk.size import human
+from .._errors import ImageModeError, OptionError
+from .errors import BootloaderMissing, ImageNotBootable
+
+MIB = 1024**2
+# bootc 1.16.9, contract.md 5.2: BIOS boot, EFI system (the kernels of composefs live there), /boot beside LUKS.
+_BIOS_BOOT = 1 * MIB
+_ESP = 512 * MIB
+_ESP_COMPOSEFS = 1024 * MIB
+_BOOT_BESIDE_LUKS = 510 * MIB
+# What a file system and the deployment's second copies (kernel, /etc) take beyond the image's own size.
+_OVERHEAD_PERCENT = 10
+
+# (attribute of Request, bootc that has it): contract.md 1.7.
+_SINCE: tuple[tuple[str, Version], ...] = (
+    ("composefs", (1, 10, 0)),
+    ("bootloader", (1, 13, 0)),
+)
+_GRUB_CC_SINCE: Version = (1, 16, 3)
+# podman's names for what `uname -m` prints.
+ARCHITECTURES = {
+    "x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64", "loongarch64": "loong64",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, beside the image and the disk; C(None) leaves it to the image.
+
+    :ivar target: reference that the installed machine will follow
+    :ivar root_size: bytes
+    :ivar root_keys: root's SSH keys; C(None) if nothing was asked
+    """
+
+    target: str
+    transport: str = "registry"
+    filesystem: str | None = None
+    root_size: int | None = None
+    bootloader: str | None = None
+    kernel_arguments: tuple[str, ...] = ()
+    root_keys: tuple[str, ...] | None = None
+    stateroot: str | None = None
+    composefs: bool | None = None
+    generic_image: bool = False
+    block_setup: str | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in Podman's storage.
+
+    :ivar digests: every digest it is known by: of the platform's manifest, and of an index it was pulled through
+    :ivar architecture: as in the image's configuration, for example C(amd64)
+    :ivar size: bytes, unpacked
+    """
+
+    id: str
+    digest: str
+    digests: frozenset[str]
+    architecture: str
+    size: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Image:
+        """:param document: one element of C(podman image inspect)"""
+        named = (name.partition("@")[2] for name in document.get("RepoDigests") or ())
+        digest = document.get("Digest") or ""
+        return cls(
+            id=document["Id"],
+            digest=digest,
+            digests=frozenset(one for one in (digest, *named) if one),
+            architecture=document.get("Architecture") or "",
+            size=int(document.get("Size") or 0),
+            labels=document.get("Labels") or {},
+        )
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What the image's own installer can do, asked of the image itself.
+
+    :ivar version: of the image's bootc
+    :ivar configuration: C(bootc install print-configuration --all)
+    :ivar kernels: kernel versions with kernel and initramfs
+    :ivar ukis: unified kernel images
+    :ivar bootupd: bootupd and its boot loader files are there
+    :ivar systemd_boot: systemd-boot's EFI binary is there
+    :ivar programs: those of the installer's programs that are there
+    """
+
+    version: Version
+    configuration: Mapping[str, Any]
+    kernels: tuple[str, ...] = ()
+    ukis: tuple[str, ...] = ()
+    bootupd: bool = False
+    systemd_boot: bool = False
+    programs: frozenset[str] = frozenset()
+
+    @property
+    def filesystem(self) -> str | None:
+        """The image's default root file system."""
+        root = (self.configuration.get("filesystem") or {}).get("root") or {}
+        value = root.get("type") or self.configuration.get("root-fs-type")
+        return str(value) if value else None
+
+    @property
+    def kernel_arguments(self) -> tuple[str, ...]:
+        return tuple(self.configuration.get("kargs") or ())
+
+
+# Printed as "key<TAB>value" lines. Only a POSIX shell is needed; what is not there prints nothing.
+PROBE = r"""
+say() { printf '%s\t%s\n' "$1" "$2"; }
+say bootc "$(bootc --version 2>&1)"
+say configuration "$(bootc install print-configuration --all 2>/dev/null || bootc install print-configuration 2>/dev/null)"
+for directory in /usr/lib/modules/*; do
+  [ -e "$directory/vmlinuz" ] && [ -e "$directory/initramfs.img" ] && say kernel "${directory##*/}"
+done
+for file in /boot/EFI/Linux/*.efi /usr/lib/modules/*/*.efi; do [ -e "$file" ] && say uki "$file"; done
+for file in /usr/lib/systemd/boot/efi/systemd-boot*.efi*; do [ -e "$file" ] && say systemd_boot "$file"; done
+for file in /usr/lib/bootupd/updates/*; do [ -e "$file" ] && say updates "$file"; done
+for program in bootupctl sfdisk wipefs mkfs.fat mkfs.ext4 mkfs.xfs mkfs.btrfs cryptsetup systemd-cryptenroll; do
+  command -v "$program" >/dev/null 2>&1 && say program "$program"
+done
+exit 0
+"""
+
+
+def parse_probe(text: str) -> Abilities:
+    """Read what C(PROBE) printed.
+
+    :raises ImageNotBootable: there is no working bootc in the image
+    """
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _tab, value = line.partition("\t")
+        found.setdefault(key, []).append(value)
+    said = (found.get("bootc") or [""])[0]
+    try:
+        version = parse_version(said)
+        configuration = json.loads((found.get("configuration") or [""])[0] or "{}")
+    except (ImageModeError, ValueError):
+        raise ImageNotBootable(
+            f"The image has no bootc that can install it: 'bootc --version' in it says {said.strip()!r}.",
+            hint="Build it from a bootc base image.",
+        ) from None
+    programs = frozenset(found.get("program", ()))
+    return Abilities(
+        version=version,
+        configuration=configuration,
+        kernels=tuple(found.get("kernel", ())),
+        ukis=tuple(found.get("uki", ())),
+        bootupd="bootupctl" in programs and bool(found.get("updates")),
+        systemd_boot=bool(found.get("systemd_boot")),
+        programs=programs,
+    )
+
+
+def require_bootable(image: Image, machine: str) -> None:
+    """Check what Podman knows of the image, before anything of it is run.
+
+    :param machine: C(uname -m)
+    :raises ImageNotBootable: it is an application's image, or one for another architecture
+    """
+    if not any(image.labels.get(label) for label in ("containers.bootc", "ostree.bootable")):
+        raise ImageNotBootable(
+            "The image has neither the label 'containers.bootc' nor 'ostree.bootable': it is not an operating system.",
+            hint="Check the image's name; build it from a bootc base image.",
+        )
+    expected = ARCHITECTURES.get(machine, machine)
+    if image.architecture and image.architecture != expected:
+        raise ImageModeError(
+            f"The image is for {image.architecture}, this machine is {expected} ({machine}).",
+            error="architecture_mismatch",
+            hint=f"Publish the image for {expected}, for example with 'platforms' when building it.",
+        )
+
+
+def require_installable(abilities: Abilities, request: Request) -> None:
+    """Check what bootc itself would find out only after the disk is wiped (verified.md, "what goes wrong").
+
+    :raises ImageModeError: a subclass tells what is missing in the image
+    """
+    _require_versions(abilities, request)
+    if not abilities.kernels and not abilities.ukis:
+        raise ImageNotBootable(
+            "The image has no kernel: neither /usr/lib/modules/VERSION/{vmlinuz,initramfs.img} nor a unified kernel image.",
+            hint="Install a kernel in the image's build; 'bootc container lint' finds this.",
+        )
+    if abilities.ukis and request.kernel_arguments:
+        raise OptionError(
+            "The image boots a unified kernel image, whose kernel arguments are sealed in; 'kernel_arguments' cannot be added.",
+            hint="Put them into the image, in /usr/lib/bootc/kargs.d/.",
+        )
+    if (request.composefs or abilities.ukis) and request.stateroot not in (None, "default"):
+        raise OptionError(
+            f"'stateroot: {request.stateroot}' is ignored by bootc's composefs backend, which knows 'default' only.",
+            hint="Leave 'stateroot' out.",
+        )
+    _require_bootloader(abilities, request)
+    allowed = abilities.configuration.get("block") or ["direct"]
+    if request.block_setup is not None and request.block_setup not in allowed:
+        raise ImageModeError(
+            f"The image does not allow the block set-up '{request.block_setup}', only {', '.join(allowed)}.",
+            error="block_setup_unsupported",
+            hint=f"Add it to the image: block = [\"{request.block_setup}\"] under [install] in /usr/lib/bootc/install/*.toml.",
+        )
+    filesystem = request.filesystem or abilities.filesystem
+    if filesystem is None:
+        raise ImageModeError(
+            "Neither the option 'filesystem' nor the image says which file system the root gets.",
+            error="filesystem_missing",
+            hint="Set 'filesystem', or [install.filesystem.root] type in the image's /usr/lib/bootc/install/*.toml.",
+        )
+    needed = ["sfdisk", "wipefs", "mkfs.fat", f"mkfs.{filesystem}"]
+    if request.block_setup == "tpm2-luks":
+        needed += ["cryptsetup", "systemd-cryptenroll"]
+    lacking = [program for program in needed if program not in abilities.programs]
+    if lacking:
+        raise ImageNotBootable(
+            f"bootc installs with programs that the image lacks: {', '.join(lacking)}.",
+            hint="Install them in the image's build (fdisk, dosfstools, e2fsprogs, xfsprogs, btrfs-progs, cryptsetup).",
+            missing=lacking,
+        )
+
+
+def require_room(image: Image, abilities: Abilities, request: Request, disk: Device) -> None:
+    """:raises DiskTooSmall: the image does not fit on the disk, or not into I(root_size), or that not on the disk"""
+    composefs = bool(request.composefs or abilities.ukis)
+    around = _BIOS_BOOT + (_ESP_COMPOSEFS if composefs else _ESP)
+    around += _BOOT_BESIDE_LUKS if request.block_setup == "tpm2-luks" else 0
+    root = image.size * (100 + _OVERHEAD_PERCENT) // 100
+    if request.root_size is not None:
+        if request.root_size < root:
+            raise DiskTooSmall(
+                f"'root_size' is {human(request.root_size)}; the image needs about {human(root)}.",
+                hint="Raise 'root_size', and leave room for updates: a second image of the same size.",
+                needed=root,
+            )
+        # bootc cuts a root that does not fit to the disk without a word.
+        require_size(disk, around + request.root_size, f"'root_size' {human(request.root_size)}, boot partitions {human(around)}")
+    require_size(disk, around + root, f"image {human(image.size)} and {_OVERHEAD_PERCENT} %, boot partitions {human(around)}")
+
+
+def _require_versions(abilities: Abilities, request: Request) -> None:
+    gates = [(name, since) for name, since in _SINCE if getattr(request, name)]
+    if request.bootloader == "grub-cc":
+        gates.append(("bootloader", _GRUB_CC_SINCE))
+    for name, since in gates:
+        if abilities.version < since:
+            needed, there = (".".join(map(str, version)) for version in (since, abilities.version))
+            option = "composefs_backend" if name == "composefs" else name
+            raise Unsupported(
+                f"'{option}: {getattr(request, name)}' needs bootc {needed} or newer in the image; it has {there}.",
+                hint=f"Update bootc in the image, or leave '{option}' out.",
+                bootc_version=there,
+                bootc_version_needed=needed,
+            )
+
+
+def _require_bootloader(abilities: Abilities, request: Request) -> None:
+    bootloader = request.bootloader or abilities.configuration.get("bootloader")
+    if request.composefs or abilities.ukis:
+        if bootloader == "none":
+            raise OptionError("'bootloader: none' cannot be had with the composefs backend.", hint="Leave 'bootloader' out.")
+        there, wanted = {
+            None: (abilities.bootupd or abilities.systemd_boot, "bootupd or systemd-boot"),
+            "systemd": (abilities.systemd_boot, "systemd-boot"),
+        }.get(bootloader, (abilities.bootupd, "bootupd"))
+    else:
+        if bootloader == "none":
+            return
+        # Without composefs, systemd-boot is not installed either: "bootupd is required for ostree-based installs".
+        there, wanted = abilities.bootupd and bootloader != "systemd", "bootupd"
+    if not there:
+        asked = f" '{bootloader}'" if bootloader else ""
+        raise BootloaderMissing(
+            f"The image cannot install a boot loader{asked}: that needs {wanted}, which is not in it.",
+            hint="Build it into the image, or set 'bootloader: none' and bring your own boot loader (ostree backend).",
+            bootloader=bootloader,
+        )

@@ -1,0 +1,160 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is installed on a disk, as data; and the files that tell it."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BootEntry:
+    """An entry of the boot loader (Boot Loader Specification, type 1).
+
+    :ivar path: file, relative to the root of its file system
+    :ivar options: kernel arguments as one line
+    :ivar version: what the newest entry has most of
+    """
+
+    path: str
+    options: str
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A bootc installation on a disk: what its default boot entry starts.
+
+    :ivar backend: C(ostree) or C(composefs)
+    :ivar image: the reference that C(bootc upgrade) will follow
+    :ivar transport: how it is reached, C(registry) for most
+    :ivar digest: digest of the platform's manifest, or C(None) if nothing on the disk tells
+    :ivar kernel_arguments: of the default entry
+    :ivar root_keys: root's SSH keys that are put in place at boot
+    :ivar device: the partition that holds the deployment
+    :ivar etc: the deployment's C(/etc), relative to that partition's root
+    :ivar entry_device: the partition that holds the boot entries, or C(None) if there are none
+    :ivar entry: the default entry, or C(None): the disk will not boot by itself
+    """
+
+    backend: str
+    image: str | None
+    transport: str | None
+    digest: str | None
+    stateroot: str
+    kernel_arguments: tuple[str, ...] = ()
+    root_keys: tuple[str, ...] = ()
+    device: str = ""
+    etc: str = ""
+    entry_device: str | None = None
+    entry: BootEntry | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """:returns: for results; keys are counted, not shown"""
+        return {
+            "backend": self.backend,
+            "image": self.image,
+            "transport": self.transport,
+            "digest": self.digest,
+            "stateroot": self.stateroot,
+            "kernel_arguments": list(self.kernel_arguments),
+            "root_ssh_keys": len(self.root_keys),
+            "device": self.device,
+        }
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a deployment came from: its C(.origin) file.
+
+    :ivar digest: only composefs writes it here
+    """
+
+    image: str | None
+    transport: str | None
+    digest: str | None
+
+
+def parse_origin(text: str) -> Origin:
+    """Read an origin file, an ini file with C([origin] container-image-reference)."""
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return Origin(None, None, None)
+    transport, image = parse_image_url(parser.get("origin", "container-image-reference", fallback="") or "")
+    return Origin(image, transport, parser.get("image", "manifest_digest", fallback="") or None)
+
+
+def parse_image_url(text: str) -> tuple[str | None, str | None]:
+    """Read ostree-container's references, for example C(ostree-unverified-registry:NAME), C(ostree-image-signed:docker://NAME).
+
+    :returns: transport and image, C((None, None)) if the text is not one
+    """
+    scheme, colon, rest = text.strip().partition(":")
+    if scheme in ("ostree-remote-registry", "ostree-remote-image"):
+        _remote, colon, rest = rest.partition(":")
+    if not colon or not rest:
+        return None, None
+    if scheme in ("ostree-unverified-registry", "ostree-remote-registry"):
+        return "registry", rest
+    if scheme not in ("ostree-unverified-image", "ostree-image-signed", "ostree-remote-image"):
+        rest = text.strip()
+    transport, colon, name = rest.partition(":")
+    if not colon:
+        return None, None
+    if transport in ("docker", "registry"):
+        return "registry", name[2:] if name.startswith("//") else name
+    return transport, name
+
+
+def parse_aleph(text: str) -> dict[str, Any]:
+    """Read C(.bootc-aleph.json): what was installed first. It is not rewritten by upgrades.
+
+    :returns: the document, C({}) if it is not one
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def aleph_digest(aleph: Mapping[str, Any]) -> str | None:
+    digest = aleph.get("digest")
+    return digest if isinstance(digest, str) and digest else None
+
+
+def commit_digest(commit: bytes) -> str | None:
+    """Find C(ostree.manifest-digest) in the metadata of an ostree commit.
+
+    A commit object is a serialised GVariant: the key, a NUL, padding, the value. ostree-ext writes the key into every
+    commit made from an image, so this tells what an upgraded disk holds, without needing the ostree program.
+    """
+    match = re.search(rb"ostree\.manifest-digest\x00+(sha256:[0-9a-f]{64})\x00", commit)
+    return match.group(1).decode() if match else None
+
+
+def parse_entry(path: str, text: str) -> BootEntry:
+    """Read a boot loader entry: C(options) lines may be several."""
+    options, version = [], ""
+    for line in text.splitlines():
+        key, _blank, value = line.strip().partition(" ")
+        if key == "options":
+            options.append(value.strip())
+        elif key == "version":
+            version = value.strip()
+    return BootEntry(path, " ".join(options), version)
+
+
+def with_options(text: str, options: str) -> str:
+    """:returns: the entry's text with these kernel arguments"""
+    lines = [line for line in text.splitlines() if not re.match(r"\s*options(\s|$)", line)]
+    return "\n".join([*lines, f"options {options}"]) + "\n"

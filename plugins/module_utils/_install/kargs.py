@@ -1,0 +1,31 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Kernel arguments: splitting a command line as the kernel does, and what is missing in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# kernel-parameters(7): blanks separate, double quotes keep blanks together.
+_ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+
+
+def split(line: str) -> tuple[str, ...]:
+    return tuple(_ARGUMENT.findall(line))
+
+
+def value(name: str, line: str) -> str | None:
+    """:returns: the value of the last C(NAME=VALUE), as the kernel takes it"""
+    values = [word.partition("=")[2] for word in split(line) if word.startswith(f"{name}=")]
+    return values[-1] if values else None
+
+
+def missing(asked: Iterable[str], there: Iterable[str]) -> tuple[str, ...]:
+    """:param asked: arguments, an entry may hold several
+    :returns: those that are not there, once each, in their order
+    """
+    have = set(there)
+    return tuple(dict.fromkeys(word for entry in asked for word in split(entry) if word not in have))

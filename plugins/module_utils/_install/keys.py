@@ -1,0 +1,62 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Root's SSH keys on an installed disk: a tmpfiles.d(5) drop-in in the deployment's C(/etc).
+
+bootc's own form (1.16.9, `--root-ssh-authorized-keys`): one C(f~) line with the keys in base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+
+from .._errors import OptionError
+
+DROP_IN = "tmpfiles.d/bootc-root-ssh.conf"
+_LINE = re.compile(r"^f\S*~\S*\s+/root/\.ssh/authorized_keys\s+\S+\s+\S+\s+\S+\s+\S+\s+(\S+)\s*$", re.MULTILINE)
+# sshd(8), AUTHORIZED_KEYS FILE FORMAT: options, key type, key; every key begins with the length of its type.
+_KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)[\w@.-]+\s+AAAA[A-Za-z0-9+/]+=*(?:\s|$)")
+
+
+def checked(lines: Iterable[str]) -> tuple[str, ...]:
+    """:returns: the keys, one a line, without blanks around them
+    :raises OptionError: a line that is not a public key
+    """
+    keys = tuple(dict.fromkeys(line.strip() for entry in lines for line in entry.splitlines() if line.strip()))
+    for key in keys:
+        if not _KEY.search(key):
+            shown = key if len(key) <= 40 else f"{key[:40]}…"
+            # A private key pasted by mistake must not come back in a message.
+            shown = "a private key" if "PRIVATE KEY" in key else f"'{shown}'"
+            raise OptionError(
+                f"{shown} in 'root_ssh_authorized_keys' is not a line of an authorized_keys file.",
+                hint="Give public keys, for example \"{{ lookup('ansible.builtin.file', '~/.ssh/id_ed25519.pub') }}\".",
+            )
+    return keys
+
+
+def file_text(keys: Iterable[str]) -> str:
+    """:returns: the authorized_keys file"""
+    return "".join(f"{key}\n" for key in keys)
+
+
+def drop_in(keys: Iterable[str]) -> str:
+    """:returns: the drop-in that brings the keys to the booted machine"""
+    encoded = base64.b64encode(file_text(keys).encode()).decode()
+    return f"f~ /root/.ssh/authorized_keys 600 root root - {encoded}\n"
+
+
+def from_drop_in(text: str) -> tuple[str, ...]:
+    """:returns: the keys in a drop-in; none if it is not one of ours or bootc's"""
+    match = _LINE.search(text)
+    if not match:
+        return ()
+    try:
+        content = base64.b64decode(match.group(1), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ()
+    return tuple(line.strip() for line in content.splitlines() if line.strip())

@@ -1,0 +1,148 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading an installation from mounted file systems; only files are looked at, nothing of the disk is run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from . import kargs
+from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_origin
+from .keys import DROP_IN, from_drop_in
+
+# On the root file system when there is no separate /boot, else at the top of /boot or of the ESP.
+_ENTRY_PLACES = ("boot/loader/entries", "loader/entries")
+
+
+def read(roots: Mapping[str, Path]) -> Installed | None:
+    """Find the installation on one disk.
+
+    :param roots: where each partition is mounted, by its path
+    :returns: what the default boot entry starts, or C(None) if there is no bootc installation
+    """
+    entries = _entries(roots)
+    for device, root in roots.items():
+        found = _composefs(root, entries) or _ostree(root, entries)
+        if found:
+            return _completed(replace(found, device=device), root)
+    return None
+
+
+def _completed(found: Installed, root: Path) -> Installed:
+    arguments = kargs.split(found.entry.options) if found.entry else ()
+    return replace(found, kernel_arguments=arguments, root_keys=from_drop_in(_text(root / found.etc / DROP_IN)))
+
+
+def _entries(roots: Mapping[str, Path]) -> Sequence[tuple[str, BootEntry]]:
+    """:returns: partition and entry, the one that is booted first"""
+    found = []
+    for device, root in roots.items():
+        for place in _ENTRY_PLACES:
+            directory = root / place
+            if directory.is_dir():
+                for path in directory.glob("*.conf"):
+                    found.append((device, parse_entry(f"{place}/{path.name}", _text(path))))
+                break
+    # systemd-boot and ostree's grub generator both start the highest version.
+    return sorted(found, key=lambda item: (_version_key(item[1].version), _version_key(item[1].path)), reverse=True)
+
+
+def _ostree(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed | None:
+    deployments = {
+        path: path.parent / f"{path.name}.origin"
+        for path in sorted((root / "ostree" / "deploy").glob("*/deploy/*.*")) if path.is_dir() and not path.is_symlink()
+    }
+    if not deployments:
+        return None
+    chosen, entry_device, entry = None, None, None
+    for device, candidate in entries:
+        link = kargs.value("ostree", candidate.options)
+        target = _inside(root, link) if link else None
+        if target in deployments:
+            chosen, entry_device, entry = target, device, candidate
+            break
+    deployment = chosen or next(iter(deployments))
+    origin = parse_origin(_text(deployments[deployment]))
+    aleph = parse_aleph(_text(root / ".bootc-aleph.json"))
+    # The aleph tells what was installed, the commit what is there now.
+    digest = commit_digest(_commit(root, deployment.name.partition(".")[0])) or aleph_digest(aleph)
+    if origin.image is None:
+        return None  # a plain ostree system
+    return Installed(
+        backend="ostree",
+        image=origin.image,
+        transport=origin.transport,
+        digest=digest,
+        stateroot=deployment.parent.parent.name,
+        etc=str((deployment / "etc").relative_to(root)),
+        entry_device=entry_device,
+        entry=entry,
+    )
+
+
+def _composefs(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed | None:
+    directories = sorted((root / "state" / "deploy").glob("*"))
+    deployments = {path.name: path for path in directories if (path / f"{path.name}.origin").is_file()}
+    if not deployments:
+        return None
+    chosen, entry_device, entry = None, None, None
+    for device, candidate in entries:
+        verity = (kargs.value("composefs", candidate.options) or "").lstrip("?")  # "?": verity is not enforced
+        if verity in deployments:
+            chosen, entry_device, entry = deployments[verity], device, candidate
+            break
+    deployment = chosen or next(iter(deployments.values()))
+    origin = parse_origin(_text(deployment / f"{deployment.name}.origin"))
+    return Installed(
+        backend="composefs",
+        image=origin.image,
+        transport=origin.transport,
+        digest=origin.digest,
+        stateroot="default",
+        etc=str((deployment / "etc").relative_to(root)),
+        entry_device=entry_device,
+        entry=entry,
+    )
+
+
+def _inside(root: Path, link: str) -> Path | None:
+    """Follow a path's links as if the file system were C(/): C(ostree=/ostree/boot.1/default/SUM/0)."""
+    pending, here = [part for part in link.split("/") if part], root
+    for _step in range(64):
+        if not pending:
+            return here
+        part = pending.pop(0)
+        if part == "..":
+            here = here.parent if here != root else root
+            continue
+        following = here / part
+        if following.is_symlink():
+            target = str(following.readlink())
+            pending = [word for word in target.split("/") if word] + pending
+            here = root if target.startswith("/") else here
+        else:
+            here = following
+    return None
+
+
+def _commit(root: Path, checksum: str) -> bytes:
+    try:
+        return (root / "ostree/repo/objects" / checksum[:2] / f"{checksum[2:]}.commit").read_bytes()
+    except OSError:
+        return b""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _version_key(text: str) -> tuple[tuple[int, str], ...]:
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", text))

@@ -1,0 +1,114 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to do with a disk: pure, from what is on it and what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._disk.device import Device
+from .._disk.hints import describe
+from .._reference import same_reference
+from . import kargs
+from .errors import DiskHasData, DiskHasOtherImage
+from .image import Request
+from .installed import Installed
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    :ivar verb: C(none), C(repair) (kernel arguments or SSH keys are put there) or C(install)
+    :ivar reason: in words
+    :ivar wipe: the disk holds something that goes
+    :ivar missing_arguments: kernel arguments to add
+    :ivar keys: whether root's SSH keys are to be written
+    """
+
+    verb: str
+    reason: str
+    wipe: bool = False
+    missing_arguments: tuple[str, ...] = ()
+    keys: bool = False
+
+    @property
+    def changes(self) -> bool:
+        return self.verb != "none"
+
+
+def plan(
+    disk: Device,
+    contents: Sequence[str],
+    installed: Installed | None,
+    request: Request,
+    digests: frozenset[str],
+    *,
+    confirmed: bool,
+    confirmation: str,
+) -> Plan:
+    """Decide.
+
+    :param contents: what is on the disk, in words; empty if nothing is
+    :param installed: the bootc installation on it
+    :param digests: every digest of the wanted image; empty if not known
+    :param confirmed: wiping this disk was confirmed
+    :param confirmation: what I(wipe_confirm) must be to confirm it
+    :raises DiskHasOtherImage: another installation is there, and wiping it was not confirmed
+    :raises DiskHasData: something else is there, and wiping it was not confirmed
+    """
+    if not contents and installed is None:
+        return Plan("install", f"{disk.path} is empty")
+    other = [] if installed is None else differences(installed, request, digests)
+    if installed is not None and not other:
+        return additions(installed, request)
+    what = f"an installation that differs: {'; '.join(other)}" if installed is not None else "; ".join(contents)
+    if confirmed:
+        return Plan("install", f"{disk.path} holds {what}; wiping it is confirmed", wipe=True)
+    kind = DiskHasData if installed is None else DiskHasOtherImage
+    raise kind(
+        f"{describe(disk)} is not empty. It holds {what}.",
+        hint=f"If all of that may be lost, set 'wipe_confirm: \"{confirmation}\"'; else choose another disk."
+        + ("" if installed is None else " To bring a machine that runs from it to another image, use bootc_switch there."),
+        disk=disk.facts(),
+        contents=list(contents),
+        installed=installed.facts() if installed is not None else None,
+        wipe_confirm_needed=confirmation,
+    )
+
+
+def differences(installed: Installed, request: Request, digests: frozenset[str]) -> list[str]:
+    """:returns: in what the installation is another one than the wanted, in words"""
+    found = []
+    if installed.digest not in digests:
+        found.append(f"digest {installed.digest or 'not known'}, not {' or '.join(sorted(digests)) or 'that of the image'}")
+    if not same_reference(installed.image or "", request.target):
+        found.append(f"it follows {installed.image}, not {request.target}")
+    if (installed.transport or "registry") != request.transport:
+        found.append(f"by transport {installed.transport}, not {request.transport}")
+    if request.composefs is not None and request.composefs != (installed.backend == "composefs"):
+        found.append(f"backend {installed.backend}")
+    # The composefs backend of bootc 1.16.9 ignores the option.
+    if request.stateroot is not None and installed.backend == "ostree" and request.stateroot != installed.stateroot:
+        found.append(f"stateroot {installed.stateroot}, not {request.stateroot}")
+    if installed.entry is None:
+        found.append("no boot entry starts it: an unfinished installation")
+    return found
+
+
+def additions(installed: Installed, request: Request, image_arguments: Sequence[str] = ()) -> Plan:
+    """What bootc left out, or an interrupted run did not get to: both are added without installing anew.
+
+    :param image_arguments: kernel arguments of the image's install configuration, if known
+    """
+    missing = kargs.missing([*image_arguments, *request.kernel_arguments], installed.kernel_arguments)
+    keys = request.root_keys is not None and set(request.root_keys) != set(installed.root_keys)
+    if not missing and not keys:
+        return Plan("none", f"{installed.device} holds this image already")
+    words = [f"kernel arguments {' '.join(missing)}"] if missing else []
+    words += ["root's SSH keys"] if keys else []
+    reason = f"{installed.device} holds this image already, without {' and '.join(words)}"
+    return Plan("repair", reason, missing_arguments=missing, keys=keys)
