@@ -13,10 +13,10 @@ help:
 	@echo "make demo-clean  stop and remove what the demo made"
 
 test:
-	$(PYTHON) tests/run test
+	$(PYTHON) tests/run.py test
 
 check:
-	$(PYTHON) tests/run check
+	$(PYTHON) tests/run.py check
 
 demo-clean:
 	tests/reference/lab clean

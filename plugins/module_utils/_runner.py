@@ -167,12 +167,11 @@ class Runner:
                 process.stdin.close()
             except BrokenPipeError:
                 pass  # the program did not want it; its return code tells the rest
-        streams = (process.stdout, process.stderr)
+        streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
         captured: dict[int, bytearray] = {0: bytearray(), 1: bytearray()}
         unfinished: dict[int, bytes] = {0: b"", 1: b""}
         with selectors.DefaultSelector() as selector:
             for index, stream in enumerate(streams):
-                assert stream is not None
                 selector.register(stream, selectors.EVENT_READ, index)
             while selector.get_map():
                 left = None if deadline is None else deadline - time.monotonic()

@@ -138,7 +138,7 @@ def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan
         return _apply_downloaded(host, want)
     if want.digest:
         if host.staged and _satisfied(host.staged, want.digest, remote):
-            return _settle_lock(host, want)
+            return _settle_lock(host, host.staged, want)
         present = _present(host, want.digest, remote)
         if present:
             return present
@@ -151,7 +151,7 @@ def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan
     if want.digest:
         _checked(remote, want.digest, host.spec)
     if host.staged and host.staged.digest == remote.digest:
-        return _settle_lock(host, want)
+        return _settle_lock(host, host.staged, want)
     step = _upgrade_step(want.soft_reboot, want.download_only)
     return _converge(
         host, host.spec, remote, step, locked=want.download_only, cancel_rollback=want.digest is not None
@@ -275,10 +275,8 @@ def _drop_stage(host: Host, reason: str) -> Plan:
     return Plan(reason, after, (("bootc", "delete-deployment", str(verity)),))
 
 
-def _settle_lock(host: Host, want: Update) -> Plan:
+def _settle_lock(host: Host, staged: Deployment, want: Update) -> Plan:
     """The image wanted is staged: it is locked or unlocked as asked."""
-    staged = host.staged
-    assert staged is not None
     if staged.download_only == want.download_only:
         return Plan("this image is staged already", host)
     after = replace(host, staged=replace(staged, download_only=want.download_only))
@@ -310,7 +308,7 @@ def _apply_downloaded(host: Host, want: Update) -> Plan:
             f"The staged deployment is {host.staged.digest}, not {want.digest}.",
             hint="Download that image first with 'download_only: true'.",
         )
-    return _settle_lock(host, want)
+    return _settle_lock(host, host.staged, want)
 
 
 def _settled(host: Host) -> Host:

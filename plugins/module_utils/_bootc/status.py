@@ -226,7 +226,7 @@ def _source(entry: Mapping[str, Any] | None) -> Source | None:
 
 
 def _image(entry: Mapping[str, Any] | None) -> Image | None:
-    if not entry:
+    if entry is None:
         return None
     source = _source(entry["image"])
     if source is None:

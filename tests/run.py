@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 # Copyright: Contributors to the imagemode.bootc project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the project's checks: `tests/run check` (two minutes), `tests/run test` (everything), or single stages by name.
+"""Run the project's checks: `python3 tests/run.py check` (two minutes), `… test` (everything), or single stages by name.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs

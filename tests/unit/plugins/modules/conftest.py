@@ -1,0 +1,80 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running a module as Ansible runs it, on a fake host."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FAKE = Path(__file__).with_name("fake_host.py")
+
+
+class FakeHost:
+    """A directory that the fake bootc, ostree and skopeo answer from."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self._bin = base / "bin"
+        self._bin.mkdir()
+        for program in ("bootc", "ostree", "skopeo"):
+            link = self._bin / program
+            link.write_text(f"#!{sys.executable}\n" + FAKE.read_text().split("\n", 1)[1])
+            link.chmod(link.stat().st_mode | stat.S_IXUSR)
+        self.set(status="", steps={}, registry={})
+
+    def set(self, status: str | None = None, steps: Any = None, registry: Any = None) -> None:
+        if status is not None:
+            (self.base / "status").write_text(status)
+        if steps is not None:
+            (self.base / "steps.json").write_text(json.dumps(steps))
+        if registry is not None:
+            (self.base / "registry.json").write_text(json.dumps(registry))
+        (self.base / "calls").write_text("")
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.base / "calls").read_text().splitlines()
+
+    def without(self, program: str) -> None:
+        (self._bin / program).unlink()
+
+    def run(self, module: str, check_mode: bool = False, environment: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
+        """:returns: the module's result"""
+        arguments = {"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}
+        done = subprocess.run(
+            [sys.executable, "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{module}"],
+            input=json.dumps(arguments),
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": f"{self._bin}:/usr/bin:/bin", "FAKE_HOST": str(self.base), **(environment or {})},
+            check=False,
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        assert lines, done.stderr or done.stdout
+        result: dict[str, Any] = json.loads(lines[-1])
+        return result
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    if platform.machine() != "x86_64":
+        pytest.skip("the recordings are of amd64 hosts")
+    return FakeHost(tmp_path)
+
+
+@pytest.fixture
+def documents() -> Callable[[str], str]:
+    """Sample status documents by name."""
+    return lambda name: (Path(__file__).parents[1] / "module_utils/bootc/status" / f"{name}.json").read_text()

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A fake: stands in for bootc, ostree and skopeo, and answers from a prepared directory.
+
+It exists because no bootc host can run beside unit tests. FAKE_HOST names the directory:
+status (text that `bootc status` prints), steps.json (command line → rc, stdout, stderr, after),
+registry.json (image → digest or stderr), calls (what was run, appended).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    base = Path(os.environ["FAKE_HOST"])
+    program = Path(sys.argv[0]).name
+    command = " ".join([program, *(word for word in sys.argv[1:] if word != "--")])
+    with (base / "calls").open("a") as calls:
+        calls.write(command + "\n")
+    if command == "bootc --version":
+        print((base / "version").read_text() if (base / "version").exists() else "bootc 1.16.9")
+        return 0
+    if command.startswith("bootc status"):
+        if "container" in os.environ:
+            print("{}")
+        else:
+            sys.stdout.write((base / "status").read_text())
+        return 0
+    if program == "skopeo":
+        image = sys.argv[-1].split("//", 1)[-1]
+        answer = json.loads((base / "registry.json").read_text()).get(image, "manifest unknown")
+        if not answer.startswith("sha256:"):
+            sys.stderr.write(f"Error parsing image name: {answer}\n")
+            return 1
+        platform = {"architecture": "amd64", "os": "linux"}
+        print(json.dumps({"schemaVersion": 2, "manifests": [{"digest": answer, "platform": platform}]}), end="")
+        return 0
+    step = json.loads((base / "steps.json").read_text()).get(command)
+    if step is None:
+        sys.stderr.write(f"error: the fake has no recording of '{command}'\n")
+        return 1
+    if step.get("after") is not None:
+        (base / "status").write_text(step["after"])
+    sys.stdout.write(step.get("stdout", ""))
+    sys.stderr.write(step.get("stderr", ""))
+    return int(step.get("rc", 0))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
