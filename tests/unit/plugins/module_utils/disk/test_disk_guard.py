@@ -1,0 +1,111 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What keeps a disk from being written to."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk import guard
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Surroundings, parse_lsblk
+
+sys.path.insert(0, str(Path(__file__).parent))
+from layouts import GIB, HAS_DATA, IN_USE, Layout, disk, node, part, signed
+
+
+@pytest.mark.parametrize("layout", IN_USE.values(), ids=IN_USE)
+def test_a_disk_in_use_is_refused_always(layout: Layout) -> None:
+    with pytest.raises(guard.DiskInUse) as caught:
+        guard.require_free(layout.device)
+    assert layout.why in caught.value.message
+    assert caught.value.error == "disk_in_use"
+
+
+@pytest.mark.parametrize("layout", HAS_DATA.values(), ids=HAS_DATA)
+def test_what_is_on_a_free_disk_is_told(layout: Layout) -> None:
+    guard.require_free(layout.device)
+    assert layout.why in "; ".join(guard.contents(layout.device))
+
+
+def test_an_empty_disk_is_free_and_empty() -> None:
+    device = Layout(disk()).device
+    guard.require_free(device)
+    assert guard.contents(device) == ()
+
+
+def test_a_read_only_disk_is_refused() -> None:
+    with pytest.raises(guard.DiskReadOnly):
+        guard.require_free(Layout(disk(ro=True)).device)
+
+
+def test_use_is_told_before_write_protection() -> None:
+    with pytest.raises(guard.DiskInUse):
+        guard.require_free(Layout(disk(fstype="swap", ro=True), "", Surroundings(swaps=frozenset(["/dev/vdb"]))).device)
+
+
+def test_a_small_disk_is_refused_with_what_is_needed() -> None:
+    with pytest.raises(guard.DiskTooSmall) as caught:
+        guard.require_size(Layout(disk(size=2 * GIB)).device, 3 * GIB, "image")
+    assert caught.value.details["needed"] == 3 * GIB
+
+
+def confirm(*documents: dict[str, object], around: Surroundings | None = None) -> str:
+    devices = parse_lsblk({"blockdevices": list(documents)}, around or Surroundings())
+    return guard.confirmation(devices[0], devices)
+
+
+def test_a_disk_is_confirmed_by_its_serial() -> None:
+    assert confirm(disk(wwn="0x5000"), disk(name="vdc", serial="OTHER")) == "TARGET01"
+
+
+def test_a_serial_that_two_disks_share_confirms_neither() -> None:
+    assert confirm(disk(wwn="0x5000"), disk(name="vdc", wwn="0x6000")) == "0x5000"
+
+
+def test_without_serial_and_wwn_the_path_and_size_confirm() -> None:
+    links = Surroundings(links={"vdb": ("by-path/pci-0000:00:05.0",)})
+    assert confirm(disk(serial=None), around=links) == f"pci-0000:00:05.0/{12 * GIB}"
+    assert confirm(disk(serial="")) == f"vdb/{12 * GIB}"
+
+
+def test_a_confirmation_of_another_disk_is_refused() -> None:
+    device = Layout(disk()).device
+    assert guard.confirmed(device, [device], "TARGET01")
+    assert not guard.confirmed(device, [device], None)
+    for wrong in ("OTHER", "target01", "TARGET0", "/dev/vdb", "yes", "*"):
+        with pytest.raises(guard.WipeNotConfirmed) as caught:
+            guard.confirmed(device, [device], wrong)
+        assert caught.value.details["wipe_confirm_needed"] == "TARGET01"
+
+
+@pytest.mark.parametrize("change", [
+    {"serial": "OTHER"}, {"serial": None}, {"size": 1}, {"kname": "vdc"}, {"wwn": "0x1"}])
+def test_another_disk_under_the_same_hints_is_noticed(change: dict[str, object]) -> None:
+    before = Layout(disk()).device
+    with pytest.raises(guard.DiskChanged):
+        guard.require_same(before, replace(before, **change))
+
+
+@pytest.mark.parametrize("now", [Layout(disk(part(1))), Layout(disk(), "", signed("/dev/vdb", "ext4"))])
+def test_contents_that_appeared_meanwhile_are_noticed(now: Layout) -> None:
+    before = Layout(disk()).device
+    guard.require_same(before, before)
+    with pytest.raises(guard.DiskChanged):
+        guard.require_same(before, now.device)
+
+
+def test_all_uses_are_listed_at_once() -> None:
+    around = Surroundings(mounts={"254:1": ("/a",), "254:2": ("/b",)}, swaps=frozenset(["/dev/vdb3"]))
+    document = disk(part(1, number="254:1"), part(2, number="254:2"), part(3, number="254:3"))
+    assert len(guard.uses(Layout(document, "", around).device)) == 3
+
+
+def test_a_partition_of_a_multipath_device_below_a_disk_is_seen() -> None:
+    document = disk(node("mpatha", "mpath", children=[node("mpatha1", "part", number="253:1")]))
+    found = guard.uses(Layout(document, "", Surroundings(mounts={"253:1": ("/",)})).device)
+    assert any("mounted at /" in use for use in found)
