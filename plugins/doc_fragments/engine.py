@@ -1,0 +1,21 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The choice of a container engine."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  engine:
+    description: The container engine; V(auto) is the first of Podman and Buildah that is installed.
+    type: str
+    default: auto
+    choices: [auto, podman, buildah]
+requirements:
+  - Podman 4.3 or Buildah 1.28, or newer
+  - Python library requests
+"""

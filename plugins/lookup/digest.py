@@ -1,0 +1,94 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The digest behind a tag, asked on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: digest
+short_description: The digest that a registry has for an image
+version_added: 0.1.0
+description:
+  - Asks a registry, from the controller, for the digest of an image. One answer is kept for each image and platform as long as
+    the process runs.
+  - Returns the digest of the manifest for a platform, as C(bootc status) reports it, so that hosts can compare without asking.
+options:
+  _terms:
+    description: The images, for example V(registry.example.com/os:stable).
+    required: true
+    type: list
+    elements: str
+  platform:
+    description: The platform, for example V(linux/arm64); without it that of the controller.
+    type: str
+  index:
+    description: Return the digest that the reference itself points at, which may be an index's.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - imagemode.bootc.registry
+requirements:
+  - Python library requests
+seealso:
+  - module: imagemode.bootc.oci_image_info
+author:
+  - Contributors to the imagemode.bootc project (@imagemode)
+"""
+
+EXAMPLES = r"""
+- name: Resolve a tag once, for all hosts
+  ansible.builtin.set_fact:
+    wanted: "{{ lookup('imagemode.bootc.digest', 'registry.example.com/os:stable', platform='linux/amd64') }}"
+  run_once: true
+"""
+
+RETURN = r"""
+_raw:
+  description: The digests, one for each image.
+  type: list
+  elements: str
+  sample: [sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7]
+"""
+
+from functools import cache
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
+    REGISTRY_ARGUMENTS,
+    Image,
+    Platform,
+    Registry,
+    RegistryOptions,
+)
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        params = {name: self.get_option(name) for name in (*REGISTRY_ARGUMENTS, "platform", "index")}
+        unset(params)
+        try:
+            return [_digest(str(term), tuple(sorted(params.items()))) for term in terms]
+        except ImageModeError as error:
+            raise AnsibleLookupError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from error
+
+
+@cache
+def _digest(term: str, options: tuple[tuple[str, Any], ...]) -> str:
+    params = dict(options)
+    reference = Reference.parse(term)
+    access = RegistryOptions.of(params, reference)
+    registry = Registry(access.access, access.credentials)
+    if params["index"]:
+        return registry.digest(reference)
+    platform = Platform.parse(params["platform"]) if params["platform"] else Platform.here()
+    # One request for an image without an index; an index itself names the platform's digest.
+    manifest = registry.manifest(reference)
+    return manifest.digest if isinstance(manifest, Image) else manifest.choose(platform).digest

@@ -1,0 +1,22 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Registry credentials: found where Podman finds them, and handed to engines in a file that does not stay."""
+
+from __future__ import annotations
+
+from ._credentials import Credentials, CredentialsInvalid, auth_file_places, find_credentials, merged, read_auth_file
+from ._files import private_directory, temporary_auth_file, write_auth_file
+
+__all__ = [
+    "Credentials",
+    "CredentialsInvalid",
+    "auth_file_places",
+    "find_credentials",
+    "merged",
+    "private_directory",
+    "read_auth_file",
+    "temporary_auth_file",
+    "write_auth_file",
+]

@@ -1,0 +1,168 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Credentials as data, and where they are found: containers-auth.json(5)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .._errors import ImageModeError
+from .._reference import DEFAULT_REGISTRY, Reference
+
+# Docker's own files name Docker Hub by the address of its first API.
+_DOCKER_HUB_KEYS = ("index.docker.io/v1", "index.docker.io", "registry-1.docker.io")
+
+
+class CredentialsInvalid(ImageModeError):
+    """An auth file that cannot be read as one."""
+
+    error = "auth_file_invalid"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a registry is told of who asks.
+
+    :ivar username: user name; C("") with an identity token
+    :ivar password: password or access token
+    :ivar identity_token: OAuth2 refresh token, used instead of the password
+    """
+
+    username: str
+    password: str = field(repr=False)
+    identity_token: str | None = field(default=None, repr=False)
+
+    @property
+    def basic(self) -> str:
+        """The value after C(Basic ) in an Authorization header, RFC 7617."""
+        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be seen in any output."""
+        found = (self.password, self.identity_token or "", self.basic if self.password else "")
+        return tuple(secret for secret in found if secret)
+
+    def as_entry(self) -> dict[str, str]:
+        """:returns: the entry of C(auths) in an auth file"""
+        entry = {"auth": self.basic}
+        if self.identity_token:
+            entry["identitytoken"] = self.identity_token
+        return entry
+
+
+def auth_file_places(environment: Mapping[str, str] | None = None, uid: int | None = None) -> tuple[Path, ...]:
+    """Where Podman looks, in its order; C(REGISTRY_AUTH_FILE) stands for all of them.
+
+    Source: containers/image 5.23, ``pkg/docker/config``, and containers-auth.json(5).
+    """
+    env = os.environ if environment is None else environment
+    if env.get("REGISTRY_AUTH_FILE"):
+        return (Path(env["REGISTRY_AUTH_FILE"]),)
+    uid = os.getuid() if uid is None else uid
+    home = Path(env.get("HOME") or os.path.expanduser("~"))
+    runtime = Path(env["XDG_RUNTIME_DIR"]) / "containers" if env.get("XDG_RUNTIME_DIR") else Path(f"/run/containers/{uid}")
+    config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
+    docker = Path(env.get("DOCKER_CONFIG") or home / ".docker")
+    return runtime / "auth.json", config / "containers" / "auth.json", docker / "config.json"
+
+
+def read_auth_file(path: Path) -> dict[str, Any]:
+    """:returns: the file's document, C({}) if there is no such file
+    :raises CredentialsInvalid: it is not JSON of the expected shape, or may not be read
+    """
+    try:
+        document = json.loads(path.read_text() or "{}")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        # The text of a JSON error does not quote the document, so no secret is repeated here.
+        raise CredentialsInvalid(
+            f"The auth file '{path}' cannot be read: {error}.",
+            hint="Repair or remove the file, or give another one with 'auth_file'.",
+            path=str(path),
+        ) from None
+    if not isinstance(document, dict) or not isinstance(document.get("auths") or {}, dict):
+        raise CredentialsInvalid(
+            f"The auth file '{path}' is not a document with 'auths'.",
+            hint="Its form is that of containers-auth.json(5).",
+            path=str(path),
+        )
+    return document
+
+
+def find_credentials(reference: Reference, paths: Iterable[Path]) -> Credentials | None:
+    """The credentials of the longest namespace that holds the repository, from the first file that has any.
+
+    :raises CredentialsInvalid: a file cannot be read as an auth file, or its entry is not one
+    """
+    for path in paths:
+        auths = {_normalised(key): entry for key, entry in (read_auth_file(path).get("auths") or {}).items()}
+        namespace = reference.name
+        while True:
+            if namespace in auths:
+                found = _credentials(auths[namespace], path, namespace)
+                if found:
+                    return found
+            if "/" not in namespace:
+                break
+            namespace = namespace.rpartition("/")[0]
+    return None
+
+
+def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[str, Any]:
+    """:returns: one document of all files, the first file's entries winning, with I(additions) above all"""
+    document: dict[str, Any] = {"auths": {}}
+    for path in paths:
+        for name, value in read_auth_file(path).items():
+            if isinstance(value, dict):
+                document[name] = {**value, **document.get(name, {})}
+            else:
+                document.setdefault(name, value)
+    document["auths"].update({namespace: credentials.as_entry() for namespace, credentials in additions.items()})
+    return document
+
+
+def _normalised(key: str) -> str:
+    """The registry or namespace that a key means: old files write addresses."""
+    key = key.partition("://")[2] or key
+    key = key.rstrip("/")
+    if key in _DOCKER_HUB_KEYS:
+        return DEFAULT_REGISTRY
+    for version in ("/v1", "/v2"):
+        if key.endswith(version) and key.count("/") == 1:
+            return key[: -len(version)]
+    return key
+
+
+def _credentials(entry: Any, path: Path, namespace: str) -> Credentials | None:
+    if not isinstance(entry, dict):
+        raise _entry_invalid(path, namespace)
+    identity = entry.get("identitytoken") or None
+    username, password = entry.get("username") or "", entry.get("password") or ""
+    if entry.get("auth"):
+        try:
+            username, _colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError, TypeError):
+            raise _entry_invalid(path, namespace) from None
+    if not (username or identity):
+        return None  # a credential helper's entry: the secret is not in this file
+    # Docker pads some passwords with NUL bytes.
+    return Credentials(username, password.strip("\x00"), identity)
+
+
+def _entry_invalid(path: Path, namespace: str) -> CredentialsInvalid:
+    return CredentialsInvalid(
+        f"The entry '{namespace}' in the auth file '{path}' is not one of containers-auth.json(5).",
+        hint=f"Log in to '{namespace}' again, or remove the entry.",
+        path=str(path),
+    )

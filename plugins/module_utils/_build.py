@@ -1,0 +1,247 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When an image is built, and how: its inputs are compared with those that its labels name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ._auth import private_directory
+from ._engine import BuildRequest, Engine, RegistryAccess, certificates, local_name
+from ._errors import OptionError
+from ._fingerprint import (
+    Base,
+    Fingerprint,
+    Inputs,
+    bases,
+    from_labels,
+    ignore_file,
+    lock,
+    read_context,
+    reasons,
+    recall_files,
+    remember_files,
+    take,
+)
+from ._fingerprint._ignore import Rules
+from ._reference import Reference
+from ._registry import ImageMissing, Platform, PlatformMissing, Registry, RegistryOptions, certificate_directories
+
+_DEFAULT_NAMES = ("Containerfile", "Dockerfile")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done, and the facts that it rests on.
+
+    :ivar reasons: which inputs changed, in words; empty if there is nothing to do
+    :ivar image_id: of the image that is there
+    :ivar bases: base image as written → digest in its registry, or local image id
+    :ivar found: the registry holds an image of the same fingerprint
+    """
+
+    reasons: tuple[str, ...]
+    fingerprint: Fingerprint
+    before: Fingerprint | None
+    image_id: str | None
+    bases: Mapping[str, str] = field(hash=False)
+    files: Mapping[str, str] = field(hash=False)
+    found: bool = False
+    name: str = ""
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "reasons": list(self.reasons),
+            "fingerprint": self.fingerprint.digest,
+            "image_id": None if self.reasons else self.image_id,
+            "name": self.name,
+            "base_images": dict(self.bases),
+            "reused": self.found,
+            "diff": {
+                "before": self.before.parts if self.before else {},
+                "after": self.fingerprint.parts,
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Build:
+    """An image to build, as the user describes it."""
+
+    name: Reference
+    context: Path
+    file: Path | None
+    text: str
+    platform: Platform
+    params: Mapping[str, Any] = field(hash=False)
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Build:
+        """:raises OptionError: there is no context, no Containerfile, or a secret has no one place to come from"""
+        context: Path = params["context"]
+        if not context.is_dir():
+            raise OptionError(f"The context '{context}' is not a directory on this machine.", hint="Copy it there first.")
+        file, text = None, params["content"]
+        if text is None:
+            names = (params["containerfile"],) if params["containerfile"] else _DEFAULT_NAMES
+            file = next((context / name for name in names if (context / name).is_file()), None)
+            if file is None:
+                raise OptionError(
+                    f"There is no {' or '.join(names)} in '{context}'.", hint="Name it with 'containerfile', or give its 'content'."
+                )
+            text = file.read_text()
+        for secret in params["secrets"]:
+            if sum(secret.get(source) is not None for source in ("file", "env", "value")) != 1:
+                raise OptionError(f"The secret '{secret['id']}' needs one of 'file', 'env' and 'value'.")
+        platform = Platform.parse(params["platform"]) if params["platform"] else Platform.here()
+        return cls(local_name(params["name"]), context, file, text, platform, params)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Two builds of one image at the same time take turns; the second finds the work done."""
+        with lock(f"build {self.name}"):
+            yield
+
+    def decide(self, engine: Engine, options: RegistryOptions) -> Decision:
+        """Compare what goes in with what went into the image that is there."""
+        registry = Registry(options.access, options.credentials)
+        resolved = {base.text: self._resolve(base, engine, registry) for base in self._bases()}
+        ignoring = ignore_file(self.context, self.file)
+        context = read_context(self.context, Rules(ignoring.read_text() if ignoring else ""), self.file)
+        fingerprint = take(self._inputs(context.digest, context.top, resolved))
+        image = engine.find(str(self.name))
+        before = from_labels(image.labels) if image else None
+        why: tuple[str, ...]
+        if image is None:
+            why = ("there is no such image yet",)
+        elif before is None:
+            why = ("the image that is there was not built by this module",)
+        elif self.params["force"]:
+            why = ("a build was forced",)
+        else:
+            files = (recall_files(before.digest), context.files()) if before.digest != fingerprint.digest else None
+            why = reasons(before, fingerprint, files)
+        found = bool(why) and not self.params["force"] and self._in_registry(registry, fingerprint)
+        return Decision(
+            why, fingerprint, before, image.id if image else None, resolved, context.files() if why else {}, found, str(self.name)
+        )
+
+    def carry_out(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
+        """Pull the image if the registry has it, else bring its bases here and build it.
+
+        :returns: fields of the module's result
+        :raises BuildFailed: the name stays where it was
+        """
+        if decision.found:
+            with _access(options, self.name) as access:
+                return {"image_id": engine.pull(self.name, access, str(self.platform))}
+        for base in self._bases():
+            self._fetch(base, decision.bases[base.text], engine, options)
+        with private_directory() as directory:
+            result = engine.build(self._request(decision, directory))
+        remember_files(decision.fingerprint.digest, decision.files)
+        return {"image_id": result.image_id, "seconds": round(result.seconds, 1), "log": list(result.log)}
+
+    def _bases(self) -> tuple[Base, ...]:
+        return bases(self.text, _texts(self.params["build_args"]), self.params["target"], str(self.platform))
+
+    def _resolve(self, base: Base, engine: Engine, registry: Registry) -> str:
+        reference = local_name(base.text)
+        if reference.digest:
+            return reference.digest
+        if reference.registry == "localhost":
+            return engine.need(str(reference)).id
+        platform = Platform.parse(base.platform) if base.platform else self.platform
+        return registry.image(reference, platform)[0].digest
+
+    def _fetch(self, base: Base, digest: str, engine: Engine, options: RegistryOptions) -> None:
+        """Have the base image in local storage as the registry has it now: the build itself pulls nothing."""
+        reference = local_name(base.text)
+        if reference.registry == "localhost":
+            return
+        here = engine.find(str(reference))
+        if here is None or here.digest != digest:
+            with _access(options, reference) as access:
+                engine.pull(reference, access, base.platform or str(self.platform))
+
+    def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> bool:
+        if not self.params["reuse"] or self.name.registry == "localhost":
+            return False
+        try:
+            image, _index = registry.image(self.name, self.platform)
+        except (ImageMissing, PlatformMissing):
+            return False
+        labels = (registry.config(self.name, image).get("config") or {}).get("Labels") or {}
+        there = from_labels(labels)
+        return there is not None and there.digest == fingerprint.digest
+
+    def _inputs(self, context: str, top: Mapping[str, str], resolved: Mapping[str, str]) -> Inputs:
+        params = self.params
+        shaping = {"target": params["target"], "platform": str(self.platform), "network": params["network"]}
+        return Inputs(
+            containerfile=self.text,
+            context=context,
+            top=top,
+            bases=resolved,
+            args=_texts(params["build_args"]),
+            labels=_texts(params["labels"]),
+            annotations=_texts(params["annotations"]),
+            secrets=tuple(secret["id"] for secret in params["secrets"]),
+            options={name: value for name, value in shaping.items() if value},
+        )
+
+    def _request(self, decision: Decision, directory: Path) -> BuildRequest:
+        params = self.params
+        file = self.file
+        if file is None:
+            file = directory / "Containerfile"
+            file.write_text(self.text)
+        return BuildRequest(
+            name=str(self.name),
+            context=self.context,
+            containerfile=file,
+            ignore_file=ignore_file(self.context, self.file),
+            target=params["target"],
+            platform=params["platform"] and str(self.platform),
+            network=params["network"],
+            no_cache=params["force"],
+            build_args=_texts(params["build_args"]),
+            labels={**_texts(params["labels"]), **decision.fingerprint.as_labels()},
+            annotations=_texts(params["annotations"]),
+            secrets={secret["id"]: _secret_file(secret, directory) for secret in params["secrets"]},
+            volumes=tuple(params["volumes"]),
+        )
+
+
+def _secret_file(secret: Mapping[str, Any], directory: Path) -> Path:
+    """A file that holds the secret: the user's own, or one in the private directory."""
+    if secret["file"]:
+        return Path(secret["file"])
+    value = secret["value"] if secret["value"] is not None else os.environ.get(secret["env"])
+    if value is None:
+        raise OptionError(f"The variable '{secret['env']}' of the secret '{secret['id']}' is not set where the task runs.")
+    path = directory / f"secret-{len(list(directory.iterdir()))}"
+    path.touch(stat.S_IRUSR | stat.S_IWUSR)
+    path.write_text(value)
+    return path
+
+
+@contextmanager
+def _access(options: RegistryOptions, reference: Reference) -> Iterator[RegistryAccess]:
+    insecure = options.access.plain_http or not options.access.validate_certs
+    with options.engine_auth_file() as auth_file, certificates(
+        options.access.ca_path, certificate_directories(reference.registry)
+    ) as directory:
+        yield RegistryAccess(auth_file, directory, insecure)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): "" if value is None else str(value) for name, value in values.items()}

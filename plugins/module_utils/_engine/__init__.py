@@ -1,0 +1,28 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Container engines behind one small interface: Podman and Buildah."""
+
+from __future__ import annotations
+
+from ._build import BuildFailed, BuildRequest, BuildResult
+from ._choose import CHOICES, EngineMissing, choose_engine
+from ._cli import Engine, EngineFailed, ImageMissingLocal, RegistryAccess, certificates
+from ._local import LocalImage, local_name
+
+__all__ = [
+    "CHOICES",
+    "BuildFailed",
+    "BuildRequest",
+    "BuildResult",
+    "Engine",
+    "EngineFailed",
+    "EngineMissing",
+    "ImageMissingLocal",
+    "LocalImage",
+    "RegistryAccess",
+    "certificates",
+    "choose_engine",
+    "local_name",
+]

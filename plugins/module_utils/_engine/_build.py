@@ -1,0 +1,109 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A build as data, and what comes of it."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .._errors import ImageModeError
+from .._runner import TAIL_LINES
+from ._arguments import Flag
+
+# Podman and Buildah print "STEP 3/7: RUN …", with "[1/2] " before it if there are stages.
+_STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: .*")
+
+
+class BuildFailed(ImageModeError):
+    """The engine could not build the image."""
+
+    error = "build_failed"
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What an engine is asked to build; the bases are in local storage already.
+
+    :ivar secrets: id → file, mounted for C(RUN --mount=type=secret,id=…)
+    """
+
+    name: str
+    context: Path
+    containerfile: Path
+    ignore_file: Path | None = None
+    target: str | None = None
+    platform: str | None = None
+    network: str | None = None
+    format: str | None = None
+    no_cache: bool = False
+    build_args: Mapping[str, str] = field(default_factory=dict, hash=False)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    secrets: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    volumes: tuple[str, ...] = ()
+
+    @property
+    def secret_arguments(self) -> tuple[str, ...]:
+        return tuple(f"id={name},src={path}" for name, path in self.secrets.items())
+
+
+# Podman 4.3 and Buildah 1.28 share these: both are Buildah's code.
+FLAGS = (
+    Flag("name", "--tag"),
+    Flag("containerfile", "--file"),
+    Flag("ignore_file", "--ignorefile"),
+    Flag("target", "--target"),
+    Flag("platform", "--platform"),
+    Flag("network", "--network"),
+    Flag("format", "--format"),
+    Flag("no_cache", "--no-cache"),
+    Flag("build_args", "--build-arg"),
+    Flag("labels", "--label"),
+    Flag("annotations", "--annotation"),
+    Flag("secret_arguments", "--secret"),
+    Flag("volumes", "--volume"),
+)
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """:ivar log: the last lines of what the build said"""
+
+    image_id: str
+    log: tuple[str, ...]
+    seconds: float
+
+
+class BuildLog:
+    """Follows a build line by line: the step it is at, and its last lines."""
+
+    def __init__(self) -> None:
+        self.step: str | None = None
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def add(self, line: str) -> None:
+        self._tail.append(line)
+        if _STEP.match(line):
+            self.step = line
+
+    @property
+    def tail(self) -> tuple[str, ...]:
+        return tuple(self._tail)
+
+    def failure(self, rc: int, stderr: str) -> BuildFailed:
+        lines = [line for line in stderr.strip().splitlines() if line.strip()]
+        where = f" at '{self.step}'" if self.step else ""
+        return BuildFailed(
+            f"The build failed{where}: {lines[-1] if lines else f'return code {rc}'}",
+            hint="The last lines are in 'stderr' and 'log'.",
+            step=self.step,
+            rc=rc,
+            stderr="\n".join(lines[-TAIL_LINES:]),
+            log=list(self._tail),
+        )

@@ -1,0 +1,36 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which engine does the work."""
+
+from __future__ import annotations
+
+from .._errors import ImageModeError
+from .._runner import Runner
+from ._cli import Buildah, Engine, Podman
+
+_ENGINES: tuple[type[Engine], ...] = (Podman, Buildah)
+AUTO = "auto"
+CHOICES = [AUTO, *(engine.program for engine in _ENGINES)]
+
+
+class EngineMissing(ImageModeError):
+    """No container engine is installed, or not the one that was asked for."""
+
+    error = "engine_missing"
+
+
+def choose_engine(name: str, runner: Runner) -> Engine:
+    """:param name: one of C(CHOICES); C(auto) is the first that is installed
+    :raises EngineMissing: it is not installed
+    """
+    for engine in _ENGINES:
+        if name in (AUTO, engine.program) and runner.find(engine.program):
+            return engine(runner)
+    wanted = " or ".join(engine.program for engine in _ENGINES) if name == AUTO else name
+    raise EngineMissing(
+        f"The container engine {wanted} is not installed on the machine that the task runs on.",
+        hint=f"Install {wanted} there, for example with the role 'imagemode.bootc.builder', or delegate the task to a builder.",
+        engine=name,
+    )

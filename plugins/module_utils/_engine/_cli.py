@@ -1,0 +1,225 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Podman and Buildah have in common: nearly all of their command line."""
+
+from __future__ import annotations
+
+import abc
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._auth import private_directory
+from .._errors import ImageModeError
+from .._reference import Reference
+from .._runner import Completed, Runner
+from ._arguments import Flag, arguments
+from ._build import FLAGS, BuildLog, BuildRequest, BuildResult
+from ._local import LocalImage, from_buildah, from_podman
+
+
+class EngineFailed(ImageModeError):
+    """The engine could not do what it was asked for."""
+
+    error = "engine_failed"
+
+
+class ImageMissingLocal(ImageModeError):
+    """The engine's local storage has no such image."""
+
+    error = "image_missing_local"
+
+
+@dataclass(frozen=True)
+class RegistryAccess:
+    """How an engine reaches a registry; credentials are in a file, never on the command line.
+
+    :ivar certificates: directory as containers-certs.d(5) has it
+    """
+
+    auth_file: Path | None = None
+    certificates: Path | None = None
+    insecure: bool = False
+
+    @property
+    def tls_verify(self) -> str | None:
+        return "false" if self.insecure else None
+
+
+_ACCESS = (
+    Flag("auth_file", "--authfile"),
+    Flag("certificates", "--cert-dir"),
+    Flag("tls_verify", "--tls-verify", joined=True),
+)
+
+# What containers/image says, as the codes that the registry client uses.
+_FAULTS = (
+    (re.compile(r"toomanyrequests|too many requests", re.I), "registry_rate_limited"),
+    (re.compile(r"unauthorized|authentication required|invalid username/password", re.I), "registry_unauthorized"),
+    (re.compile(r"denied|forbidden", re.I), "registry_forbidden"),
+    (re.compile(r"x509:|tls:|server gave HTTP response to HTTPS client", re.I), "registry_tls"),
+    (re.compile(r"connection refused|no such host|i/o timeout|unreachable|no route to host", re.I), "registry_unreachable"),
+    (re.compile(r"manifest unknown|name unknown|not found", re.I), "image_missing"),
+    (re.compile(r"no space left on device", re.I), "disk_full"),
+)
+
+
+class Engine(abc.ABC):
+    """A container engine: images by name in its local storage, builds, and the way to and from registries.
+
+    :ivar program: the command
+    """
+
+    program: str
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    @abc.abstractmethod
+    def find(self, name: str) -> LocalImage | None:
+        """:returns: the image of this full name, digest or id in local storage, or C(None)"""
+
+    @property
+    @abc.abstractmethod
+    def _build_options(self) -> tuple[str, ...]:
+        """What a build is told beyond the request."""
+
+    def need(self, name: str) -> LocalImage:
+        """:raises ImageMissingLocal: there is no such image"""
+        image = self.find(name)
+        if image is None:
+            raise ImageMissingLocal(
+                f"{self.program} has no image '{name}' in its local storage.",
+                hint="Build or pull it first, as the same user on the same machine.",
+                name=name,
+            )
+        return image
+
+    def build(self, request: BuildRequest, on_line: Callable[[str], None] | None = None) -> BuildResult:
+        """Build, and give the image its name; on failure the name stays where it was.
+
+        :param on_line: called with each line of output as it comes
+        :raises BuildFailed: with the step that failed and the last lines
+        """
+        log = BuildLog()
+
+        def follow(line: str) -> None:
+            log.add(line)
+            if on_line:
+                on_line(line)
+
+        with private_directory() as directory:
+            identity = directory / "iid"
+            argv = [
+                self.program,
+                "build",
+                *self._build_options,
+                # No credentials and no pulling: everything is here, and no image code runs next to a secret it was not given.
+                "--pull=never",
+                f"--iidfile={identity}",
+                *arguments(FLAGS, request),
+                str(request.context),
+            ]
+            done = self._runner.run(argv, check=False, on_line=follow)
+            if done.rc != 0:
+                raise log.failure(done.rc, done.stderr)
+            return BuildResult(identity.read_text().strip(), log.tail, done.seconds)
+
+    def pull(self, reference: Reference, access: RegistryAccess, platform: str | None = None) -> str:
+        """:returns: the id of the pulled image
+        :raises EngineFailed: with the registry client's code where the fault is known
+        """
+        chosen = ["--platform", platform] if platform else []
+        done = self._talk(["pull", "--quiet", *arguments(_ACCESS, access), *chosen, str(reference)], f"pull {reference}")
+        return done.stdout.strip().splitlines()[-1]
+
+    def push(self, image_id: str, reference: Reference, access: RegistryAccess, compression: str | None = None) -> str:
+        """:returns: the digest that the engine pushed
+        :raises EngineFailed: with the registry client's code where the fault is known
+        """
+        chosen = ["--compression-format", compression] if compression else []
+        with private_directory() as directory:
+            digest = directory / "digest"
+            words = ["push", "--quiet", *arguments(_ACCESS, access), *chosen, f"--digestfile={digest}"]
+            self._talk([*words, image_id.partition(":")[2], f"docker://{reference}"], f"push {reference}")
+            return digest.read_text().strip()
+
+    def tag(self, image_id: str, name: str) -> None:
+        """Let the name mean this image in local storage."""
+        self._talk(["tag", image_id.partition(":")[2] or image_id, name], f"tag {name}")
+
+    def _inspect(self, words: list[str], name: str) -> Any:
+        # Engines know an image by the bare hexadecimal id.
+        done = self._runner.run([self.program, *words, name[len("sha256:") :] if name.startswith("sha256:") else name], check=False)
+        if done.rc == 0:
+            return json.loads(done.stdout)
+        if "not known" in done.stderr or "no such" in done.stderr.lower():
+            return None
+        raise self._failed(done, f"inspect {name}")
+
+    def _talk(self, words: list[str], what: str) -> Completed:
+        done = self._runner.run([self.program, *words], check=False)
+        if done.rc != 0:
+            raise self._failed(done, what)
+        return done
+
+    def _failed(self, done: Completed, what: str) -> EngineFailed:
+        code = next((code for pattern, code in _FAULTS if pattern.search(done.stderr)), None)
+        lines = done.last_words.strip().splitlines()
+        return EngineFailed(
+            f"{self.program} could not {what}: {lines[-1] if lines else f'return code {done.rc}'}",
+            error=code,
+            rc=done.rc,
+            stderr=done.last_words,
+        )
+
+
+class Podman(Engine):
+    """Podman 4.3 or later."""
+
+    program = "podman"
+    # Layers are cached by default; containers of a failed step are removed.
+    _build_options = ("--force-rm",)
+
+    def find(self, name: str) -> LocalImage | None:
+        found = self._inspect(["image", "inspect"], name)
+        return from_podman(found[0]) if found else None
+
+
+class Buildah(Engine):
+    """Buildah 1.28 or later."""
+
+    program = "buildah"
+    # Unlike Podman, Buildah caches layers only when asked to.
+    _build_options = ("--layers", "--force-rm")
+
+    def find(self, name: str) -> LocalImage | None:
+        found = self._inspect(["inspect", "--type", "image"], name)
+        return from_buildah(found) if found else None
+
+
+@contextmanager
+def certificates(ca_path: str | None, others: tuple[Path, ...]) -> Iterator[Path | None]:
+    """A directory for C(--cert-dir) with the given CA and what is trusted for the registry anyway.
+
+    :param others: directories of containers-certs.d(5), which C(--cert-dir) would hide
+    """
+    if not ca_path:
+        yield None
+        return
+    with private_directory() as directory:
+        given = Path(ca_path)
+        for source in (*others, given):
+            for file in source.iterdir() if source.is_dir() else ():
+                if file.suffix in (".crt", ".cert", ".key"):
+                    shutil.copy(file, directory / file.name)
+        if given.is_file():
+            shutil.copy(given, directory / "imagemode-ca.crt")
+        yield directory

@@ -1,0 +1,83 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images in an engine's local storage, as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._reference import Reference
+
+LOCAL = "localhost"
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """An image in local storage.
+
+    :ivar id: digest of the image configuration, C(sha256:…): the same in every engine and registry
+    :ivar digest: digest of the local manifest; a push that compresses layers gives another one
+    :ivar annotations: of the local manifest
+    :ivar history: C(created_by) of each step, the oldest first
+    """
+
+    id: str
+    digest: str
+    platform: str
+    labels: Mapping[str, str] = field(hash=False)
+    annotations: Mapping[str, str] = field(hash=False)
+    history: tuple[str, ...]
+
+    @property
+    def last_step(self) -> str:
+        return self.history[-1] if self.history else ""
+
+
+def local_name(text: str) -> Reference:
+    """The reference by which an engine stores an image: without a registry it is C(localhost/…), not Docker Hub's.
+
+    :raises ReferenceInvalid: the text is no image reference
+    """
+    first, slash, _rest = text.partition("/")
+    qualified = slash and ("." in first or ":" in first or first == LOCAL)
+    return Reference.parse(text if qualified else f"{LOCAL}/{text}")
+
+
+def from_podman(document: Mapping[str, Any]) -> LocalImage:
+    """:param document: one entry of C(podman image inspect), Podman 4.3 to 5.6"""
+    return LocalImage(
+        _digest(document["Id"]),
+        document.get("Digest") or "",
+        _platform(document.get("Os"), document.get("Architecture"), document.get("Variant")),
+        document.get("Labels") or {},
+        document.get("Annotations") or {},
+        tuple(step.get("created_by") or "" for step in document.get("History") or ()),
+    )
+
+
+def from_buildah(document: Mapping[str, Any]) -> LocalImage:
+    """:param document: what C(buildah inspect --type image) prints, Buildah 1.28 to 1.41"""
+    config = document.get("OCIv1") or {}
+    manifest = json.loads(document.get("Manifest") or "{}")
+    return LocalImage(
+        # The manifest's own word where there is one: storage may know an image by another id.
+        (manifest.get("config") or {}).get("digest") or _digest(document["FromImageID"]),
+        document.get("FromImageDigest") or "",
+        _platform(config.get("os"), config.get("architecture"), config.get("variant")),
+        (config.get("config") or {}).get("Labels") or {},
+        document.get("ImageAnnotations") or {},
+        tuple(step.get("created_by") or "" for step in config.get("history") or ()),
+    )
+
+
+def _digest(image_id: str) -> str:
+    return image_id if ":" in image_id else f"sha256:{image_id}"
+
+
+def _platform(os: str | None, architecture: str | None, variant: str | None) -> str:
+    return "/".join(word for word in (os or "linux", architecture, variant) if word)

@@ -1,0 +1,265 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which images a Containerfile builds upon: Containerfile(5), and Docker's reference of the Dockerfile."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .._errors import ImageModeError
+from .._reference import Reference, ReferenceInvalid
+
+# Reserved for "no base at all".
+SCRATCH = "scratch"
+_DIRECTIVE = re.compile(r"^#\s*(\w+)\s*=\s*(\S+)\s*$")
+_HEREDOC = re.compile(r"(?<!<)<<(-?)([\"']?)([A-Za-z_]\w*)\2")
+_VARIABLE = re.compile(r"\\(\$)|\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")
+
+
+class ContainerfileInvalid(ImageModeError):
+    """A Containerfile that no engine would build."""
+
+    error = "containerfile_invalid"
+
+
+class BaseInvalid(ImageModeError):
+    """A base image whose name is no image reference."""
+
+    error = "base_image_invalid"
+
+
+@dataclass(frozen=True)
+class Base:
+    """An image that a build starts from or copies from.
+
+    :ivar text: as the engine sees it: written in the Containerfile, variables replaced
+    :ivar platform: from C(FROM --platform=…), or C(None)
+    """
+
+    text: str
+    platform: str | None = None
+
+    @property
+    def reference(self) -> Reference:
+        return Reference.parse(self.text)
+
+    @property
+    def short(self) -> bool:
+        """Whether no registry is named, so that the engine may find a local image of this name first."""
+        first, slash, _rest = self.text.partition("/")
+        return not (slash and (first == "localhost" or "." in first or ":" in first))
+
+
+@dataclass
+class _Stage:
+    name: str
+    source: str
+    platform: str | None
+    uses: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Instruction:
+    line: int
+    word: str
+    rest: str
+
+
+def bases(text: str, build_args: Mapping[str, str], target: str | None = None, platform: str = "") -> tuple[Base, ...]:
+    """The images that the target is built from, in the order in which they are met, each once.
+
+    Stages that the target does not use are left out, as engines leave them out.
+
+    :param platform: C(os/architecture[/variant]) that the build is for, the value of C(TARGETPLATFORM)
+    :raises ContainerfileInvalid: there is no FROM, or the target is none of its stages
+    :raises BaseInvalid: a base is no image reference, or a variable in it has no value
+    """
+    stages = _stages(text, build_args, platform)
+    if not stages:
+        raise ContainerfileInvalid("The Containerfile has no FROM instruction.", hint="Start it with 'FROM image'.")
+    found: dict[Base, None] = {}
+    _collect(stages, _target(stages, target), found, set())
+    return tuple(found)
+
+
+def _collect(stages: list[_Stage], at: int, found: dict[Base, None], done: set[int]) -> None:
+    if at in done:
+        return
+    done.add(at)
+    stage = stages[at]
+    for text, platform in [(stage.source, stage.platform), *((use, None) for use in stage.uses)]:
+        earlier = _earlier(stages[:at], text)
+        if earlier is not None:
+            _collect(stages, earlier, found, done)
+        elif text.lower() != SCRATCH:
+            base = Base(text, platform)
+            try:
+                base.reference  # noqa: B018 - parsed for its error
+            except ReferenceInvalid as error:
+                message = f"The base image '{text}' cannot be used: {error.message}"
+                raise BaseInvalid(message, hint=error.hint, base=text) from None
+            found.setdefault(base)
+
+
+def _earlier(stages: list[_Stage], text: str) -> int | None:
+    """The stage that a name or a number means, the last of its name."""
+    if text.isdigit() and int(text) < len(stages):
+        return int(text)
+    for at in range(len(stages) - 1, -1, -1):
+        if stages[at].name and stages[at].name == text.lower():
+            return at
+    return None
+
+
+def _target(stages: list[_Stage], target: str | None) -> int:
+    if target is None:
+        return len(stages) - 1
+    at = _earlier(stages, target)
+    if at is None:
+        names = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
+        raise ContainerfileInvalid(
+            f"The Containerfile has no stage '{target}'.", hint=f"Its stages: {names}.", target=target
+        )
+    return at
+
+
+def _stages(text: str, build_args: Mapping[str, str], platform: str) -> list[_Stage]:
+    outer = _platform_values(platform)
+    variables: dict[str, str] = {}
+    stages: list[_Stage] = []
+    for instruction in _instructions(text):
+        if instruction.word == "ARG":
+            _argument(instruction.rest, variables if stages else outer, build_args, outer)
+        elif instruction.word == "FROM":
+            stages.append(_from(instruction, outer))
+            variables = dict(_platform_values(platform))
+        elif stages and instruction.word in ("COPY", "ADD", "RUN"):
+            stages[-1].uses += [_expand(use, variables, instruction.line) for use in _uses(instruction)]
+    return stages
+
+
+def _platform_values(platform: str) -> dict[str, str]:
+    os, _slash, rest = platform.partition("/")
+    architecture, _slash, variant = rest.partition("/")
+    values = {"TARGETPLATFORM": platform, "TARGETOS": os, "TARGETARCH": architecture, "TARGETVARIANT": variant}
+    return {name: value for name, value in values.items() if value or name == "TARGETVARIANT"}
+
+
+def _argument(rest: str, scope: dict[str, str], build_args: Mapping[str, str], outer: Mapping[str, str]) -> None:
+    for word in _words(rest):
+        name, equals, default = word.partition("=")
+        if name in build_args:
+            scope[name] = build_args[name]
+        elif equals:
+            scope[name] = _expand(default, {**scope}, None)
+        elif name in outer:
+            scope[name] = outer[name]
+
+
+def _from(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
+    words = _words(instruction.rest)
+    platform = None
+    while words and words[0].startswith("--"):
+        name, _equals, value = words.pop(0).partition("=")
+        if name == "--platform":
+            value = _expand(value, {"BUILDPLATFORM": "", **variables}, instruction.line)
+            platform = value or None
+    if not words or not (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS")):
+        raise ContainerfileInvalid(f"Line {instruction.line} of the Containerfile is not 'FROM image [AS name]'.")
+    source = _expand(words[0], variables, instruction.line)
+    return _Stage(words[2].lower() if len(words) == 3 else "", source, platform)
+
+
+def _uses(instruction: _Instruction) -> Iterator[str]:
+    """Images and stages of C(COPY --from=…) and C(RUN --mount=…,from=…)."""
+    for word in instruction.rest.split():
+        if not word.startswith("--"):
+            return
+        name, _equals, value = word.partition("=")
+        value = value.strip("\"'")
+        if name == "--from":
+            yield value
+        elif name == "--mount":
+            yield from (part[len("from="):] for part in value.split(",") if part.startswith("from="))
+
+
+def _expand(text: str, variables: Mapping[str, str], line: int | None) -> str:
+    """Replace C($NAME), C(${NAME}), C(${NAME:-default}) and C(${NAME:+other})."""
+
+    def value(match: re.Match[str]) -> str:
+        escaped, bare, braced, operator, word = match.groups()
+        if escaped:
+            return str(escaped)
+        name = bare or braced
+        if operator == "-":
+            return variables.get(name) or _expand(word, variables, line)
+        if operator == "+":
+            return _expand(word, variables, line) if variables.get(name) else ""
+        if name not in variables and line is not None:
+            raise BaseInvalid(
+                f"Line {line} of the Containerfile needs the variable '{name}', which has no value.",
+                hint=f"Set '{name}' in 'build_args', or give its ARG before the first FROM a default.",
+                variable=name,
+            )
+        return variables.get(name, "")
+
+    return _VARIABLE.sub(value, text)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text, posix=True)
+    except ValueError:
+        return text.split()
+
+
+def _instructions(text: str) -> Iterator[_Instruction]:
+    """The instructions, continuation lines joined, comments and here-documents left out."""
+    lines = text.lstrip("\ufeff").splitlines()
+    escape = _escape(lines)
+    at = 0
+    while at < len(lines):
+        start = at + 1
+        joined = ""
+        while at < len(lines):
+            line = lines[at]
+            at += 1
+            if line.lstrip().startswith("#") or not line.strip():
+                # Between continued lines, comments and empty lines do not end the instruction.
+                if joined:
+                    continue
+                break
+            if not line.rstrip().endswith(escape):
+                joined += line
+                break
+            joined += line.rstrip()[: -len(escape)] + " "
+        word, _space, rest = joined.strip().partition(" ")
+        if not word:
+            continue
+        if word.upper() in ("RUN", "COPY", "ADD"):
+            for dash, _quote, end in _HEREDOC.findall(rest):
+                at = _after(lines, at, end, bool(dash))
+        yield _Instruction(start, word.upper(), rest.strip())
+
+
+def _after(lines: list[str], at: int, end: str, tabs: bool) -> int:
+    """The line after a here-document; C(at) itself if it has no end, and is a shift in a shell's arithmetic."""
+    for number in range(at, len(lines)):
+        if (lines[number].lstrip("\t") if tabs else lines[number]) == end:
+            return number + 1
+    return at
+
+
+def _escape(lines: list[str]) -> str:
+    for line in lines:
+        directive = _DIRECTIVE.match(line.strip())
+        if not directive:
+            break
+        if directive.group(1).lower() == "escape":
+            return directive.group(2)
+    return "\\"

@@ -1,0 +1,54 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""OCI distribution client: what a registry says of a reference, verified by digest."""
+
+from __future__ import annotations
+
+from ._access import Access, certificate_directories
+from ._client import Registry
+from ._manifests import Descriptor, Image, Index, Layer, Manifest, parse_manifest
+from ._options import REGISTRY_ARGUMENTS, RegistryOptions
+from ._platform import Platform
+from .errors import (
+    BlobMissing,
+    DigestMismatch,
+    ImageMissing,
+    ManifestInvalid,
+    PlatformMissing,
+    RegistryError,
+    RegistryForbidden,
+    RegistryRateLimited,
+    RegistryTls,
+    RegistryUnauthorized,
+    RegistryUnreachable,
+    RequestsMissing,
+)
+
+__all__ = [
+    "REGISTRY_ARGUMENTS",
+    "Access",
+    "BlobMissing",
+    "Descriptor",
+    "DigestMismatch",
+    "Image",
+    "ImageMissing",
+    "Index",
+    "Layer",
+    "Manifest",
+    "ManifestInvalid",
+    "Platform",
+    "PlatformMissing",
+    "Registry",
+    "RegistryError",
+    "RegistryForbidden",
+    "RegistryOptions",
+    "RegistryRateLimited",
+    "RegistryTls",
+    "RegistryUnauthorized",
+    "RegistryUnreachable",
+    "RequestsMissing",
+    "certificate_directories",
+    "parse_manifest",
+]

@@ -1,0 +1,78 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How registries are reached: TLS, certificates, time limits."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._errors import OptionError
+from .._reference import DEFAULT_REGISTRY
+
+# Docker Hub's name is not the host of its API.
+_HOSTS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a registry is reached.
+
+    :ivar validate_certs: whether a certificate must be trusted and name the host
+    :ivar plain_http: speak HTTP, without TLS; never tried unless asked for
+    :ivar ca_path: a file with CA certificates, or a directory as containers-certs.d(5) has it
+    :ivar timeout: seconds for a connection, and for each wait for data
+    :ivar retries: how often a request is repeated after 429, 5xx or a broken connection
+    """
+
+    validate_certs: bool = True
+    plain_http: bool = False
+    ca_path: str | None = None
+    timeout: float = 30.0
+    retries: int = 3
+
+    def base(self, registry: str) -> str:
+        """:returns: the address of the registry's API: scheme and host"""
+        return f"{'http' if self.plain_http else 'https'}://{_HOSTS.get(registry, registry)}"
+
+    def tls(self, registry: str) -> ssl.SSLContext:
+        """:returns: the machine's trust, plus what containers trust for this registry, plus I(ca_path)
+        :raises OptionError: I(ca_path) cannot be read as certificates
+        """
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if not self.validate_certs:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        for directory in certificate_directories(registry):
+            for authority in sorted(directory.glob("*.crt")):
+                context.load_verify_locations(cafile=authority)
+        if self.ca_path:
+            _trust(context, Path(self.ca_path))
+        return context
+
+
+def certificate_directories(registry: str) -> tuple[Path, ...]:
+    """:returns: the directories of containers-certs.d(5) that there are for this registry"""
+    home = Path(os.path.expanduser("~"))
+    parents = (home / ".config/containers/certs.d", Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
+    return tuple(parent / registry for parent in parents if os.access(parent / registry, os.R_OK | os.X_OK))
+
+
+def _trust(context: ssl.SSLContext, path: Path) -> None:
+    files = sorted(path.glob("*.crt")) if path.is_dir() else [path]
+    try:
+        for file in files:
+            context.load_verify_locations(cafile=file)
+    except OSError as error:  # ssl.SSLError is one
+        raise OptionError(
+            f"'ca_path' names '{path}', which cannot be read as CA certificates: {error}.",
+            hint="Give a PEM file, or a directory with *.crt files.",
+        ) from None
+    if not files:
+        raise OptionError(f"'ca_path' names the directory '{path}', which holds no *.crt file.")

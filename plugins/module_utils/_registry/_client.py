@@ -1,0 +1,168 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The registry as modules see it: digests, manifests, configurations."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+from .._auth import Credentials
+from .._reference import Reference, is_digest
+from ._access import Access
+from ._challenge import Authorization
+from ._http import Http, Response
+from ._manifests import ACCEPT, Descriptor, Image, Index, Manifest, digest_of, parse_manifest
+from ._platform import Platform
+from .errors import (
+    BlobMissing,
+    DigestMismatch,
+    ImageMissing,
+    ManifestInvalid,
+    RegistryError,
+    RegistryForbidden,
+    RegistryUnauthorized,
+)
+
+
+class Registry:
+    """Asks registries about references; one connection and one login for each registry and repository.
+
+    :param credentials: finds the credentials for a reference
+    """
+
+    def __init__(self, access: Access, credentials: Callable[[Reference], Credentials | None]) -> None:
+        self._access = access
+        self._credentials = credentials
+        self._https: dict[str, Http] = {}
+        self._authorizations: dict[str, Authorization] = {}
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests went out, those for tokens and repetitions included."""
+        return sum(http.sent for http in self._https.values())
+
+    def digest(self, reference: Reference) -> str:
+        """The digest that a reference points at: the index's where it is one. One HEAD request, if the registry knows how.
+
+        :raises ImageMissing: the registry has no such image
+        """
+        response = self._ask("HEAD", reference, self._manifest_path(reference))
+        digest = response.headers.get("docker-content-digest", "")
+        # Some registries answer HEAD with 405 or without the header: the specification demands neither.
+        if response.status == 200 and is_digest(digest):
+            self._compare(reference, reference.digest, digest)
+            return digest
+        return self.manifest(reference).digest
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """The manifest that a reference points at, its content verified by digest.
+
+        :raises ImageMissing: the registry has no such image
+        :raises DigestMismatch: the content is not what its digest says
+        """
+        response = self._ask("GET", reference, self._manifest_path(reference))
+        self._expect(response, reference)
+        announced = response.headers.get("docker-content-digest") or None
+        digest = announced or reference.digest or digest_of(response.body)
+        for expected in (reference.digest, announced):
+            if expected is not None:
+                if not is_digest(expected):
+                    raise DigestMismatch(f"The registry {reference.registry} announces '{expected}', which is no digest.")
+                self._compare(reference, expected, digest_of(response.body, expected.partition(":")[0]))
+        return parse_manifest(response.body, response.headers.get("content-type", ""), reference.digest or digest)
+
+    def image(self, reference: Reference, platform: Platform) -> tuple[Image, Index | None]:
+        """The image of one platform, and the index that it was found in.
+
+        :raises PlatformMissing: the index has no such platform
+        """
+        manifest = self.manifest(reference)
+        if isinstance(manifest, Image):
+            return manifest, None
+        chosen = self.manifest(reference.with_digest(manifest.choose(platform).digest))
+        if not isinstance(chosen, Image):
+            raise ManifestInvalid(f"The entry {chosen.digest} of the index {manifest.digest} is an index itself.")
+        return chosen, manifest
+
+    def config(self, reference: Reference, image: Image) -> dict[str, Any]:
+        """:returns: the image configuration, OCI image specification 1.1, "Image Configuration" """
+        try:
+            document = json.loads(self.blob(reference, image.config))
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise ManifestInvalid(f"The configuration {image.config.digest} of {reference} is not a JSON object.")
+        return document
+
+    def blob(self, reference: Reference, descriptor: Descriptor) -> bytes:
+        """A small blob, verified by digest.
+
+        :raises BlobMissing: the registry does not have it
+        """
+        response = self._ask("GET", reference, f"/v2/{reference.repository}/blobs/{descriptor.digest}")
+        if response.status == 404:
+            raise BlobMissing(f"The registry {reference.registry} has no blob {descriptor.digest} in {reference.repository}.")
+        self._expect(response, reference)
+        algorithm = descriptor.digest.partition(":")[0]
+        self._compare(reference, descriptor.digest, digest_of(response.body, algorithm))
+        return response.body
+
+    def _manifest_path(self, reference: Reference) -> str:
+        return f"/v2/{reference.repository}/manifests/{reference.digest or reference.tag}"
+
+    def _ask(self, method: str, reference: Reference, path: str) -> Response:
+        http = self._https.get(reference.registry)
+        if http is None:
+            http = self._https[reference.registry] = Http(reference.registry, self._access)
+        authorization = self._authorizations.get(reference.name)
+        if authorization is None:
+            credentials = self._credentials(reference)
+            authorization = Authorization(http, credentials, reference.repository, self._access.plain_http)
+            self._authorizations[reference.name] = authorization
+        url = self._access.base(reference.registry) + path
+        response = http.request(method, url, {"Accept": ACCEPT, **authorization.headers})
+        # Once for the challenge; a token that ran out meanwhile is the challenge of a later request.
+        if response.status == 401 and authorization.answer(response):
+            response = http.request(method, url, {"Accept": ACCEPT, **authorization.headers})
+        if response.status == 401:
+            raise RegistryUnauthorized(
+                f"The registry {reference.registry} does not let this user see {reference.repository} (401).",
+                hint="Check the credentials; many registries answer the same for a repository that does not exist.",
+                registry=reference.registry,
+            )
+        if response.status == 403:
+            raise RegistryForbidden(
+                f"The registry {reference.registry} denies access to {reference.repository} (403).",
+                hint="The user needs the right to read this repository.",
+                registry=reference.registry,
+            )
+        if response.status == 404 and "/manifests/" in path:
+            raise ImageMissing(
+                f"The registry {reference.registry} has no image {reference}.",
+                hint="Check the repository, the tag and the digest.",
+                reference=str(reference),
+            )
+        return response
+
+    def _expect(self, response: Response, reference: Reference) -> None:
+        if response.status != 200:
+            raise RegistryError(
+                f"The registry {reference.registry} answered {response.status} for {reference}.",
+                hint="Look at the registry's log, or try again later.",
+                status=response.status,
+            )
+
+    def _compare(self, reference: Reference, expected: str | None, found: str) -> None:
+        if expected is not None and not hmac.compare_digest(expected, found):
+            raise DigestMismatch(
+                f"The registry {reference.registry} answers for {reference} with content of the digest {found}, "
+                f"where {expected} was to be expected.",
+                hint="The content was changed on its way or in the registry's storage: do not use it.",
+                expected=expected,
+                found=found,
+            )

@@ -1,0 +1,212 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One HTTP request, well behaved: bounded in time, size and repetitions, and discreet on redirects."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from ._access import Access
+from .errors import RegistryError, RegistryRateLimited, RegistryTls, RegistryUnreachable, RequestsMissing
+
+try:
+    import requests
+    import requests.adapters
+except ImportError:
+    HAS_REQUESTS = False
+else:
+    HAS_REQUESTS = True
+
+if TYPE_CHECKING:
+    import ssl
+
+MAX_REDIRECTS = 5
+# OCI distribution specification 1.1: registries need not accept larger manifests; configurations stay far below.
+MAX_BODY = 8 * 1024 * 1024
+# Above this a person should decide whether to wait.
+MAX_WAIT = 60.0
+_TRANSIENT = (429, 500, 502, 503, 504)
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer that has been read to its end; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+class Http:
+    """Requests to one registry, and to where it sends us.
+
+    :ivar sent: how many requests went out, repetitions included
+    """
+
+    def __init__(self, registry: str, access: Access) -> None:
+        if not HAS_REQUESTS:
+            raise RequestsMissing(
+                "The Python library 'requests' is needed where a registry is asked, and is not installed.",
+                hint="Install python3-requests for the Python that runs the module.",
+            )
+        self._registry = registry
+        self._access = access
+        self._session = requests.Session()
+        # Without this, requests would take credentials from ~/.netrc that nobody gave to this registry.
+        self._session.auth = lambda request: request
+        self._session.mount("https://", _adapter(access.tls(registry)))
+        self.sent = 0
+
+    def request(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None = None) -> Response:
+        """Send a request; follow redirects, and repeat it after passing faults.
+
+        :raises RegistryUnreachable: no connection or no answer, also after repeating
+        :raises RegistryTls: TLS failed
+        :raises RegistryRateLimited: 429, also after waiting
+        """
+        for _hop in range(MAX_REDIRECTS + 1):
+            response = self._repeat(method, url, headers, data)
+            if response.status not in _REDIRECTS:
+                return response
+            target = urljoin(url, response.headers.get("location", ""))
+            headers = self._discreet(headers, url, target)
+            url = target
+        raise RegistryError(f"The registry {self._registry} redirects in circles, last to {_shown(url)}.")
+
+    def _discreet(self, headers: Mapping[str, str], url: str, target: str) -> Mapping[str, str]:
+        there, here = urlsplit(target), urlsplit(url)
+        if there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme != "https"):
+            raise RegistryError(
+                f"The registry {self._registry} redirects from {here.scheme} to {_shown(target)}, which is not safe.",
+                hint="The registry's storage has to be reachable by HTTPS.",
+            )
+        if (there.scheme, there.netloc) == (here.scheme, here.netloc):
+            return headers
+        return {name: value for name, value in headers.items() if name.lower() != "authorization"}
+
+    def _repeat(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None) -> Response:
+        for attempt in range(self._access.retries + 1):
+            last = attempt == self._access.retries
+            wait = min(0.5 * 2**attempt, MAX_WAIT)
+            try:
+                response = self._once(method, url, headers, data)
+            except (RegistryUnreachable, _Broken) as error:
+                if last:
+                    if isinstance(error, _Broken):
+                        raise RegistryError(f"{method} {_shown(url)}: the answer broke off: {error}.") from None
+                    raise
+            else:
+                if response.status not in _TRANSIENT:
+                    return response
+                asked = retry_after(response.headers.get("retry-after"))
+                if response.status == 429 and (last or (asked or 0.0) > MAX_WAIT):
+                    raise RegistryRateLimited(
+                        f"The registry {self._registry} refuses further requests for now (429).",
+                        hint="Wait, or log in: registries allow more to known users.",
+                        retry_after=asked,
+                    )
+                if last or (asked or 0.0) > MAX_WAIT:
+                    return response
+                wait = wait if asked is None else asked
+            time.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None) -> Response:
+        self.sent += 1
+        try:
+            with self._session.request(
+                method,
+                url,
+                # Proxies that compress on their own would change what the digest is of.
+                headers={"Accept-Encoding": "identity", "User-Agent": "imagemode.bootc", **headers},
+                data=data,
+                timeout=self._access.timeout,
+                verify=self._access.validate_certs,
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                body = self._read(answer, time.monotonic() + 10 * self._access.timeout)
+                named = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status_code, named, body, url)
+        except requests.exceptions.SSLError as error:
+            raise RegistryTls(
+                f"TLS with the registry {self._registry} failed: {_cause(error)}.",
+                hint="Give its CA with 'ca_path'; for a registry without TLS set 'plain_http'.",
+                registry=self._registry,
+            ) from None
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+            raise _Broken(_cause(error)) from None
+        except requests.exceptions.RequestException as error:
+            raise RegistryUnreachable(
+                f"The registry {self._registry} cannot be reached at {_shown(url)}: {_cause(error)}.",
+                hint="Check the name, the port, the network and the proxy variables of the machine that runs this task.",
+                registry=self._registry,
+            ) from None
+
+    def _read(self, answer: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in answer.iter_content(65536):
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise RegistryError(f"The registry {self._registry} answered with more than {MAX_BODY} bytes.")
+            if time.monotonic() > deadline:
+                raise RegistryUnreachable(f"The registry {self._registry} answers too slowly to be waited for.")
+        return bytes(body)
+
+
+class _Broken(Exception):
+    """An answer that ended before its announced length."""
+
+
+def retry_after(value: str | None) -> float | None:
+    """:returns: the seconds that a Retry-After header asks for, RFC 9110 section 10.2.3; C(None) if it says nothing"""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.timezone.utc)
+    return max(0.0, (moment - datetime.datetime.now(datetime.timezone.utc)).total_seconds())
+
+
+def _adapter(context: ssl.SSLContext) -> requests.adapters.HTTPAdapter:
+    class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, ssl_context=context, **kwargs)
+
+        def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+            return super().proxy_manager_for(proxy, ssl_context=context, **kwargs)
+
+    return Adapter()
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason: requests and urllib3 wrap it several times."""
+    reason: Any = error
+    while True:
+        inner = getattr(reason, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((word for word in getattr(reason, "args", ()) if isinstance(word, BaseException)), None)
+        if inner is None:
+            return str(reason).rstrip(".")
+        reason = inner
+
+
+def _shown(url: str) -> str:
+    """The address without its query, which carries signatures on storage hosts."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -1,0 +1,139 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Manifests as data: OCI image specification 1.1 and Docker image manifest version 2, schema 2."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from .._reference import is_digest
+from ._platform import Platform
+from .errors import ManifestInvalid, PlatformMissing
+
+IMAGE_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+ACCEPT = ", ".join(IMAGE_TYPES + INDEX_TYPES)
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What a digest names: OCI image specification 1.1, "Content Descriptors".
+
+    :ivar size: bytes
+    :ivar platform: set in an index only
+    """
+
+    media_type: str
+    digest: str
+    size: int
+    platform: Platform | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+Layer = Descriptor
+
+
+@dataclass(frozen=True)
+class Image:
+    """The manifest of one platform's image.
+
+    :ivar digest: digest of the manifest itself
+    :ivar config: descriptor of the image configuration; its digest is the image id that engines show
+    """
+
+    digest: str
+    media_type: str
+    size: int
+    config: Descriptor
+    layers: tuple[Layer, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Index:
+    """A list of manifests, one a platform."""
+
+    digest: str
+    media_type: str
+    size: int
+    manifests: tuple[Descriptor, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def platforms(self) -> tuple[Descriptor, ...]:
+        """The entries that are images of a platform: attestations carry C(unknown/unknown)."""
+        return tuple(entry for entry in self.manifests if entry.platform and entry.platform.os != "unknown")
+
+    def choose(self, platform: Platform) -> Descriptor:
+        """:returns: the entry for the platform; the variant decides, and one without a variant stands in for it
+        :raises PlatformMissing: there is none
+        """
+        for wanted in (platform, Platform(platform.os, platform.architecture)):
+            for entry in self.platforms:
+                if entry.platform == wanted:
+                    return entry
+        there = ", ".join(str(entry.platform) for entry in self.platforms) or "none"
+        raise PlatformMissing(
+            f"The index {self.digest} holds no image for {platform}; it holds: {there}.",
+            hint="Choose one of these with 'platform'.",
+            platforms=[str(entry.platform) for entry in self.platforms],
+        )
+
+
+Manifest = Union[Image, Index]
+
+
+def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+    """:returns: the digest of the content, C(sha256:…)"""
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+
+
+def parse_manifest(content: bytes, media_type: str, digest: str) -> Manifest:
+    """:param media_type: the Content-Type it came with; what the document says of itself wins
+    :raises ManifestInvalid: the content is neither an image manifest nor an index
+    """
+    try:
+        document = json.loads(content)
+        stated = document.get("mediaType") or media_type.partition(";")[0].strip()
+        if stated in INDEX_TYPES or (stated not in IMAGE_TYPES and "manifests" in document):
+            entries = tuple(_descriptor(entry) for entry in document["manifests"])
+            return Index(digest, stated, len(content), entries, _texts(document))
+        if stated in IMAGE_TYPES or ("config" in document and "layers" in document):
+            layers = tuple(_descriptor(entry) for entry in document["layers"])
+            return Image(digest, stated, len(content), _descriptor(document["config"]), layers, _texts(document))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestInvalid(f"The manifest {digest} is not one of the OCI image specification: {error!r}.") from None
+    raise ManifestInvalid(
+        f"The manifest {digest} has the media type '{stated}', which is neither an image nor an index.",
+        hint="Images of Docker's schema 1 have to be pushed again by a present-day engine.",
+    )
+
+
+def _descriptor(document: Mapping[str, Any]) -> Descriptor:
+    digest = document["digest"]
+    if not is_digest(digest):
+        raise ValueError(f"'{digest}' is not a digest")
+    platform = document.get("platform")
+    return Descriptor(
+        document.get("mediaType", ""),
+        digest,
+        int(document["size"]),
+        Platform.of(platform["os"], platform["architecture"], platform.get("variant") or "") if platform else None,
+        _texts(document),
+    )
+
+
+def _texts(document: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (document.get("annotations") or {}).items()}

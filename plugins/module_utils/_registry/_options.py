@@ -1,0 +1,93 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options by which every module reaches a registry, and what they mean: documented in the fragment C(registry)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._auth import Credentials, auth_file_places, find_credentials, temporary_auth_file
+from .._errors import OptionError
+from .._reference import Reference
+from ._access import Access
+
+REGISTRY_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "auth_namespace": {"type": "str"},
+    "auth_file": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "plain_http": {"type": "bool", "default": False},
+    "ca_path": {"type": "path"},
+    "timeout": {"type": "int", "default": 30},
+    "retries": {"type": "int", "default": 3},
+}
+
+
+@dataclass(frozen=True)
+class RegistryOptions:
+    """What a task says of reaching registries.
+
+    :ivar given: credentials from the task itself, with the registry or namespace that they are for
+    :ivar files: auth files, the first one that has an entry wins
+    :ivar default_files: whether I(files) is simply what Podman looks at by itself
+    """
+
+    access: Access
+    given: tuple[tuple[str, Credentials], ...]
+    files: tuple[Path, ...]
+    default_files: bool
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], reference: Reference | None) -> RegistryOptions:
+        """:param reference: the image of the task; C(None) if it is not in a registry
+        :raises OptionError: half of the credentials is missing, or nothing says where they belong
+        """
+        username, password = params.get("username"), params.get("password")
+        if bool(username) != bool(password):
+            there, missing = ("username", "password") if username else ("password", "username")
+            raise OptionError(f"The option '{there}' is set and '{missing}' is not.", hint="Set both, or use 'auth_file'.")
+        given: tuple[tuple[str, Credentials], ...] = ()
+        if username and password:
+            namespace = params.get("auth_namespace") or (reference and reference.registry)
+            if not namespace or namespace == "localhost":
+                raise OptionError(
+                    "'username' and 'password' are set, and the image is in no registry.",
+                    hint="Say with 'auth_namespace' which registry they are for, or use 'auth_file'.",
+                )
+            given = ((namespace.strip("/"), Credentials(username, password)),)
+        if params.get("timeout", 1) < 1 or params.get("retries", 0) < 0:
+            raise OptionError("'timeout' has to be at least 1 second, and 'retries' at least 0.")
+        auth_file = params.get("auth_file")
+        if auth_file and not Path(auth_file).exists():
+            raise OptionError(f"'auth_file' names '{auth_file}', which is not there.", hint="Log in first, or correct the path.")
+        names = ("validate_certs", "plain_http", "ca_path", "timeout", "retries")
+        access = Access(**{name: params[name] for name in names if params.get(name) is not None})
+        files = (Path(auth_file),) if auth_file else auth_file_places()
+        return cls(access, given, files, not auth_file)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(secret for _namespace, credentials in self.given for secret in credentials.secrets)
+
+    def credentials(self, reference: Reference) -> Credentials | None:
+        """:returns: the task's own credentials if they are for this image, else those of the auth files"""
+        for namespace, credentials in self.given:
+            if f"{reference.name}/".startswith(f"{namespace}/"):
+                return credentials
+        return find_credentials(reference, self.files)
+
+    @contextmanager
+    def engine_auth_file(self) -> Iterator[Path | None]:
+        """The file for an engine's C(--authfile); C(None) if the engine finds the same by itself."""
+        if self.given:
+            with temporary_auth_file(dict(self.given), self.files) as path:
+                yield path
+        else:
+            yield None if self.default_files else self.files[0]

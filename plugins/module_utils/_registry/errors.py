@@ -1,0 +1,81 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can go wrong with a registry, as stable codes."""
+
+from __future__ import annotations
+
+from .._errors import ImageModeError
+
+
+class RegistryError(ImageModeError):
+    """The registry answered with something that is no answer to what was asked."""
+
+    error = "registry_error"
+
+
+class RegistryUnreachable(RegistryError):
+    """No connection, or no answer in time."""
+
+    error = "registry_unreachable"
+
+
+class RegistryTls(RegistryError):
+    """The registry's certificate is not trusted, or it does not speak TLS."""
+
+    error = "registry_tls"
+
+
+class RegistryUnauthorized(RegistryError):
+    """Credentials are needed, or those given are wrong (401)."""
+
+    error = "registry_unauthorized"
+
+
+class RegistryForbidden(RegistryError):
+    """The credentials are right and do not allow this (403)."""
+
+    error = "registry_forbidden"
+
+
+class RegistryRateLimited(RegistryError):
+    """Too many requests (429), also after waiting."""
+
+    error = "registry_rate_limited"
+
+
+class ImageMissing(RegistryError):
+    """The registry has no such repository, tag or digest."""
+
+    error = "image_missing"
+
+
+class BlobMissing(RegistryError):
+    """A manifest names a blob that the registry does not have."""
+
+    error = "blob_missing"
+
+
+class PlatformMissing(RegistryError):
+    """The index holds no image for the platform."""
+
+    error = "platform_missing"
+
+
+class ManifestInvalid(RegistryError):
+    """A document that is not a manifest of the OCI image specification or of Docker's schema 2."""
+
+    error = "manifest_invalid"
+
+
+class DigestMismatch(RegistryError):
+    """Content does not have the digest under which it was asked for or announced."""
+
+    error = "digest_mismatch"
+
+
+class RequestsMissing(ImageModeError):
+    """The Python library requests is not installed where a registry is asked."""
+
+    error = "python_library_missing"

@@ -1,0 +1,235 @@
+#!/usr/bin/python
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: oci_image_build
+short_description: Build a container image when something that goes into it changed
+version_added: 0.1.0
+description:
+  - Builds an image when, and only when, something that goes into it changed - the Containerfile, a file of the context
+    (content, permissions or link target), a build argument, a secret's id, the target, the platform, a label, or the digest
+    of a base image in its registry.
+  - What went in is kept as a fingerprint in the image's labels, so that it travels with the image. Another builder that finds
+    the image in the registry does not build it again.
+options:
+  name:
+    description: The name of the image, for example V(registry.example.com/os:1). Without a registry it is C(localhost/…).
+    type: str
+    required: true
+  context:
+    description: The build context, a directory. Its C(.containerignore) or C(.dockerignore) counts.
+    type: path
+    required: true
+  containerfile:
+    description:
+      - The Containerfile, relative to O(context). Without it and without O(content), V(Containerfile) or V(Dockerfile).
+    type: str
+  content:
+    description: The text of the Containerfile. Mutually exclusive with O(containerfile).
+    type: str
+  target:
+    description: The stage to build.
+    type: str
+  build_args:
+    description: Build arguments. They can be read in the image's history; use O(secrets) for secrets.
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - Secrets that C(RUN --mount=type=secret,id=…) mounts. Their ids are part of the fingerprint, their values are not.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: The id.
+        type: str
+        required: true
+      file:
+        description: A file on the builder that holds the secret.
+        type: path
+      env:
+        description: A variable of the task's environment that holds the secret.
+        type: str
+      value:
+        description: The secret itself.
+        type: str
+  platform:
+    description: Platform to build for, for example V(linux/arm64); without it the builder's own.
+    type: str
+  labels:
+    description: Labels of the image.
+    type: dict
+    default: {}
+  annotations:
+    description: Annotations of the manifest.
+    type: dict
+    default: {}
+  network:
+    description: Network of the build's RUN instructions, for example V(none) or V(host).
+    type: str
+  volumes:
+    description: Directories that RUN instructions see, as C(--volume) takes them.
+    type: list
+    elements: str
+    default: []
+  reuse:
+    description: Whether an image with the same fingerprint is pulled from its registry instead of built.
+    type: bool
+    default: true
+  force:
+    description: Build although nothing changed, without cached layers.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.group_image
+  - imagemode.bootc.engine
+  - imagemode.bootc.registry
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details:
+      - With O(force=true) it builds every time.
+author:
+  - Contributors to the imagemode.bootc project (@imagemode)
+"""
+
+EXAMPLES = r"""
+- name: Build the operating system
+  imagemode.bootc.oci_image_build:
+    name: registry.example.com/os:1
+    context: /srv/os
+    build_args:
+      RELEASE: "1"
+  register: built
+
+- name: Say why
+  ansible.builtin.debug:
+    var: built.reasons
+"""
+
+RETURN = r"""
+reasons:
+  description: Which inputs changed, in words; empty if nothing did.
+  returned: success
+  type: list
+  elements: str
+  sample: [context file etc/motd changed]
+fingerprint:
+  description: The hash of everything that goes into the image.
+  returned: success
+  type: str
+  sample: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+image_id:
+  description: Digest of the image configuration; null in check mode if the image would be built.
+  returned: success
+  type: str
+  sample: sha256:353266bc3645851e5d62a4873741596c3fbcad3d1dacc49c2b51a4e94b3ac3d6
+name:
+  description: The name of the image, normalised.
+  returned: success
+  type: str
+  sample: registry.example.com/os:1
+base_images:
+  description: Base image → its digest in the registry, or its local image id.
+  returned: success
+  type: dict
+  sample: {quay.io/centos-bootc/centos-bootc:stream10: "sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7"}
+reused:
+  description: Whether the image was, or would be, pulled from its registry instead of built.
+  returned: success
+  type: bool
+  sample: false
+seconds:
+  description: How long the build took.
+  returned: when it was built
+  type: float
+  sample: 12.5
+log:
+  description: The last lines of the build.
+  returned: when it was built, and when it failed
+  type: list
+  elements: str
+  sample: ["STEP 2/2: COPY etc /etc"]
+step:
+  description: The step that failed.
+  returned: when the build failed
+  type: str
+  sample: "STEP 2/2: RUN false"
+error:
+  description: A stable code for what went wrong.
+  returned: failure
+  type: str
+  sample: registry_unauthorized
+hint:
+  description: What to do about it.
+  returned: failure, where there is something to say
+  type: str
+  sample: Check the repository, the tag and the digest.
+"""
+
+from pathlib import Path
+
+from ansible_collections.imagemode.bootc.plugins.module_utils._build import Build
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, choose_engine
+from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
+from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
+
+SECRET = {
+    "id": {"type": "str", "required": True},
+    "file": {"type": "path"},
+    "env": {"type": "str"},
+    "value": {"type": "str", "no_log": True},
+}
+
+
+def main() -> None:
+    module = CollectionModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "context": {"type": "path", "required": True},
+            "containerfile": {"type": "str"},
+            "content": {"type": "str"},
+            "target": {"type": "str"},
+            "build_args": {"type": "dict", "default": {}},
+            "secrets": {"type": "list", "elements": "dict", "default": [], "options": SECRET, "no_log": False},
+            "platform": {"type": "str"},
+            "labels": {"type": "dict", "default": {}},
+            "annotations": {"type": "dict", "default": {}},
+            "network": {"type": "str"},
+            "volumes": {"type": "list", "elements": "str", "default": []},
+            "reuse": {"type": "bool", "default": True},
+            "force": {"type": "bool", "default": False},
+            "engine": {"type": "str", "default": "auto", "choices": CHOICES},
+            **REGISTRY_ARGUMENTS,
+        },
+        mutually_exclusive=[("containerfile", "content")],
+        supports_check_mode=True,
+    )
+    with module.errors():
+        build = Build.of({**module.params, "name": module.need("name"), "context": Path(module.need("context"))})
+        options = RegistryOptions.of(module.params, build.name if build.name.registry != "localhost" else None)
+        secrets = (*options.secrets, *(secret["value"] for secret in module.params["secrets"] if secret["value"]))
+        engine = choose_engine(module.params["engine"], Runner(secrets=secrets))
+        with build.alone():
+            decision = build.decide(engine, options)
+            result = decision.as_result()
+            if decision.reasons and not module.check_mode:
+                result.update(build.carry_out(decision, engine, options))
+                module.changed = True
+        module.exit_json(changed=bool(decision.reasons), **result)
+
+
+if __name__ == "__main__":
+    main()

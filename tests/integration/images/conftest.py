@@ -1,0 +1,143 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real registry, real engines, and modules run as Ansible runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+USER, PASSWORD = "builder", "s3cret-canary"
+
+
+class LiveRegistry:
+    """Debian's docker-registry on a free port of this machine, with its access log."""
+
+    def __init__(self, base: Path, htpasswd: bool = False, tls: bool = False) -> None:
+        self.base, self.tls = base, tls
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        lines = ["version: 0.1", "log: {accesslog: {disabled: false}}", f"storage: {{filesystem: {{rootdirectory: {base}/images}}}}",
+                 "http:", f"  addr: {self.address}"]
+        if tls:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+                 "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{base}/key.pem", "-out", f"{base}/ca.crt"],
+                check=True, capture_output=True,
+            )
+            lines += ["  tls:", f"    certificate: {base}/ca.crt", f"    key: {base}/key.pem"]
+        if htpasswd:
+            words = subprocess.run(["htpasswd", "-niB", USER], input=PASSWORD, text=True, capture_output=True, check=True).stdout
+            (base / "htpasswd").write_text(words)
+            lines += ["auth:", "  htpasswd:", "    realm: test", f"    path: {base}/htpasswd"]
+        (base / "config.yml").write_text("\n".join(lines) + "\n")
+        self._log = (base / "log").open("w")
+        self._process = subprocess.Popen(["docker-registry", "serve", str(base / "config.yml")], stdout=self._log, stderr=self._log)
+        deadline = time.monotonic() + 30
+        while True:
+            with socket.socket() as connection:
+                if connection.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert time.monotonic() < deadline, (base / "log").read_text()
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(10)
+        self._log.close()
+
+    @property
+    def requests(self) -> list[str]:
+        """Request lines of the access log."""
+        time.sleep(0.2)  # the log is written after the answer
+        return [line.split('"')[1] for line in (self.base / "log").read_text().splitlines() if '"GET ' in line or '"HEAD ' in line
+                or '"PUT ' in line or '"POST ' in line or '"PATCH ' in line]
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        request = urllib.request.Request(
+            f"http://{self.address}/v2/{repository}/manifests/{tag}", method="HEAD",
+            headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return str(answer.headers["Docker-Content-Digest"])
+        except OSError:
+            return None
+
+
+def _registry(tmp_path_factory: pytest.TempPathFactory, **options: bool) -> Iterator[LiveRegistry]:
+    if not shutil.which("docker-registry"):
+        pytest.fail("docker-registry is not installed: run 'make test', which installs what is missing")
+    registry = LiveRegistry(tmp_path_factory.mktemp("registry"), **options)
+    yield registry
+    registry.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRegistry]:
+    yield from _registry(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def guarded_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRegistry]:
+    """With TLS by a CA of its own, and a password."""
+    yield from _registry(tmp_path_factory, htpasswd=True, tls=True)
+
+
+@pytest.fixture(autouse=True)
+def storage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines work in storage of the tests' own; nothing of the machine's is seen or left behind."""
+    base = tmp_path_factory.getbasetemp() / "storage"
+    base.mkdir(exist_ok=True)
+    driver = "overlay" if os.path.exists("/sys/module/overlay") else "vfs"
+    (base / "storage.conf").write_text(f'[storage]\ndriver = "{driver}"\nrunroot = "{base}/run"\ngraphroot = "{base}/graph"\n')
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(base / "storage.conf"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "cache"))
+    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
+    (base / "auth.json").write_text("{}")
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(base / "auth.json"))
+
+
+@pytest.fixture
+def module() -> Callable[..., dict[str, Any]]:
+    """Runs a module in its own process and returns its result."""
+
+    def run(which: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        arguments = {"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}
+        done = subprocess.run(
+            [sys.executable, "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{which}"],
+            input=json.dumps(arguments), capture_output=True, text=True, check=False,
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        assert lines, done.stderr or done.stdout
+        assert PASSWORD not in lines[-1].partition('"invocation"')[0]
+        result: dict[str, Any] = json.loads(lines[-1])
+        return result
+
+    return run
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """A context without a base image, so that nothing has to be fetched."""
+    base = tmp_path / "context"
+    (base / "etc").mkdir(parents=True)
+    (base / "Containerfile").write_text('FROM scratch\nARG RELEASE=0\nLABEL release=$RELEASE\nCOPY etc /etc\n')
+    (base / "etc" / "motd").write_text("hello\n")
+    return base
