@@ -141,8 +141,7 @@ class Build:
         :raises BuildFailed: the name stays where it was
         """
         if decision.found:
-            with _access(options, self.name) as access:
-                return {"image_id": engine.pull(self.name, access, str(self.platform))}
+            return {"image_id": _pull(engine, self.name, options, str(self.platform))}
         for base in self._bases():
             self._fetch(base, decision.bases[base.text], engine, options)
         with private_directory() as directory:
@@ -169,8 +168,7 @@ class Build:
             return
         here = engine.find(str(reference))
         if here is None or here.digest != digest:
-            with _access(options, reference) as access:
-                engine.pull(reference, access, base.platform or str(self.platform))
+            _pull(engine, reference, options, base.platform or str(self.platform))
 
     def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> bool:
         if not self.params["reuse"] or self.name.registry == "localhost":
@@ -234,13 +232,12 @@ def _secret_file(secret: Mapping[str, Any], directory: Path) -> Path:
     return path
 
 
-@contextmanager
-def _access(options: RegistryOptions, reference: Reference) -> Iterator[RegistryAccess]:
+def _pull(engine: Engine, reference: Reference, options: RegistryOptions, platform: str) -> str:
     insecure = options.access.plain_http or not options.access.validate_certs
     with options.engine_auth_file() as auth_file, certificates(
         options.access.ca_path, certificate_directories(reference.registry)
     ) as directory:
-        yield RegistryAccess(auth_file, directory, insecure)
+        return engine.pull(reference, RegistryAccess(auth_file, directory, insecure), platform)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

@@ -55,8 +55,8 @@ EXAMPLES = r"""
 RETURN = r"""
 digest:
   description:
-    - The digest that the registry has for the tag. In check mode, when the image would be pushed, null:
-      compressing decides it.
+    - The digest that the registry has for the tag.
+    - In check mode, when the image would be pushed, it is null, because compressing decides it.
   returned: success
   type: str
   sample: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7

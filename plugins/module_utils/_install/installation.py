@@ -80,7 +80,8 @@ class Installation:
         :raises InstallIncomplete: it is still missing
         """
         found = self.installed
-        assert found is not None
+        if found is None:
+            raise errors.InstallIncomplete(f"{what.reason}, and nothing is installed on the disk.", installed=None)
         self._mounted(lambda roots: repair(roots, found, what, self._request.root_keys or ()), writable=True)
         self.installed = now = self._read()
         keys_there = now is not None and set(now.root_keys) == set(self._request.root_keys or ())

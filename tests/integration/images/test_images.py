@@ -103,7 +103,8 @@ def test_another_builder_finds_the_image_in_the_registry(
     module("oci_image_push", name=name, plain_http=True)
     subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
     found = module("oci_image_build", **options)
-    assert found["changed"] and found["reused"], found
+    assert found["changed"], found
+    assert found["reused"], found
     assert not module("oci_image_build", **options)["changed"]
     assert not module("oci_image_push", name=name, plain_http=True)["changed"]
 
@@ -130,7 +131,8 @@ def test_info_says_what_the_registry_has(module: Module, context: Path, registry
     module("oci_image_build", name=name, context=str(context), labels={"containers.bootc": "1"}, plain_http=True)
     pushed = module("oci_image_push", name=name, plain_http=True)
     info = module("oci_image_info", name=name, plain_http=True, query="labels.\"containers.bootc\"")
-    assert info["exists"] and info["bootc"]
+    assert info["exists"]
+    assert info["bootc"]
     assert info["digest"] == pushed["digest"]
     assert info["image_id"] == pushed["image_id"]
     assert info["answer"] == "1"

@@ -172,7 +172,7 @@ def wanted_spec(text: str) -> dict[str, str]:
         if not line.strip() or line.lstrip().startswith(("#", "- ")) or ":" not in line:
             continue
         indent = len(line) - len(line.lstrip())
-        key, _, value = line.strip().partition(":")
+        key, _colon, value = line.strip().partition(":")
         path = [item for item in path if item[0] < indent] + [(indent, key)]
         if value.strip():
             found[".".join(item[1] for item in path)] = value.strip().strip("\"'")

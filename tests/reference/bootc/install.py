@@ -51,13 +51,13 @@ def host(*command: str) -> str:
 
 def source(options: Any) -> Source:
     if options.source_imgref:
-        transport, _, name = options.source_imgref.partition(":")
+        transport, _colon, name = options.source_imgref.partition(":")
         return Source(Reference(name.removeprefix("//"), "registry" if transport == "docker" else transport), None, options.source_imgref, {})
     try:
         lines = Path("/run/.containerenv").read_text().splitlines()
     except OSError as error:
         raise BootcError("Either --source-imgref must be defined or this command must be executed inside a podman container.") from error
-    env = {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
+    env = {key: value.strip('"') for key, _equals, value in (line.partition("=") for line in lines)}
     if env.get("rootless") == "1":
         raise BootcError("Cannot install from rootless podman; this command must be run as root")
     with context("Reading image"):
@@ -113,7 +113,7 @@ def _install(options: Any, device: str, chosen: Source) -> None:
         _write_aleph(options, chosen, image, deployment)
         print("Trimming root", flush=True)
         subprocess.run(["fstrim", "--quiet-unsupported", "-v", str(ROOT)], check=False)
-        print(f"Finalizing filesystem root\nUnmounting filesystems", flush=True)
+        print("Finalizing filesystem root\nUnmounting filesystems", flush=True)
     finally:
         subprocess.run(["umount", "-R", str(ROOT)], check=False)
     print("Installation complete!")
@@ -121,7 +121,10 @@ def _install(options: Any, device: str, chosen: Source) -> None:
 
 def _deploy(options: Any, config: dict[str, Any], identity: str, chosen: Source) -> tuple[Image, Path]:
     stateroot = options.stateroot or config["stateroot"] or "default"
-    target = Reference.parse(options.target_imgref, options.target_transport, "containerPolicy" if options.enforce_container_sigpolicy else None)         if options.target_imgref else chosen.reference
+    signature = "containerPolicy" if options.enforce_container_sigpolicy else None
+    target = chosen.reference
+    if options.target_imgref:
+        target = Reference.parse(options.target_imgref, options.target_transport, signature)
     print("Initializing ostree layout", flush=True)
     run("ostree", "admin", "init-fs", "--modern", str(ROOT))
     run("ostree", "admin", "stateroot-init", f"--sysroot={ROOT}", stateroot)

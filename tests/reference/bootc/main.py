@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             raise UsageError(f"error: unexpected argument '{unknown[0]}' found\n\nUsage: {options.parser.prog} [OPTIONS]\n\n{HELP}")
         refuse_conflicts(options)
-        module, _, function = options.run.partition(":")
+        module, _colon, function = options.run.partition(":")
         # Only what a verb needs is loaded: start-up is most of the time of `status`.
         getattr(importlib.import_module(f"bootc.{module}"), function)(options)
     except UsageError as error:

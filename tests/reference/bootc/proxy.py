@@ -46,7 +46,13 @@ class Proxy:
         self._child.wait()
 
     def _call(self, method: str, *arguments: Any) -> tuple[Any, int | None, int]:
+        self._send(method, *arguments)
+        return self._receive(method)
+
+    def _send(self, method: str, *arguments: Any) -> None:
         self._socket.sendall(json.dumps({"method": method, "args": list(arguments)}).encode())
+
+    def _receive(self, method: str) -> tuple[Any, int | None, int]:
         descriptors = array.array("i")
         data, ancillary, _flags, _address = self._socket.recvmsg(1 << 16, socket.CMSG_LEN(4 * descriptors.itemsize))
         for level, kind, payload in ancillary:
@@ -59,12 +65,19 @@ class Proxy:
             raise BootcError(f"failed to invoke method {method}: {reply['error']}")
         return reply["value"], (descriptors[0] if descriptors else None), reply["pipeid"]
 
+    def _stream(self, method: str, *arguments: Any) -> tuple[Any, BinaryIO]:
+        """Open a stream. skopeo closes its end only while FinishPipe is asked for, so that is asked before reading."""
+        value, descriptor, pipe = self._call(method, self._image, *arguments)
+        if descriptor is None:
+            raise BootcError(f"failed to invoke method {method}: no stream came back")
+        self._send("FinishPipe", pipe)
+        return value, os.fdopen(descriptor, "rb")
+
     def _document(self, method: str) -> tuple[Any, bytes]:
-        value, descriptor, pipe = self._call(method, self._image)
-        assert descriptor is not None
-        with os.fdopen(descriptor, "rb") as stream:
+        value, stream = self._stream(method)
+        with stream:
             data = stream.read()
-        self._call("FinishPipe", pipe)
+        self.finish()
         return value, data
 
     def manifest(self) -> tuple[str, dict[str, Any]]:
@@ -75,11 +88,14 @@ class Proxy:
     def config(self) -> dict[str, Any]:
         return json.loads(self._document("GetFullConfig")[1])
 
-    def blob(self, digest: str, size: int) -> tuple[BinaryIO, int]:
-        _value, descriptor, pipe = self._call("GetBlob", self._image, digest, size)
-        assert descriptor is not None
-        return os.fdopen(descriptor, "rb"), pipe
+    def blobs(self) -> list[tuple[str, int]]:
+        """Digest and size of each layer as `blob` wants them: a containers-storage does not have those of the manifest."""
+        return [(layer["digest"], layer["size"]) for layer in self._call("GetLayerInfo", self._image)[0]]
 
-    def finish(self, pipe: int) -> None:
+    def blob(self, digest: str, size: int) -> BinaryIO:
+        """The stream is read to its end, then comes `finish`."""
+        return self._stream("GetBlob", digest, size)[1]
+
+    def finish(self) -> None:
         """Waits until skopeo has verified the blob's digest."""
-        self._call("FinishPipe", pipe)
+        self._receive("FinishPipe")

@@ -154,11 +154,13 @@ class Repository:
                 if needed > room.f_bavail * room.f_frsize:
                     raise BootcError(f"Insufficient free space for {reference.image}@{image.digest} "
                                      f"(available: {human_size(room.f_bavail * room.f_frsize)} required: {human_size(needed)})")
-            for diff_id, blob, size in missing:
-                stream, pipe = proxy.blob(blob, size)
+            stored = dict(zip(image.layers, proxy.blobs()))
+            for layer in missing:
+                diff_id, blob, _size = layer
+                stream = proxy.blob(*stored[layer])
                 with stream, context("Importing", f"Unencapsulating layer {blob}"):
                     self._import_layer(diff_id.partition(":")[2], stream)
-                proxy.finish(pipe)
+                proxy.finish()
         commit = self._merge(image)
         self._ostree("refs", "--force", f"--create={IMAGE}{escape(reference.url())}", commit)
         return commit, image

@@ -46,8 +46,10 @@ def document(sysroot: Sysroot, *, booted_only: bool = False) -> dict[str, Any]:
         "rollbackQueued": sysroot.rollback_queued,
         "readOnly": False,
         "type": "bootcHost" if reference else None,
-        "usrOverlay": {"accessMode": "readOnly" if booted.unlocked == "transient" else "readWrite", "persistence": "persistent" if booted.unlocked == "hotfix" else "transient"}
-        if booted.unlocked else None,
+        "usrOverlay": {
+            "accessMode": "readOnly" if booted.unlocked == "transient" else "readWrite",
+            "persistence": "persistent" if booted.unlocked == "hotfix" else "transient",
+        } if booted.unlocked else None,
     }
     if others:
         status["otherDeployments"] = [entry(sysroot, deployment) for deployment in others]

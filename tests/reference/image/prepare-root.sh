@@ -7,7 +7,7 @@ root=$1
 
 kver=$(ls "$root/usr/lib/modules")
 mv "$root/boot/vmlinuz-$kver" "$root/usr/lib/modules/$kver/vmlinuz"
-rm -rf "$root"/boot/* "$root"/vmlinuz* "$root"/initrd.img*
+rm -rf "${root:?}"/boot/* "${root:?}"/vmlinuz* "${root:?}"/initrd.img*
 
 # The package database describes /usr, so it travels with it and not with the machine's /var.
 mkdir -p "$root/usr/lib/sysimage"

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import accel, base, installer, namespace, process, store
+from . import accel, installer, namespace, process, store
 from .say import LabError, progress, run, say
 
 BOOT_ATTEMPTS = 3
@@ -55,8 +54,8 @@ def lab_key() -> Path:
 
 def parse_disk(text: str) -> dict[str, Any]:
     """SERIAL[:SIZE[:BUS]]; 8 GiB and virtio unless told."""
-    serial, _, rest = text.partition(":")
-    size, _, bus = rest.partition(":")
+    serial, _colon, rest = text.partition(":")
+    size, _colon, bus = rest.partition(":")
     size, bus = size or "8G", bus or "virtio"
     if not serial or bus not in BUSES or size[-1].upper() not in UNITS or not size[:-1].isdigit():
         raise LabError(f"not a disk: {text} (SERIAL[:SIZE[:BUS]], SIZE like 8G, BUS one of {', '.join(BUSES)})")

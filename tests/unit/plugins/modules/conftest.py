@@ -30,7 +30,7 @@ class FakeHost:
         self._bin.mkdir()
         for program in ("bootc", "ostree", "skopeo"):
             link = self._bin / program
-            link.write_text(f"#!{sys.executable}\n" + FAKE.read_text().split("\n", 1)[1])
+            link.write_text(f"#!{sys.executable}\n" + FAKE.read_text())
             link.chmod(link.stat().st_mode | stat.S_IXUSR)
         self.set(status="", steps={}, registry={})
 

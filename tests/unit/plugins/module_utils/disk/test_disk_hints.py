@@ -81,7 +81,10 @@ def test_nothing_matches(hints: dict[str, Any]) -> None:
         chosen(**hints)
 
 
-@pytest.mark.parametrize("hints", [{"model": "Samsung*"}, {"rotational": False}, {"size": ">= 1GiB"}, {"transport": "sata"}, {"vendor": "*"}])
+@pytest.mark.parametrize(
+    "hints",
+    [{"model": "Samsung*"}, {"rotational": False}, {"size": ">= 1GiB"}, {"transport": "sata"}, {"vendor": "*"}],
+)
 def test_several_match(hints: dict[str, Any]) -> None:
     with pytest.raises(DiskAmbiguous):
         chosen(**hints)
