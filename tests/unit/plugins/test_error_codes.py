@@ -1,0 +1,22 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every error code of the collection is documented, and nothing is documented that does not exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+RAISED = re.compile(r'^    error = "([a-z_]+)"|error="([a-z_]+)"|^    \("([a-z_]+)", r"', re.M)
+DOCUMENTED = re.compile(r"^\| `([a-z_]+)` \|", re.M)
+
+
+def test_codes_and_documentation_agree() -> None:
+    documented = set(DOCUMENTED.findall((ROOT / "docs/errors.md").read_text()))
+    text = "\n".join(path.read_text() for path in (ROOT / "plugins").rglob("*.py"))
+    raised = {code for groups in RAISED.findall(text) for code in groups if code}
+    assert raised - documented == set()
+    assert {code for code in documented if f'"{code}"' not in text} == set()
