@@ -174,6 +174,7 @@ class Repository:
 
     def _import_layer(self, name: str, stream: BinaryIO) -> None:
         scratch = tempfile.mkdtemp(dir=f"{self.path}/tmp", prefix="bootc-layer-")
+        os.chmod(scratch, 0o755)  # it becomes the root directory, which every user passes
         try:
             head = stream.read(1 << 16)
             compression = COMPRESSION.get(head[:2])
@@ -217,6 +218,7 @@ class Repository:
             # Overlaying commits touches no file; a checkout of fifteen thousand hard links takes long on an emulated CPU.
             return self._ostree("commit", *described, *[f"--tree=ref={ref}" for ref in layers]).strip()
         scratch = tempfile.mkdtemp(dir=f"{self.path}/tmp", prefix="bootc-merge-")
+        os.chmod(scratch, 0o755)  # it becomes the root directory, which every user passes
         try:
             for ref in layers:
                 self._ostree("checkout", "--union", "--whiteouts", "--require-hardlinks", ref, f"{scratch}/tree")
