@@ -43,15 +43,18 @@ class Scanner:
         """:returns: all devices, without their signatures
         :raises ScanFailed: C(lsblk) cannot be understood
         """
-        if self._runner.find("udevadm"):
-            # Serial numbers come from udev's database: let it finish what it is at.
-            self._runner.run(["udevadm", "settle", "--timeout=30"], check=False)
+        self.settle()
         text = self._runner.run(["lsblk", "--json", "--bytes", "--output", ",".join(COLUMNS)]).stdout
         around = Surroundings(mounts=mounts(), swaps=swaps(), holders=holders(), links=links())
         try:
             return parse_lsblk(json.loads(text), around)
         except (ValueError, KeyError, TypeError) as error:
             raise _unreadable("lsblk --json", error) from error
+
+    def settle(self) -> None:
+        """Let udev finish what it is at: serial numbers and links come from its database."""
+        if self._runner.find("udevadm"):
+            self._runner.run(["udevadm", "settle", "--timeout=30"], check=False)
 
     def examine(self, disk: Device) -> Device:
         """:returns: the disk with its and its partitions' signatures, and whether the kernel lets it be opened exclusively"""

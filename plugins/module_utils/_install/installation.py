@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -212,6 +213,12 @@ class Installation:
         paths = [*(partition.path for partition in self.disk.partitions), self.disk.path]
         for path in paths:
             self._runner.run(["wipefs", "--all", "--force", path], check=False)
+        # udev looks at each wiped partition, and while it does, the kernel keeps its old table.
+        for _attempt in range(5):
+            self._scanner.settle()
+            if self._runner.run(["blockdev", "--rereadpt", self.disk.path], check=False).rc == 0:
+                break
+            time.sleep(1)
 
     def _read(self) -> Installed | None:
         return self._mounted(read) if mountable(self.disk) else None
@@ -220,7 +227,7 @@ class Installation:
         return with_mounted(self._runner, mountable(self.disk), work, writable=writable)
 
 
-def require_ready(runner: Runner, programs: Sequence[str] = ("podman", "lsblk", "wipefs", "mount")) -> None:
+def require_ready(runner: Runner, programs: Sequence[str] = ("podman", "lsblk", "wipefs", "blockdev", "mount")) -> None:
     """:raises ImageModeError: not root, or a program is missing"""
     if os.geteuid() != 0:
         raise ImageModeError("Writing to disks needs root.", error="not_root", hint="Run the task with 'become: true'.")

@@ -1,0 +1,288 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deciding about a disk and an image, and the command lines that come of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import DigestMismatch
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import bootc_install, podman_install
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import DiskHasData, DiskHasOtherImage, failure
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import (
+    MIB,
+    Abilities,
+    Image,
+    Request,
+    parse_probe,
+    require_bootable,
+    require_installable,
+    require_room,
+)
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import BootEntry, Installed
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan, additions, plan
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Wanted, manifest_digests
+
+RECORDINGS = Path(__file__).with_name("recordings.jsonl")
+GIB = 1024 * MIB
+DIGEST, OTHER = "sha256:" + "5" * 64, "sha256:" + "6" * 64
+DISK = Device("vdb", "/dev/vdb", "disk", 12 * GIB, serial="TARGET01")
+REQUEST = Request(target="registry.test:5000/os:1", filesystem="ext4")
+PROGRAMS = frozenset(["sfdisk", "wipefs", "mkfs.fat", "mkfs.ext4", "bootupctl"])
+ABILITIES = Abilities((1, 16, 9), {"block": ["direct"], "kargs": ["rw"]}, kernels=("6.1",), bootupd=True, programs=PROGRAMS)
+IMAGE = Image("1", DIGEST, frozenset([DIGEST]), "amd64", 1200 * MIB, {"containers.bootc": "1"})
+INSTALLED = Installed(
+    "ostree", "registry.test:5000/os:1", "registry", DIGEST, "default", ("rw", "root=UUID=1"), ("KEY",), "/dev/vdb3", "etc",
+    "/dev/vdb3", BootEntry("boot/loader/entries/1.conf", "rw root=UUID=1"),
+)
+CONTENTS = ("/dev/vdb3: 11.5 GiB, ext4",)
+
+
+def decide(installed: Installed | None = INSTALLED, contents: tuple[str, ...] = CONTENTS, confirmed: bool = False,
+           digests: frozenset[str] = frozenset([DIGEST]), **request: Any) -> Plan:
+    return plan(DISK, contents, installed, replace(REQUEST, **request), digests, confirmed=confirmed, confirmation="TARGET01")
+
+
+def test_an_empty_disk_is_installed_without_wiping() -> None:
+    assert decide(None, ()) == Plan("install", "/dev/vdb is empty")
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_disk_with_this_image_is_left_alone(confirmed: bool) -> None:
+    made = decide(confirmed=confirmed, root_keys=("KEY",), kernel_arguments=("rw",))
+    assert (made.verb, made.changes) == ("none", False)
+
+
+def test_one_of_several_digests_is_enough() -> None:
+    assert decide(digests=frozenset([OTHER, DIGEST])).verb == "none"
+
+
+def test_an_equal_reference_written_otherwise_is_equal() -> None:
+    assert decide(replace(INSTALLED, image="docker.io/library/os:latest"), target="os").verb == "none"
+
+
+@pytest.mark.parametrize(("installed", "request_", "why"), [
+    ({"digest": OTHER}, {}, "digest"),
+    ({"digest": None}, {}, "digest not known"),
+    ({"image": "registry.test:5000/os:2"}, {}, "follows registry.test:5000/os:2"),
+    ({"transport": "oci"}, {}, "transport"),
+    ({}, {"composefs": True}, "backend ostree"),
+    ({"backend": "composefs"}, {"composefs": False}, "backend composefs"),
+    ({}, {"stateroot": "other"}, "stateroot default"),
+    ({"entry": None}, {}, "no boot entry"),
+])
+def test_another_installation_is_refused_and_replaced_when_confirmed(installed: dict[str, Any], request_: dict[str, Any], why: str) -> None:
+    there = replace(INSTALLED, **installed)
+    with pytest.raises(DiskHasOtherImage) as caught:
+        decide(there, **request_)
+    assert why in caught.value.message
+    assert caught.value.details["wipe_confirm_needed"] == "TARGET01"
+    made = decide(there, confirmed=True, **request_)
+    assert (made.verb, made.wipe) == ("install", True)
+
+
+def test_foreign_data_is_refused_and_replaced_when_confirmed() -> None:
+    with pytest.raises(DiskHasData) as caught:
+        decide(None)
+    assert "TARGET01" in (caught.value.hint or "")
+    assert decide(None, confirmed=True).wipe
+
+
+@pytest.mark.parametrize(("request_", "arguments", "keys"), [
+    ({"kernel_arguments": ("quiet", "rw")}, ("quiet",), False),
+    ({"root_keys": ("KEY", "SECOND")}, (), True),
+    ({"root_keys": ()}, (), True),
+    ({"root_keys": ("OTHER",), "kernel_arguments": ("a", "b")}, ("a", "b"), True),
+])
+def test_what_is_missing_is_added_without_installing_anew(request_: dict[str, Any], arguments: tuple[str, ...], keys: bool) -> None:
+    made = decide(**request_)
+    assert (made.verb, made.missing_arguments, made.keys) == ("repair", arguments, keys)
+
+
+def test_arguments_of_the_image_that_bootc_left_out_are_added_too() -> None:
+    assert additions(INSTALLED, REQUEST, ["rw", "console=ttyS0"]).missing_arguments == ("console=ttyS0",)
+
+
+@pytest.mark.parametrize(("image", "digest", "name", "target"), [
+    ("registry.test:5000/os:1", None, "registry.test:5000/os:1", "registry.test:5000/os:1"),
+    ("registry.test:5000/os:1", DIGEST, f"registry.test:5000/os@{DIGEST}", "registry.test:5000/os:1"),
+    (f"registry.test:5000/os:1@{DIGEST}", None, f"registry.test:5000/os@{DIGEST}", "registry.test:5000/os:1"),
+    (f"registry.test:5000/os@{DIGEST}", DIGEST, f"registry.test:5000/os@{DIGEST}", f"registry.test:5000/os@{DIGEST}"),
+    ("os", None, "docker.io/library/os:latest", "docker.io/library/os:latest"),
+])
+def test_a_pinned_image_is_pulled_by_digest_and_followed_by_tag(image: str, digest: str | None, name: str, target: str) -> None:
+    wanted = Wanted.parse(image, digest)
+    assert (wanted.name, wanted.target) == (name, target)
+
+
+@pytest.mark.parametrize(("image", "digest"), [(f"os@{DIGEST}", OTHER), ("os", "sha256:1"), ("OS", None), ("os", "")])
+def test_digests_that_cannot_be_meant_are_refused(image: str, digest: str | None) -> None:
+    with pytest.raises(ImageModeError):
+        Wanted.parse(image, digest)
+
+
+def test_an_image_with_another_digest_is_refused() -> None:
+    wanted = Wanted.parse("os", DIGEST)
+    wanted.require_digest(frozenset([OTHER, DIGEST]))
+    with pytest.raises(DigestMismatch):
+        wanted.require_digest(frozenset([OTHER]))
+
+
+def test_an_index_is_known_by_its_own_and_its_platforms_digest() -> None:
+    raw = json.dumps({"manifests": [
+        {"digest": "sha256:arm", "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": "sha256:amd", "platform": {"os": "linux", "architecture": "amd64"}},
+    ]})
+    assert manifest_digests(raw, "amd64") == {f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}", "sha256:amd"}
+    assert len(manifest_digests(raw, "s390x")) == 1
+
+
+def test_an_image_in_podmans_storage_is_known_by_all_its_digests() -> None:
+    parsed = Image.parse({"Id": "1", "Digest": DIGEST, "RepoDigests": [f"r/os@{DIGEST}", f"r/os@{OTHER}"], "Architecture": "amd64",
+                          "Size": 5, "Labels": None})
+    assert parsed.digests == {DIGEST, OTHER}
+    assert parsed.labels == {}
+
+
+@pytest.mark.parametrize(("image", "code"), [
+    (replace(IMAGE, labels={}), "image_not_bootable"), (replace(IMAGE, architecture="arm64"), "architecture_mismatch")])
+def test_what_podman_knows_is_checked_first(image: Image, code: str) -> None:
+    require_bootable(IMAGE, "x86_64")
+    with pytest.raises(ImageModeError) as caught:
+        require_bootable(image, "x86_64")
+    assert caught.value.error == code
+
+
+COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
+
+
+@pytest.mark.parametrize(("abilities", "request_", "code"), [
+    ({"kernels": ()}, {}, "image_not_bootable"),
+    ({"bootupd": False}, {}, "bootloader_missing"),
+    ({"bootupd": False}, {"bootloader": "grub"}, "bootloader_missing"),
+    ({"bootupd": False, "systemd_boot": True}, {}, "bootloader_missing"),
+    ({"systemd_boot": True}, {"bootloader": "systemd"}, "bootloader_missing"),
+    ({"bootupd": False}, {"composefs": True}, "bootloader_missing"),
+    ({"bootupd": False, "systemd_boot": True}, {"composefs": True, "bootloader": "grub"}, "bootloader_missing"),
+    ({}, {"composefs": True, "bootloader": "none"}, "option_invalid"),
+    ({}, {"composefs": True, "stateroot": "mine"}, "option_invalid"),
+    ({}, {"block_setup": "tpm2-luks"}, "block_setup_unsupported"),
+    ({"configuration": {"block": ["tpm2-luks"]}}, {"block_setup": "direct"}, "block_setup_unsupported"),
+    ({}, {"filesystem": None}, "filesystem_missing"),
+    ({}, {"filesystem": "xfs"}, "image_not_bootable"),
+    ({"programs": frozenset()}, {}, "image_not_bootable"),
+    ({"configuration": {"block": ["tpm2-luks"]}}, {"block_setup": "tpm2-luks"}, "image_not_bootable"),
+    ({"ukis": ("/boot/EFI/Linux/a.efi",)}, {"kernel_arguments": ("quiet",)}, "option_invalid"),
+    ({"version": (1, 9, 0)}, {"composefs": True}, "bootc_unsupported"),
+    ({"version": (1, 12, 1)}, {"bootloader": "none"}, "bootc_unsupported"),
+    ({"version": (1, 16, 2)}, {"bootloader": "grub-cc"}, "bootc_unsupported"),
+])
+def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[str, Any], request_: dict[str, Any], code: str) -> None:
+    with pytest.raises(ImageModeError) as caught:
+        require_installable(replace(ABILITIES, **abilities), replace(REQUEST, **request_))
+    assert caught.value.error == code
+
+
+@pytest.mark.parametrize(("abilities", "request_"), [
+    (ABILITIES, {}),
+    (ABILITIES, {"bootloader": "grub", "stateroot": "mine"}),
+    (replace(ABILITIES, bootupd=False), {"bootloader": "none"}),
+    (replace(ABILITIES, bootupd=False, configuration={"bootloader": "none"}), {}),
+    (replace(ABILITIES, configuration={"filesystem": {"root": {"type": "ext4"}}}), {"filesystem": None}),
+    (replace(ABILITIES, configuration={"root-fs-type": "ext4"}), {"filesystem": None}),
+    (COMPOSEFS, {"composefs": True}),
+    (COMPOSEFS, {"composefs": True, "bootloader": "systemd", "stateroot": "default"}),
+    (replace(COMPOSEFS, ukis=("a.efi",), kernels=()), {}),
+])
+def test_what_can_be_installed_is_let_through(abilities: Abilities, request_: dict[str, Any]) -> None:
+    require_installable(abilities, replace(REQUEST, **request_))
+
+
+@pytest.mark.parametrize(("size", "request_", "fits"), [
+    (12 * GIB, {}, True),
+    (2 * GIB, {}, True),
+    (1800 * MIB, {}, False),
+    (2 * GIB, {"composefs": True}, False),
+    (12 * GIB, {"root_size": 9 * 1024 * GIB}, False),
+    (12 * GIB, {"root_size": 10 * GIB}, True),
+    (12 * GIB, {"root_size": 1 * GIB}, False),
+])
+def test_whether_the_image_fits_is_known_before(size: int, request_: dict[str, Any], fits: bool) -> None:
+    disk = replace(DISK, size=size)
+    if fits:
+        return require_room(IMAGE, ABILITIES, replace(REQUEST, **request_), disk)
+    with pytest.raises(ImageModeError) as caught:
+        require_room(IMAGE, ABILITIES, replace(REQUEST, **request_), disk)
+    assert caught.value.error == "disk_too_small"
+
+
+def test_the_images_answers_are_read() -> None:
+    found = parse_probe(
+        'bootc\tbootc 1.16.9\nconfiguration\t{"block":["direct"],"root-fs-type":"xfs","kargs":["rw"]}\nkernel\t6.12\n'
+        "updates\t/usr/lib/bootupd/updates/EFI.json\nprogram\tbootupctl\nprogram\tsfdisk\nsystemd_boot\t/x.efi\n"
+    )
+    assert (found.version, found.filesystem, found.kernel_arguments, found.kernels) == ((1, 16, 9), "xfs", ("rw",), ("6.12",))
+    assert found.bootupd
+    assert found.systemd_boot
+
+
+@pytest.mark.parametrize("text", ["", "bootc\tsh: bootc: not found\n", "bootc\tbootc 1.2.3\nconfiguration\t{broken\n"])
+def test_an_image_without_bootc_is_not_bootable(text: str) -> None:
+    with pytest.raises(ImageModeError) as caught:
+        parse_probe(text)
+    assert caught.value.error == "image_not_bootable"
+
+
+def test_the_plain_command() -> None:
+    assert bootc_install(REQUEST, (1, 16, 9), "/dev/vdb", wipe=False) == [
+        "bootc", "install", "to-disk", "--target-imgref", "registry.test:5000/os:1", "--filesystem", "ext4", "/dev/vdb"]
+
+
+def test_everything_asked_is_in_the_command() -> None:
+    request = Request(
+        "oci/path", "oci", "xfs", 20 * GIB, "none", ("a=1", "b"), ("KEY",), "mine", True, True, "tpm2-luks")
+    argv = bootc_install(request, (1, 1, 6), "/dev/vdb", wipe=True)
+    assert argv == [
+        "bootc", "install", "to-disk", "--target-imgref", "oci/path", "--target-transport", "oci", "--filesystem", "xfs",
+        "--root-size", "20480M", "--bootloader", "none", "--stateroot", "mine", "--block-setup", "tpm2-luks",
+        "--root-ssh-authorized-keys", "/root-ssh-authorized-keys", "--karg", "a=1", "--karg", "b",
+        "--composefs-backend", "--generic-image", "--skip-fetch-check", "--wipe", "/dev/vdb"]
+
+
+def test_the_container_gets_what_bootc_asks_for_and_no_network() -> None:
+    argv = podman_install("os:1", "bootc-install-vdb", ["bootc", "install"], "/run/keys")
+    assert {"--privileged", "--pid=host", "--ipc=host", "--pull=never", "--network=none"} <= set(argv)
+    assert "/run/keys:/root-ssh-authorized-keys:ro" in argv
+    assert argv[-4:] == ["--entrypoint", "bootc", "os:1", "install"]
+
+
+CODES = {
+    "no-such-device": "disk_not_found",
+    "not-a-block-device": "disk_not_found",
+    "loopback-missing-file": "disk_not_found",
+    "mounted-partition": "disk_in_use",
+    "existing-partitions": "disk_has_data",
+    "lvm-member": "disk_in_use",
+    "no-pid-host": "podman_unsuitable",
+    "not-privileged": "podman_unsuitable",
+    "no-filesystem-flag-unknown": "bootc_unsupported",
+    "too-small-loop": "disk_too_small",
+    "grub-without-bootupd": "bootloader_missing",
+    "luks-not-enabled": "block_setup_unsupported",
+    "to-filesystem-not-mountpoint": "install_failed",
+}
+
+
+def test_every_recorded_failure_has_its_code() -> None:
+    steps = [json.loads(line) for line in RECORDINGS.read_text().splitlines() if line.strip()]
+    failed = {step["name"]: step for step in steps if step["rc"] != 0}
+    assert {name: failure("x", step["rc"], step["stderr"]).error for name, step in failed.items()} == CODES

@@ -1,0 +1,220 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading what is installed from trees of files as bootc leaves them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs, keys
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import commit_digest, parse_aleph, parse_image_url
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.layout import read
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.repair import repair
+
+DIGEST = "sha256:" + "5" * 64
+NEWER = "sha256:" + "6" * 64
+COMMIT = "ab" + "c" * 62
+VERITY = "d" * 128
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@example.com"
+
+
+def write(path: Path, text: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def ostree_root(root: Path, *, commit: str = COMMIT, stateroot: str = "default", number: int = 1, digest: str | None = None) -> Path:
+    """The root file system of a disk that `bootc install to-disk` wrote (ostree backend)."""
+    deployment = root / f"ostree/deploy/{stateroot}/deploy/{commit}.0"
+    (deployment / "etc").mkdir(parents=True)
+    origin = "[origin]\ncontainer-image-reference=ostree-unverified-registry:registry.test:5000/os:1\n"
+    write(deployment.parent / f"{commit}.0.origin", origin)
+    write(root / ".bootc-aleph.json", f'{{"digest":"{DIGEST}","image":"registry.test:5000/os:1","target-image":"registry.test:5000/os:1"}}')
+    link = root / f"ostree/boot.1.1/{stateroot}/{number:064d}/0"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(f"../../../deploy/{stateroot}/deploy/{commit}.0")
+    if not (root / "ostree/boot.1").exists():
+        (root / "ostree/boot.1").symlink_to("boot.1.1")
+    write(
+        root / f"boot/loader.1/entries/ostree-{number}.conf",
+        f"title Debian\nversion {number}\nlinux /boot/ostree/x/vmlinuz\n"
+        f"options root=UUID=c223130d rw console=ttyS0,115200 ostree=/ostree/boot.1/{stateroot}/{number:064d}/0\n",
+    )
+    if not (root / "boot/loader").exists():
+        (root / "boot/loader").symlink_to("loader.1")
+    if digest:
+        value = b"\x00\x00ostree.manifest-digest\x00\x00\x00\x00" + digest.encode() + b"\x00\x00s"
+        write(root / f"ostree/repo/objects/{commit[:2]}/{commit[2:]}.commit", b"\x01\x02" + value + b"\x03")
+    return root
+
+
+def composefs_roots(base: Path) -> dict[str, Path]:
+    """Root and ESP of a disk that `bootc install to-disk --composefs-backend` wrote."""
+    root, esp = base / "root", base / "esp"
+    (root / f"state/deploy/{VERITY}/etc").mkdir(parents=True)
+    write(
+        root / f"state/deploy/{VERITY}/{VERITY}.origin",
+        "[origin]\ncontainer-image-reference = ostree-unverified-image:docker://registry.test:5000/os:1\n\n"
+        f"[boot]\nboot_type = bls\n\n[image]\nmanifest_digest = {DIGEST}\n",
+    )
+    options = f"root=UUID=2fb79122 rw composefs={VERITY}"
+    write(esp / "loader/entries/bootc.conf", f"title x\nversion 1\nlinux /EFI/Linux/x/vmlinuz\noptions {options}\n")
+    return {"/dev/vdb3": root, "/dev/vdb2": esp}
+
+
+def test_an_ostree_installation_is_read(tmp_path: Path) -> None:
+    found = read({"/dev/vdb3": ostree_root(tmp_path)})
+    assert found is not None
+    assert (found.backend, found.image, found.transport, found.digest) == ("ostree", "registry.test:5000/os:1", "registry", DIGEST)
+    assert (found.stateroot, found.device, found.entry_device) == ("default", "/dev/vdb3", "/dev/vdb3")
+    assert "console=ttyS0,115200" in found.kernel_arguments
+
+
+def test_the_commit_counts_more_than_the_aleph(tmp_path: Path) -> None:
+    found = read({"/dev/vdb3": ostree_root(tmp_path, digest=NEWER)})
+    assert found is not None
+    assert found.digest == NEWER
+
+
+def test_the_newest_boot_entry_decides(tmp_path: Path) -> None:
+    ostree_root(tmp_path, number=2, digest=DIGEST)
+    newer = "ef" + "0" * 62
+    ostree_root(tmp_path, commit=newer, number=10, digest=NEWER)
+    found = read({"/dev/vdb3": tmp_path})
+    assert found is not None
+    assert found.digest == NEWER
+    assert newer in found.etc
+
+
+def test_a_separate_boot_partition_is_read(tmp_path: Path) -> None:
+    root, boot = ostree_root(tmp_path / "root"), tmp_path / "boot"
+    boot.mkdir()
+    (root / "boot/loader.1").rename(boot / "loader.1")
+    (root / "boot/loader").unlink()
+    (boot / "loader").symlink_to("loader.1")
+    found = read({"/dev/vdb4": root, "/dev/vdb3": boot})
+    assert found is not None
+    assert (found.device, found.entry_device) == ("/dev/vdb4", "/dev/vdb3")
+
+
+def test_a_composefs_installation_is_read(tmp_path: Path) -> None:
+    found = read(composefs_roots(tmp_path))
+    assert found is not None
+    assert (found.backend, found.image, found.digest) == ("composefs", "registry.test:5000/os:1", DIGEST)
+    assert (found.device, found.entry_device) == ("/dev/vdb3", "/dev/vdb2")
+    assert "rw" in found.kernel_arguments
+
+
+def test_an_installation_that_nothing_boots_has_no_entry(tmp_path: Path) -> None:
+    ostree_root(tmp_path)
+    (tmp_path / "boot/loader").unlink()
+    found = read({"/dev/vdb3": tmp_path})
+    assert found is not None
+    assert found.entry is None
+
+
+@pytest.mark.parametrize("origin", ["[origin]\nrefspec=debian:stable\n", "", "not an ini file", "[origin"])
+def test_a_plain_ostree_system_is_no_installation(tmp_path: Path, origin: str) -> None:
+    ostree_root(tmp_path)
+    next(tmp_path.glob("ostree/deploy/*/deploy/*.origin")).write_text(origin)
+    assert read({"/dev/vdb3": tmp_path}) is None
+
+
+def test_other_systems_are_no_installation(tmp_path: Path) -> None:
+    write(tmp_path / "etc/os-release", "ID=debian\n")
+    write(tmp_path / "boot/loader/entries/debian.conf", "options root=/dev/sda1\n")
+    assert read({"/dev/vdb1": tmp_path}) is None
+    assert read({}) is None
+
+
+def test_links_on_the_disk_do_not_lead_out_of_it(tmp_path: Path) -> None:
+    root = ostree_root(tmp_path / "root")
+    (root / "ostree/boot.1").unlink()
+    (root / "ostree/boot.1").symlink_to("/../../../../etc")
+    found = read({"/dev/vdb3": root})
+    assert found is not None
+    assert found.entry is None
+
+
+def test_missing_kernel_arguments_and_keys_are_put_there(tmp_path: Path) -> None:
+    roots = composefs_roots(tmp_path)
+    found = read(roots)
+    assert found is not None
+    repair(roots, found, Plan("repair", "", missing_arguments=("console=ttyS0", 'x="a b"'), keys=True), (KEY,))
+    again = read(roots)
+    assert again is not None
+    assert again.root_keys == (KEY,)
+    assert again.kernel_arguments == (*found.kernel_arguments, "console=ttyS0", 'x="a b"')
+    entry = (roots["/dev/vdb2"] / "loader/entries/bootc.conf").read_text()
+    assert entry.startswith("title x\nversion 1\nlinux ")
+    assert entry.count("options ") == 1
+
+
+def test_no_keys_asked_takes_the_drop_in_away(tmp_path: Path) -> None:
+    roots = {"/dev/vdb3": ostree_root(tmp_path)}
+    for wanted in ((KEY,), ()):
+        found = read(roots)
+        assert found is not None
+        repair(roots, found, Plan("repair", "", keys=True), wanted)
+        again = read(roots)
+        assert again is not None
+        assert again.root_keys == wanted
+
+
+def test_bootcs_own_drop_in_is_understood() -> None:
+    line = "f~ /root/.ssh/authorized_keys 600 root root - c3NoLWVkMjU1MTkgQUFBQUMzIG1lCg==\n"
+    assert keys.from_drop_in(line) == ("ssh-ed25519 AAAAC3 me",)
+    assert keys.from_drop_in(keys.drop_in([KEY, KEY + "2"])) == (KEY, KEY + "2")
+    for other in ("", "d /root/.ssh 0700 root root -\n", "f~ /root/.ssh/authorized_keys 600 root root - !!!\n"):
+        assert keys.from_drop_in(other) == ()
+
+
+@pytest.mark.parametrize("text", ["not a key", "-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "ssh-rsa", "ssh-ed25519 BBBB x"])
+def test_what_is_not_a_public_key_is_refused_without_repeating_secrets(text: str) -> None:
+    with pytest.raises(keys.OptionError) as caught:
+        keys.checked([text])
+    assert "abc" not in caught.value.message
+
+
+def test_keys_may_have_options_and_come_as_a_file() -> None:
+    assert keys.checked([f'from="10.0.0.0/8" {KEY}\n', f"\n{KEY}\n{KEY}\n"]) == (f'from="10.0.0.0/8" {KEY}', KEY)
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("a=1 b", ("a=1", "b")), ('x="a b" c', ('x="a b"', "c")), ("  ", ()), ('dyndbg="file a +p"  quiet', ('dyndbg="file a +p"', "quiet"))])
+def test_a_kernel_command_line_is_split_as_the_kernel_does(line: str, words: tuple[str, ...]) -> None:
+    assert kargs.split(line) == words
+
+
+def test_missing_arguments_are_told_once_and_in_order() -> None:
+    assert kargs.missing(["b a=1", "b", "c"], ("a=1",)) == ("b", "c")
+    assert kargs.value("root", "root=1 x root=2") == "2"
+
+
+@pytest.mark.parametrize(("text", "result"), [
+    ("ostree-unverified-registry:quay.io/a/b:1", ("registry", "quay.io/a/b:1")),
+    ("ostree-unverified-image:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+    ("ostree-image-signed:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+    ("ostree-remote-registry:fedora:quay.io/a/b", ("registry", "quay.io/a/b")),
+    ("ostree-remote-image:fedora:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+    ("ostree-unverified-image:oci:/var/image", ("oci", "/var/image")),
+    ("ostree-unverified-image:containers-storage:localhost/os", ("containers-storage", "localhost/os")),
+    ("docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+    ("", (None, None)), ("fedora", (None, None)), ("ostree-unverified-registry:", (None, None)),
+])
+def test_references_in_origins(text: str, result: tuple[str | None, str | None]) -> None:
+    assert parse_image_url(text) == result
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_a_damaged_aleph_tells_nothing(text: str) -> None:
+    assert parse_aleph(text) == {}
+
+
+def test_a_commit_without_the_key_tells_nothing() -> None:
+    assert commit_digest(b"ostree.manifest-digest\x00\x00sha256:123\x00") is None
+    assert commit_digest(b"") is None
