@@ -17,7 +17,7 @@ from .say import LabError, progress, run, say
 
 BOOT_ATTEMPTS = 3
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
-SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null -o ServerAliveInterval=10 -o ServerAliveCountMax=3", "-o", "LogLevel=ERROR",
                "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8"]
 BUSES = {
     "virtio": "virtio-blk-pci,drive={id},serial={serial}",
@@ -226,7 +226,7 @@ def inventory(name: str) -> dict[str, Any]:
     machine = state(name)
     return {"ansible_host": "127.0.0.1", "ansible_port": machine["port"], "ansible_user": "root",
             "ansible_ssh_private_key_file": machine["key"], "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"}
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ServerAliveInterval=10 -o ServerAliveCountMax=3"}
 
 
 def remove(name: str) -> None:
