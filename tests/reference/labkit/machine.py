@@ -17,7 +17,7 @@ from .say import LabError, progress, run, say
 
 BOOT_ATTEMPTS = 3
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
-SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null -o ServerAliveInterval=10 -o ServerAliveCountMax=3", "-o", "LogLevel=ERROR",
+SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
                "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8"]
 BUSES = {
     "virtio": "virtio-blk-pci,drive={id},serial={serial}",
