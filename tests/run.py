@@ -11,10 +11,8 @@ the Debian packages that are missing.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -23,24 +21,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-CACHE = Path(os.environ.get("IMAGEMODE_CACHE") or ROOT / ".cache")
-TREE = CACHE / "tree"
-COLLECTION = TREE / "ansible_collections" / "imagemode" / "bootc"
-VENV = CACHE / "venv"
-LOGS = CACHE / "logs"
-HEARTBEAT_SECONDS = 20
-# program → Debian package
-PROGRAMS = {
-    "podman": "podman",
-    "buildah": "buildah",
-    "skopeo": "skopeo",
-    "docker-registry": "docker-registry",
-    "htpasswd": "apache2-utils",
-    "openssl": "openssl",
-    "shellcheck": "shellcheck",
-}
+from prepare import CACHE, COLLECTION, LOGS, ROOT, TREE, environment, prepare, say
 
+HEARTBEAT_SECONDS = 20
 
 @dataclass
 class Count:
@@ -56,7 +39,6 @@ def main(arguments: Sequence[str]) -> int:
     if unknown:
         print(f"No such stage: {', '.join(unknown)}. There are: check, test, {', '.join(STAGES)}.", file=sys.stderr)
         return 2
-    LOGS.mkdir(parents=True, exist_ok=True)
     prepare()
     total = Count()
     for name in wanted:
@@ -65,30 +47,6 @@ def main(arguments: Sequence[str]) -> int:
         total.failed += count.failed
     print(f"{total.passed} passed, {total.failed} failed", flush=True)
     return 1 if total.failed else 0
-
-
-def prepare() -> None:
-    """A Python environment keyed by its requirements, and a fresh copy of the collection."""
-    requirements = ROOT / "tests" / "requirements.txt"
-    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = VENV / "requirements.sha256"
-    if not stamp.exists() or stamp.read_text() != key:
-        say("Making the Python environment")
-        shutil.rmtree(VENV, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        subprocess.run([str(VENV / "bin/pip"), "install", "--quiet", "-r", str(requirements)], check=True)
-        stamp.write_text(key)
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-    shutil.rmtree(COLLECTION, ignore_errors=True)
-    for name in filter(None, listed.split("\0")):
-        source, target = ROOT / name, COLLECTION / name
-        if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    # ansible-test wants to know what is tracked.
-    subprocess.run("git init -q . && git add -A", shell=True, cwd=COLLECTION, check=True)  # noqa: S602
 
 
 def stage(name: str) -> Count:
@@ -129,24 +87,9 @@ def tally(text: str, rc: int) -> Count:
     return Count(passed, failed)
 
 
-def run(argv: Sequence[str], output: int, cwd: Path = COLLECTION, **environment: str) -> int:
-    path = f"{VENV / 'bin'}:{os.environ.get('PATH', '')}"
+def run(argv: Sequence[str], output: int, cwd: Path = COLLECTION, **variables: str) -> int:
     return subprocess.run(
-        list(argv),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        check=False,
-        env={
-            **os.environ,
-            "PATH": path,
-            "ANSIBLE_COLLECTIONS_PATH": str(TREE),
-            "ANSIBLE_FORCE_COLOR": "0",
-            "NO_COLOR": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **environment,
-        },
+        list(argv), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, env=environment(**variables)
     ).returncode
 
 
@@ -166,18 +109,13 @@ def units(output: int) -> int:
 
 
 def images(output: int) -> int:
-    """Build, push and info on a real registry with real engines; what is missing on a Debian machine is installed."""
-    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    if missing and (not shutil.which("apt-get") or os.geteuid() != 0):
-        os.write(output, f"These are needed and not installed: {' '.join(missing)}\n".encode())
-        return 1
-    if missing:
-        environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        if run(["apt-get", "update", "-q"], output) or run(
-            ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing], output, **environment
-        ):
-            return 1
-    return run(["python", "-m", "pytest", "-q", "tests/integration/images"], output, PYTHONPATH=str(TREE))
+    """Build, push and info on a real registry with real engines."""
+    return tools(output) or run(["python", "-m", "pytest", "-q", "tests/integration/images"], output, PYTHONPATH=str(TREE))
+
+
+def tools(output: int) -> int:
+    """What is missing on a Debian machine is installed; elsewhere it is named."""
+    return run([str(ROOT / "tests/reference/lab"), "packages", "--install"], output)
 
 
 def lint(output: int) -> int:
@@ -204,10 +142,6 @@ STAGES: dict[str, Callable[[int], int]] = {
     "sanity": sanity,
 }
 CHECK = ["ruff", "mypy", "units", "lint"]
-
-
-def say(text: str) -> None:
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -44,7 +45,7 @@ def _image(platform: str, uuid: str, output: Path) -> None:
 
 
 def install(root: Path, device: str, bios: str, esp: str, uuid: str) -> None:
-    if not Path("/usr/lib/bootupd/updates").is_dir():
+    if not (shutil.which("bootupctl") and Path("/usr/lib/bootupd/updates").is_dir()):
         raise BootcError("bootupd is required for ostree-based installs")
     (root / "boot/grub").mkdir()
     (root / "boot/grub/grub.cfg").write_text(CONFIG)

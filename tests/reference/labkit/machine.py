@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,15 @@ BUSES = {
     "nvme": "nvme,drive={id},serial={serial}",
 }
 UNITS = {"M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+# The installer is a medium that is taken out at the first reboot; a machine that was shut down, or panicked, stays off.
+ONCE = """#!/bin/sh
+rm -f from-disk off
+{live} -no-reboot
+[ ! -e off ] && ! grep -q 'Kernel panic' console.log || exit 0
+mv console.log console-installer.log
+touch from-disk
+exec {disk}
+"""
 
 
 def where(name: str) -> Path:
@@ -118,34 +128,42 @@ def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: lis
 
 def _start(name: str, described: dict[str, Any]) -> dict[str, Any]:
     folder = where(name)
-    live = described["live"]
-    smbios, console, monitor = folder / "smbios.txt", folder / "console.log", folder / "monitor"
-    smbios.write_text(_credential(described["public"]))
-    medium = installer.installer()
-    command = ["qemu-system-x86_64", "-name", name, "-machine", "pc", *accel.arguments(medium / "vmlinuz"),
-               "-m", str(described["memory"]), "-nodefaults", "-display", "none", "-serial", f"file:{console}",
-               "-monitor", f"unix:{monitor},server,nowait", "-device", "virtio-rng-pci",
-               "-smbios", f"type=11,path={smbios}",
-               "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{described['port']}-:22"]
-    if described["firmware"] == "uefi":
-        variables = folder / "efi-variables.fd"
-        if not variables.exists():
-            shutil.copyfile(FIRMWARE[1], variables)
-        command += ["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE[0]}", "-drive", f"if=pflash,format=raw,file={variables}"]
-    if live:
-        command += ["-kernel", str(medium / "vmlinuz"), "-initrd", str(medium / "initrd"), "-append", installer.KERNEL_ARGUMENTS,
-                    "-drive", f"if=none,id=live,file={medium / 'root.squashfs'},format=raw,readonly=on",
-                    "-device", "virtio-blk-pci,drive=live,serial=LIVE"]
-    command += _disk_arguments(folder, described["disks"], 1)
+    console = folder / "console.log"
+    (folder / "smbios.txt").write_text(_credential(described["public"]))
+    variables = folder / "efi-variables.fd"
+    if described["firmware"] == "uefi" and not variables.exists():
+        shutil.copyfile(FIRMWARE[1], variables)
+    command = _qemu(name, described, live=False)
+    if described["live"]:
+        script = folder / "once.sh"
+        script.write_text(ONCE.format(live=shlex.join(_qemu(name, described, live=True)), disk=shlex.join(command)))
+        command = ["sh", str(script)]
     console.write_bytes(b"")
     with (folder / "qemu.log").open("wb") as log:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        child = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     time.sleep(0.3)
     if child.poll() is not None:
         raise LabError(f"QEMU ended at once:\n{(folder / 'qemu.log').read_text().strip()}")
     described = {**described, "process": process.identity(child.pid), "console": str(console), "key": str(lab_key())}
     store.write(folder / "machine.json", described)
     return described
+
+
+def _qemu(name: str, described: dict[str, Any], *, live: bool) -> list[str]:
+    folder, medium = where(name), installer.installer()
+    command = ["qemu-system-x86_64", "-name", name, "-machine", "pc", *accel.arguments(medium / "vmlinuz"),
+               "-m", str(described["memory"]), "-nodefaults", "-display", "none", "-serial", f"file:{folder / 'console.log'}",
+               "-monitor", f"unix:{folder / 'monitor'},server,nowait", "-device", "virtio-rng-pci",
+               "-smbios", f"type=11,path={folder / 'smbios.txt'}",
+               "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{described['port']}-:22"]
+    if described["firmware"] == "uefi":
+        command += ["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE[0]}",
+                    "-drive", f"if=pflash,format=raw,file={folder / 'efi-variables.fd'}"]
+    if live:
+        command += ["-kernel", str(medium / "vmlinuz"), "-initrd", str(medium / "initrd"), "-append", installer.KERNEL_ARGUMENTS,
+                    "-drive", f"if=none,id=live,file={medium / 'root.squashfs'},format=raw,readonly=on",
+                    "-device", "virtio-blk-pci,drive=live,serial=LIVE"]
+    return command + _disk_arguments(folder, described["disks"], 1)
 
 
 def ssh_command(machine: dict[str, Any], *words: str) -> list[str]:
@@ -166,7 +184,8 @@ def wait(name: str, timeout: float, *, other_boot_than: str | None = None) -> No
             if attempt < BOOT_ATTEMPTS:
                 say(f"machine {name}: guest kernel panicked, boot attempt {attempt + 1} of {BOOT_ATTEMPTS}")
                 kill(name)
-                _start(name, state(name))
+                described = state(name)
+                _start(name, {**described, "live": described["live"] and not (where(name) / "from-disk").exists()})
     raise LabError(f"machine {name} panicked {BOOT_ATTEMPTS} times; console: {state(name)['console']}")
 
 
@@ -174,10 +193,10 @@ def _answers(name: str, timeout: float, other_boot_than: str | None) -> bool:
     machine, deadline = state(name), time.monotonic() + timeout
     console = Path(machine["console"])
     while time.monotonic() < deadline:
+        if console.exists() and b"Kernel panic - not syncing" in console.read_bytes():
+            return False
         if not process.alive(machine["process"]):
             raise LabError(f"machine {name} is not running; console: {console}")
-        if b"Kernel panic - not syncing" in console.read_bytes():
-            return False
         try:
             answer = ssh(name, "cat /proc/sys/kernel/random/boot_id", timeout=25)
         except subprocess.TimeoutExpired:
@@ -198,6 +217,7 @@ def down(name: str, timeout: float = 90) -> None:
     if not process.alive(machine["process"]):
         return
     with progress(f"shutting machine {name} down"):
+        (where(name) / "off").touch()
         try:
             ssh(name, "systemctl poweroff", timeout=20)
         except subprocess.TimeoutExpired:
@@ -226,7 +246,7 @@ def inventory(name: str) -> dict[str, Any]:
     machine = state(name)
     return {"ansible_host": "127.0.0.1", "ansible_port": machine["port"], "ansible_user": "root",
             "ansible_ssh_private_key_file": machine["key"], "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ServerAliveInterval=10 -o ServerAliveCountMax=3"}
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"}
 
 
 def remove(name: str) -> None:

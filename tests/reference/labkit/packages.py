@@ -23,6 +23,7 @@ NEEDED = {  # command or file → Debian package
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
     "openssl": "openssl",
+    "shellcheck": "shellcheck",
     "ssh": "openssh-client",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }

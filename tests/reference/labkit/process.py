@@ -30,10 +30,11 @@ def alive(record: dict[str, Any] | None) -> bool:
 def stop(record: dict[str, Any] | None, *, grace: float = 10, hard: bool = False) -> None:
     if not record or not alive(record):
         return
-    os.kill(record["pid"], signal.SIGKILL if hard else signal.SIGTERM)
+    # Everything of the lab is the leader of a session of its own.
+    os.killpg(record["pid"], signal.SIGKILL if hard else signal.SIGTERM)
     deadline = time.monotonic() + grace
     while alive(record):
         if time.monotonic() > deadline:
-            os.kill(record["pid"], signal.SIGKILL)
+            os.killpg(record["pid"], signal.SIGKILL)
             deadline += grace
         time.sleep(0.05)

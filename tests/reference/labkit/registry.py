@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import time
@@ -77,6 +78,12 @@ def down(name: str) -> None:
     if state:
         process.stop(state["process"])
         (where / "registry.json").unlink()
+
+
+def remove(name: str) -> None:
+    """Stop it, and its images are gone."""
+    down(name)
+    shutil.rmtree(_where(name), ignore_errors=True)
 
 
 def names() -> list[str]:

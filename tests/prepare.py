@@ -1,0 +1,80 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests, the demo and the benchmarks run in: a Python environment and the collection where Ansible looks for it.
+
+Everything is under .cache/ (IMAGEMODE_CACHE names another place).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("IMAGEMODE_CACHE") or ROOT / ".cache").resolve()
+TREE = CACHE / "tree"
+COLLECTION = TREE / "ansible_collections" / "imagemode" / "bootc"
+VENV = CACHE / "venv"
+LOGS = CACHE / "logs"
+
+
+def say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+def prepare() -> None:
+    """A Python environment keyed by its requirements, and a fresh copy of the collection."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    requirements = ROOT / "tests" / "requirements.txt"
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    stamp = VENV / "requirements.sha256"
+    if not stamp.exists() or stamp.read_text() != key:
+        say("Making the Python environment (a minute or two)")
+        shutil.rmtree(VENV, ignore_errors=True)
+        if importlib.util.find_spec("ensurepip") is None:
+            _install("python3-venv")
+        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        subprocess.run([str(VENV / "bin/pip"), "install", "--quiet", "-r", str(requirements)], check=True)
+        stamp.write_text(key)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    shutil.rmtree(COLLECTION, ignore_errors=True)
+    for name in filter(None, listed.split("\0")):
+        source, target = ROOT / name, COLLECTION / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    # ansible-test wants to know what is tracked.
+    subprocess.run("git init -q . && git add -A", shell=True, cwd=COLLECTION, check=True)  # noqa: S602
+
+
+def _install(package: str) -> None:
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        sys.exit(f"This needs Debian's {package}, or what your system calls it.")
+    say(f"Installing {package}")
+    quiet: dict[str, Any] = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL, "check": True}
+    subprocess.run(["apt-get", "update", "-q"], **quiet)
+    subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", package], **quiet)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment in which `ansible-playbook` and the other tools are those of the project."""
+    return {
+        **os.environ,
+        "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}",
+        "ANSIBLE_COLLECTIONS_PATH": str(TREE),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **more,
+    }
