@@ -23,6 +23,8 @@ BOOT_COMMAND = "cat /proc/sys/kernel/random/boot_id; systemctl show --property=S
 # bootc has to prepare /run/nextroot; without it systemd would start the same deployment again.
 NEXT_ROOT = "test -d /run/nextroot"
 PREPARE = "bootc upgrade --from-downloaded --soft-reboot=required"
+# A host that goes down may leave a connection half open, and ssh would wait for it forever.
+KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 
 ARGUMENTS: dict[str, Any] = {
     "digest": {"type": "str"},
@@ -81,6 +83,7 @@ class ActionModule(ActionBase):
         if soft:
             soft = self._prepare(options, before)
             result["soft"] = soft
+        self._keep_alive()
         boot = self._boot()
         reboot = self._builtin_reboot(options, soft, task_vars)
         result.update(changed=bool(reboot.get("rebooted")), rebooted=bool(reboot.get("rebooted")))
@@ -181,6 +184,16 @@ class ActionModule(ActionBase):
         )
         result: dict[str, Any] = action.run(task_vars=task_vars)
         return result
+
+    def _keep_alive(self) -> None:
+        """Have ssh notice a dead connection, unless the user's own arguments say when it shall."""
+        if self._connection.transport != "ssh":
+            return
+        options = {name: self._connection.get_option(name) or "" for name in ("ssh_args", "ssh_common_args", "ssh_extra_args")}
+        if not any("ServerAliveInterval" in text for text in options.values()):
+            self._connection.set_option("ssh_extra_args", f"{options['ssh_extra_args']} {KEEPALIVE}".strip())
+            # A shared connection that is open already was made without.
+            self._connection.reset()
 
     def _prove(self, expected: str, before: dict[str, Any], after: dict[str, Any]) -> None:
         """:raises RebootRefused: the host runs another image than the one that was pending"""
