@@ -18,5 +18,8 @@ test:
 check:
 	$(PYTHON) tests/run.py check
 
+demo:
+	$(PYTHON) tests/e2e/demo.py
+
 demo-clean:
 	tests/reference/lab clean

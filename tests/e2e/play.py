@@ -1,0 +1,88 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running playbooks in the lab as a user does at a terminal, with a sign of life and a log of each."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from labkit import machine, namespace
+from prepare import environment
+
+SILENCE_SECONDS = 10
+
+
+class PlayFailed(Exception):
+    """A playbook failed; the log holds all that it said."""
+
+
+class Player:
+    """Plays against the lab's machines; `folder` holds the logs and the inventory."""
+
+    def __init__(self, folder: Path, venv: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.venv = venv
+        self._played = 0
+        self.inventory(localhost=["builder"])
+
+    def inventory(self, **hosts: list[str]) -> None:
+        """Name of a machine (or localhost) → its groups."""
+        groups: dict[str, dict[str, dict[str, object]]] = {}
+        for host, names in hosts.items():
+            for name in names:
+                groups.setdefault(name, {"hosts": {}})["hosts"][host] = {}
+        variables = {host: machine.inventory(host) for host in hosts if host != "localhost"}
+        variables["localhost"] = {"ansible_connection": "local", "ansible_python_interpreter": str(self.venv / "bin/python")}
+        (self.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": variables, "children": groups}}, indent=1))
+
+    def play(self, playbook: str, options: dict[str, object], *arguments: str) -> int:
+        """Run a playbook to success; how many tasks changed something.
+
+        :raises PlayFailed: it failed
+        """
+        self._played += 1
+        log = self.folder / f"{self._played:02}-{Path(playbook).name.removesuffix('.yml').rpartition('.')[2]}.log"
+        words = ["ansible-playbook", "-i", str(self.folder / "inventory.json"), playbook, "-e", json.dumps(options), *arguments]
+        text = self._stream(words, log)
+        recap = text.rpartition("PLAY RECAP")[2]
+        if "failed=" not in recap or re.search(r"(failed|unreachable)=[1-9]", recap):
+            raise PlayFailed(f"{playbook} failed; log: {log}")
+        return sum(int(number) for number in re.findall(r"changed=(\d+)", recap))
+
+    def _stream(self, words: list[str], log: Path) -> str:
+        command, variables = namespace.command(words)
+        variables = environment(**{name: variables[name] for name in ("CONTAINERS_CONF", "BUILDAH_ISOLATION") if name in variables},
+                                ANSIBLE_HOME=str(self.folder / "home"), ANSIBLE_DISPLAY_SKIPPED_HOSTS="0", PYTHONUNBUFFERED="1")
+        last, done = [time.monotonic()], threading.Event()
+        started = time.monotonic()
+
+        def tick() -> None:
+            while not done.wait(1):
+                if time.monotonic() - last[0] >= SILENCE_SECONDS:
+                    last[0] = time.monotonic()
+                    print(f"   … {last[0] - started:.0f} s", flush=True)
+
+        threading.Thread(target=tick, daemon=True).start()
+        shown: list[str] = []
+        with log.open("w") as file, subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                last[0] = time.monotonic()
+                shown.append(line)
+                file.write(line)
+                file.flush()
+                if line.strip():
+                    sys.stdout.write(f"   {line}")
+                    sys.stdout.flush()
+        done.set()
+        return "".join(shown)
