@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("IMAGEMODE_CACHE") or ROOT / ".cache").resolve()
@@ -62,9 +61,9 @@ def _install(package: str) -> None:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         sys.exit(f"This needs Debian's {package}, or what your system calls it.")
     say(f"Installing {package}")
-    quiet: dict[str, Any] = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL, "check": True}
-    subprocess.run(["apt-get", "update", "-q"], **quiet)
-    subprocess.run(["apt-get", "install", "-qy", "--no-install-recommends", package], **quiet)
+    variables = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update", "-q"], ["install", "-qy", "--no-install-recommends", package]):
+        subprocess.run(["apt-get", *words], check=True, stdout=subprocess.DEVNULL, env=variables)
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -11,7 +11,6 @@ the Debian packages that are missing.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from prepare import CACHE, COLLECTION, LOGS, ROOT, TREE, environment, prepare, say
 
 HEARTBEAT_SECONDS = 20
+
 
 @dataclass
 class Count:

@@ -24,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from labkit import base, installer, machine, packages, registry
 from labkit.say import LabError
-from play import PlayFailed, Player
+from play import Player, PlayFailed
 from prepare import LOGS, ROOT, VENV, prepare
 from proof import Failed, Registry, check, human, status
 
@@ -126,7 +126,8 @@ class Demo:
         old = sorted(set(pulled) & set(layers) - set(new))
         check(not old, f"layers that the machine had were pulled again: {old}")
         check(set(new) <= set(pulled), f"the registry's log does not show that {sorted(set(new) - set(pulled))} were pulled")
-        return f"runs {self.digests[2]}; pulled {len(new)} of {len(layers)} layers, {human(sum(new.values()))} of {human(sum(layers.values()))}"
+        size, whole = human(sum(new.values())), human(sum(layers.values()))
+        return f"runs {self.digests[2]}; pulled {len(new)} of {len(layers)} layers, {size} of {whole}"
 
     def update_again(self) -> str:
         check(self.player.play("imagemode.bootc.update", self.update_options()) == 0, "updating a second time changed something")

@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 RECORDING = Path(__file__).resolve().parent / "recordings" / "ostree.jsonl"
-RECORDED_REPOSITORY = "registry.test:5000/os"
+RECORDED_REGISTRY = "registry.test:5000"
+RECORDED_REPOSITORY = f"{RECORDED_REGISTRY}/os"
 # Between two steps somebody pushed: from here on `stable` is another image.
 MOVES = {"upgrade-noop": "2", "check-update-available": "3"}
 STATUS = "bootc status --json --format-version=1"
+BOOTS = "cat /proc/sys/kernel/random/boot_id; systemctl show -p SoftRebootsCount; systemctl is-system-running | grep -v stopping"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Host:
     def boots(self) -> str:
         """Changes with every boot, soft ones included; empty while the host is down."""
         try:
-            answer = self.run("cat /proc/sys/kernel/random/boot_id; systemctl show -p SoftRebootsCount; systemctl is-system-running | grep -v stopping", timeout=30)
+            answer = self.run(BOOTS, timeout=30)
         except subprocess.TimeoutExpired:
             return ""
         return " ".join(answer.stdout.split()[:2]) if answer.returncode == 0 else ""
@@ -75,6 +77,7 @@ class Images:
 
     def __init__(self, repository: str, plain_http: bool, steps: list[Step]) -> None:
         self.repository = repository
+        self.registry = repository.partition("/")[0]
         self.options = ["--tls-verify=false"] if plain_http else []
         self.here = {tag: self._digest(tag) for tag in "12345"}
         recorded = {}
@@ -93,19 +96,20 @@ class Images:
 
     def move_stable(self, tag: str) -> None:
         options = [option.replace("--tls", f"--{side}-tls") for side in ("src", "dest") for option in self.options]
-        subprocess.run(["skopeo", "copy", "--quiet", *options, f"docker://{self.repository}:{tag}", f"docker://{self.repository}:stable"], check=True)
+        source, target = f"docker://{self.repository}:{tag}", f"docker://{self.repository}:stable"
+        subprocess.run(["skopeo", "copy", "--quiet", *options, source, target], check=True)
 
     def translate(self, command: str) -> str:
         """A recorded command, for this registry's names and digests."""
         for digest, tag in self.recorded.items():
             command = command.replace(digest, self.here.get(tag, digest))
-        return command.replace(RECORDED_REPOSITORY, self.repository).replace(RECORDED_REPOSITORY.split("/")[0], self.repository.split("/")[0])
+        return command.replace(RECORDED_REPOSITORY, self.repository).replace(RECORDED_REGISTRY, self.registry)
 
     def plain(self, text: str) -> str:
         """Digests as tags and the repository by one name, so that two hosts can be compared."""
         for digest, tag in {**self.recorded, **self.known}.items():
             text = text.replace(digest, f"<{tag}>")
-        return text.replace(self.repository, RECORDED_REPOSITORY).replace(self.repository.split("/")[0], RECORDED_REPOSITORY.split("/")[0])
+        return text.replace(self.repository, RECORDED_REPOSITORY).replace(self.registry, RECORDED_REGISTRY)
 
     def state(self, document: dict[str, Any]) -> dict[str, str]:
         """What a status says that does not depend on the machine or on the time."""
@@ -134,7 +138,7 @@ def replay(host: Host, images: Images, steps: list[Step], patience: float) -> It
     for step in steps:
         if step.name in MOVES:
             images.move_stable(MOVES[step.name])
-        if previous and _booted(step) != _booted(previous) or step.name == "after-dlonly-reboot":
+        if (previous and _booted(step) != _booted(previous)) or step.name == "after-dlonly-reboot":
             host.reboot("soft-reboot" if step.name == "after-soft-reboot" else "reboot", patience)
         differences = _compare("before", images.state(step.before), images.state(host.status()))
         done = host.run(images.translate(step.cmd))
@@ -175,8 +179,9 @@ def main() -> int:
         return conformance.run_here(sys.argv[1:])
     steps = read(options.recording)
     host = Host(["ssh", "-oBatchMode=yes", "-oConnectTimeout=20", "-oServerAliveInterval=15", *options.ssh_option, options.host])
+    images = Images(options.repository, options.plain_http, steps)
     failed = 0
-    for number, (name, differences) in enumerate(replay(host, Images(options.repository, options.plain_http, steps), steps, options.timeout), 1):
+    for number, (name, differences) in enumerate(replay(host, images, steps, options.timeout), 1):
         print(f"{number:2}/{len(steps)} {'ok  ' if not differences else 'FAIL'} {name}", flush=True)
         for line in differences:
             print(f"      {line}", flush=True)

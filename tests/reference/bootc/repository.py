@@ -231,7 +231,11 @@ class Repository:
         dropped = [name for name in self.refs(IMAGE) if unescape(name) not in used]
         for name in dropped:
             self._ostree("refs", "--delete", IMAGE + name)
-        kept = [self.image(commit) for commit in [*commits, *(self.commit_of(IMAGE + name) or "" for name in self.refs(IMAGE))]]
+        alive = {*commits, *(self.commit_of(IMAGE + name) or "" for name in self.refs(IMAGE))}
+        for note in Path(self.path, "../bootc/cached-update").glob("*"):
+            if note.name not in alive:
+                note.unlink()
+        kept = [self.image(commit) for commit in alive]
         held = {layer[0].partition(":")[2] for image in kept if image for layer in image.layers}
         loose = [name for name in self.refs(LAYER) if name not in held]
         for name in loose:

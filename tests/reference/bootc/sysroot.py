@@ -64,7 +64,7 @@ class Sysroot:
             match = LINE.match(line)
             if match:
                 self.deployments.append(Deployment(match["stateroot"], match["checksum"], int(match["serial"]),
-                                                   line.startswith("*"), "(staged" in match["marks"]))
+                                                   line.startswith("*"), any(mark in match["marks"] for mark in ("(staged", "(finalization locked"))))
             elif self.deployments and "Pinned: yes" in line:
                 self.deployments[-1].pinned = True
             elif self.deployments and "Unlocked:" in line:

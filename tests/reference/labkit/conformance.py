@@ -61,7 +61,7 @@ def run_here(arguments: list[str]) -> int:
     push_images()
     install()
     made = machine.state(NAME)
-    options = [word for word in (*machine.SSH_OPTIONS, "-i", made["key"], "-p", str(made["port"]))]
+    options = [*machine.SSH_OPTIONS, "-i", made["key"], "-p", str(made["port"])]
     words = [sys.executable, str(store.REFERENCE / "conformance.py"), "--host", "root@127.0.0.1", "--plain-http",
              *[f"--ssh-option={word}" for word in options], *arguments]
     command, environment = namespace.command(words)
