@@ -106,6 +106,7 @@ class Runner:
         cwd: str | None = None,
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None,
+        reply: Callable[[str], str | None] | None = None,
     ) -> Completed:
         """Run a command to its end.
 
@@ -114,6 +115,8 @@ class Runner:
         :param timeout: seconds until the command and its children are ended
         :param check: raise L(CommandFailed) for a return code other than 0
         :param on_line: called with each line of output as it comes, secrets masked
+        :param reply: called with the standard output so far until it returns something, which is written to standard input,
+            and that closed; what it raises ends the command
         :raises CommandMissing: the program is not installed
         :raises CommandTimeout: it took longer than I(timeout)
         :raises CommandFailed: it ended with a return code other than 0
@@ -128,7 +131,7 @@ class Runner:
         started = time.monotonic()
         with subprocess.Popen(
             [program, *argv[1:]],
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None and reply is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
@@ -137,7 +140,7 @@ class Runner:
             start_new_session=True,
         ) as process:
             try:
-                stdout, stderr = self._talk(process, stdin, timeout, on_line)
+                stdout, stderr = self._talk(process, stdin, timeout, on_line, reply)
             except BaseException:
                 _end(process)
                 raise
@@ -159,14 +162,11 @@ class Runner:
         stdin: str | None,
         timeout: float | None,
         on_line: Callable[[str], None] | None,
+        reply: Callable[[str], str | None] | None,
     ) -> tuple[str, str]:
         deadline = None if timeout is None else time.monotonic() + timeout
-        if process.stdin is not None:
-            try:
-                process.stdin.write((stdin or "").encode())
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # the program did not want it; its return code tells the rest
+        if reply is None:
+            _tell(process, stdin or "")
         streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
         captured: dict[int, bytearray] = {0: bytearray(), 1: bytearray()}
         unfinished: dict[int, bytes] = {0: b"", 1: b""}
@@ -188,12 +188,27 @@ class Runner:
                         selector.unregister(key.fileobj)
                         continue
                     captured[key.data] += chunk
+                    if reply and key.data == 0:
+                        answer = reply(captured[0].decode(errors="replace"))
+                        if answer is not None:
+                            _tell(process, answer)
+                            reply = None
                     if on_line:
                         *lines, unfinished[key.data] = (unfinished[key.data] + chunk).split(b"\n")
                         for line in lines:
                             on_line(self.mask(line.decode(errors="replace")))
         process.wait()
         return tuple(self.mask(captured[index].decode(errors="replace")) for index in (0, 1))  # type: ignore[return-value]
+
+
+def _tell(process: subprocess.Popen[bytes], text: str) -> None:
+    """Write all of standard input, and close it."""
+    if process.stdin is not None:
+        try:
+            process.stdin.write(text.encode())
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # the program did not want it; its return code tells the rest
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

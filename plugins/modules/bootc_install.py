@@ -266,7 +266,7 @@ installed:
       stateroot: default
       transport: registry
 command:
-  description: The command that installed.
+  description: The command that installed, as it can be given by hand.
   returned: when something was installed
   type: list
   elements: str
@@ -414,10 +414,9 @@ def main() -> None:
 
         if plan.verb == "install" and not module.check_mode:
             image = fetched(module, source)
-            abilities = job.check(image, source, machine)
-            done = job.write(wanted.name, abilities, plan, params["timeout"])
+            container, abilities = job.install(image, wanted.name, plan, machine, params["timeout"])
             module.changed = True
-            result.update(command=list(done.argv), seconds=round(done.seconds, 1))
+            result.update(command=list(container.argv), seconds=round(container.seconds, 1))
             result["verified"] = job.read_back(image, abilities)
             if not result["verified"]:
                 module.warn(f"{job.disk.path} is encrypted: what was installed cannot be read back.")

@@ -140,7 +140,6 @@ for file in /usr/lib/bootupd/updates/*; do [ -e "$file" ] && say updates "$file"
 for program in bootupctl sfdisk wipefs mkfs.fat mkfs.ext4 mkfs.xfs mkfs.btrfs cryptsetup systemd-cryptenroll; do
   command -v "$program" >/dev/null 2>&1 && say program "$program"
 done
-exit 0
 """
 
 

@@ -18,16 +18,16 @@ from .._disk.guard import confirmation, confirmed, contents, fingerprint, requir
 from .._disk.hints import Hints, choose
 from .._disk.scan import Scanner
 from .._errors import ImageModeError
-from .._runner import Completed, Runner
+from .._runner import Runner
 from . import errors, kargs, keys
-from .command import bootc_install, podman_install
-from .image import Abilities, Image, Request, require_bootable, require_installable, require_room
+from .command import bootc_install, podman_install, probe_first
+from .container import InstallContainer
+from .image import Abilities, Image, Request, parse_probe, require_bootable, require_installable, require_room
 from .installed import Installed
 from .layout import read
 from .mounts import mountable, with_mounted
 from .plan import Plan, additions, differences, plan
 from .repair import repair
-from .source import Source
 
 
 class Installation:
@@ -48,6 +48,10 @@ class Installation:
         self.installed = self._read()
 
     @property
+    def _container(self) -> str:
+        return f"bootc-install-{self.disk.kname}"
+
+    @property
     def contents(self) -> tuple[str, ...]:
         return contents(self.disk)
 
@@ -63,17 +67,6 @@ class Installation:
             self.disk, self.contents, self.installed, self._request, digests,
             confirmed=agreed, confirmation=confirmation(self.disk, self._devices),
         )
-
-    def check(self, image: Image, source: Source, machine: str) -> Abilities:
-        """Everything that can be known of the image and the disk together before the first write.
-
-        :raises ImageModeError: a subclass tells what does not fit
-        """
-        require_bootable(image, machine)
-        abilities = source.abilities()
-        require_installable(abilities, self._request)
-        require_room(image, abilities, self._request, self.disk)
-        return abilities
 
     def repair(self, what: Plan) -> None:
         """Add what is missing to the installation on the disk, and read it back.
@@ -91,34 +84,43 @@ class Installation:
                 f"{what.reason}, and they could not be put there.", installed=now.facts() if now else None,
             )
 
-    def command(self, name: str, abilities: Abilities, what: Plan, keys_file: str | None) -> list[str]:
-        inner = bootc_install(self._request, abilities.version, self.disk.path, wipe=what.wipe)
-        return podman_install(name, f"bootc-install-{self.disk.kname}", inner, keys_file)
-
-    def write(self, name: str, abilities: Abilities, what: Plan, timeout: float) -> Completed:
+    def install(self, image: Image, name: str, what: Plan, machine: str, timeout: float) -> tuple[InstallContainer, Abilities]:
         """Run `bootc install to-disk`; if it fails, nothing bootable is left.
 
-        :raises ImageModeError: it failed; C(changed) tells whether the disk was written to
+        Everything that can be known of image and disk together is checked before the first write.
+
+        :param name: the image, as Podman knows it
+        :param machine: C(uname -m)
+        :raises ImageModeError: it does not fit, or failed; C(changed) tells whether the disk was written to
         """
+        require_bootable(image, machine)
         with private_directory() as directory:
             keys_file = None
             if self._request.root_keys:
                 keys_file = str(directory / "authorized_keys")
                 Path(keys_file).touch(mode=0o600)
                 Path(keys_file).write_text(keys.file_text(self._request.root_keys))
-            command = self.command(name, abilities, what, keys_file)
-            self._require_unchanged()
+            inner = bootc_install(self._request, self.disk.path, wipe=what.wipe)
+            work = InstallContainer(self._podman(name, inner, keys_file), lambda said: self._checked(image, said))
+            command = self._podman(name, probe_first(inner), keys_file)
             try:
-                done = self._runner.run(command, timeout=timeout, check=False)
-                if done.rc != 0:
-                    raise errors.failure(done.command, done.rc, done.stderr)
-            except ImageModeError as error:
-                error.details["changed"] = self._give_up(error.error != "install_running")
+                return work, work.run(self._runner, command, timeout)
+            except BaseException as error:  # SIGTERM and SIGHUP among them
+                mine = not isinstance(error, ImageModeError) or error.error != "install_running"
+                written = self._give_up(mine) if work.started else self._remove_container(mine)
+                if isinstance(error, ImageModeError):
+                    error.details["changed"] = written
                 raise
-            except BaseException:  # SIGTERM or SIGHUP
-                self._give_up(True)
-                raise
-        return done
+
+    def _podman(self, image: str, inner: list[str], keys_file: str | None) -> list[str]:
+        return podman_install(image, self._container, inner, keys_file)
+
+    def _checked(self, image: Image, said: str) -> Abilities:
+        abilities = parse_probe(said)
+        require_installable(abilities, self._request)
+        require_room(image, abilities, self._request, self.disk)
+        self._require_unchanged()
+        return abilities
 
     def read_back(self, image: Image, abilities: Abilities) -> tuple[str, ...]:
         """Compare the disk with what was asked; put there what bootc left out.
@@ -193,13 +195,19 @@ class Installation:
         self.disk = self._scanner.examine(next(device for device in devices if device.kname == self.disk.kname))
         self.installed = self._read()
 
-    def _give_up(self, end_container: bool) -> bool:
+    def _remove_container(self, mine: bool) -> bool:
+        """:returns: whether the disk was written to: no"""
+        if mine:
+            self._runner.run(["podman", "rm", "--force", "--ignore", self._container], check=False, timeout=60)
+        return False
+
+    def _give_up(self, mine: bool) -> bool:
         """End what still writes, and clear what it has written.
 
+        :param mine: the container is this run's
         :returns: whether the disk was written to
         """
-        if end_container:
-            self._runner.run(["podman", "rm", "--force", "--ignore", f"bootc-install-{self.disk.kname}"], check=False, timeout=60)
+        self._remove_container(mine)
         before = fingerprint(self.disk)
         self._look_again()
         if fingerprint(self.disk) == before:

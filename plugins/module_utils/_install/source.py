@@ -17,9 +17,7 @@ from .._bootc.errors import DigestMismatch, classify
 from .._errors import ImageModeError, OptionError
 from .._reference import Reference, parse_digest
 from .._runner import CommandFailed, Runner
-from .command import podman_probe
-from .errors import ImageNotBootable
-from .image import ARCHITECTURES, PROBE, Abilities, Image, parse_probe
+from .image import ARCHITECTURES, Image
 from .installed import Installed
 
 _AUTH_HINT = "Set 'registry_username' and 'registry_password', or 'auth_file', or log Podman in on this machine."
@@ -154,20 +152,6 @@ class Source:
         except CommandFailed as error:
             raise _failure(f"The registry has no answer for '{self.wanted.name}'", error) from None
         return manifest_digests(raw, ARCHITECTURES.get(machine, machine))
-
-    def abilities(self) -> Abilities:
-        """Ask the image what its installer can do; nothing of this machine is handed to it.
-
-        :raises ImageNotBootable: it cannot be run, or has no bootc
-        """
-        try:
-            return parse_probe(self._runner.run(podman_probe(self.wanted.name, PROBE), timeout=self._timeout).stdout)
-        except CommandFailed as error:
-            raise ImageNotBootable(
-                f"The image cannot be run to ask it what it can do: {error.details['stderr']}",
-                hint="It needs /bin/sh and bootc; check that Podman can run a container here: 'podman run --rm IMAGE true'.",
-                **error.details,
-            ) from None
 
 
 def manifest_digests(raw: str, architecture: str) -> frozenset[str]:

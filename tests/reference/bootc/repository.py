@@ -130,6 +130,14 @@ class Repository:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / commit).write_text(json.dumps(image.document(reference)))
 
+    def _forget_cached_updates(self) -> None:
+        """What was found for a commit goes with the commit, once no deployment and no image holds it."""
+        held = {path.name.partition(".")[0] for path in Path(self.path, "../deploy").glob("*/deploy/*.?")}
+        held |= {self.commit_of(IMAGE + name) or "" for name in self.refs(IMAGE)}
+        for note in Path(self.path, "../bootc/cached-update").glob("*"):
+            if note.name not in held:
+                note.unlink()
+
     def pull(self, reference: Reference, *, source: str | None = None, digest: str | None = None, trusted: bool = False) -> tuple[str, Image]:
         """Fetch what is missing of an image; returns the merged commit."""
         with context("Preparing import", "Fetching manifest"):
@@ -161,6 +169,7 @@ class Repository:
                 with stream, context("Importing", f"Unencapsulating layer {blob}"):
                     self._import_layer(diff_id.partition(":")[2], stream)
                 proxy.finish()
+        self._forget_cached_updates()
         commit = self._merge(image)
         self._ostree("refs", "--force", f"--create={IMAGE}{escape(reference.url())}", commit)
         return commit, image
@@ -232,9 +241,6 @@ class Repository:
         for name in dropped:
             self._ostree("refs", "--delete", IMAGE + name)
         alive = {*commits, *(self.commit_of(IMAGE + name) or "" for name in self.refs(IMAGE))}
-        for note in Path(self.path, "../bootc/cached-update").glob("*"):
-            if note.name not in alive:
-                note.unlink()
         kept = [self.image(commit) for commit in alive]
         held = {layer[0].partition(":")[2] for image in kept if image for layer in image.layers}
         loose = [name for name in self.refs(LAYER) if name not in held]

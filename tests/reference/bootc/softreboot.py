@@ -1,16 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: Contributors to the imagemode.bootc project
-"""/run/nextroot: the staged deployment, put together so that `systemctl soft-reboot` comes back on it."""
+"""/run/nextroot: the staged deployment, put together so that `systemctl soft-reboot` comes back on it.
+
+The deployment stays staged until the shutdown finalizes it, as with bootc; only then it has an /etc. The rest is
+therefore done once ostree-finalize-staged.service has stopped: `python3 -m bootc.softreboot STATEROOT DEPLOYMENT`.
+"""
 
 from __future__ import annotations
 
+import struct
 import subprocess
+import sys
 from pathlib import Path
 
 from .errors import BootcError, run
 from .sysroot import Sysroot
 
 NEXT = Path("/run/nextroot")
+BOOTED = Path("/run/ostree-booted")
+FINISH = Path("/run/systemd/system/ostree-finalize-staged.service.d/soft-reboot.conf")
+FINISHING = """[Service]
+ExecStopPost=/usr/bin/nsenter --target=1 --mount env PYTHONPATH={path} python3 -m bootc.softreboot {stateroot} {deployment}
+"""
 
 
 def prepare(sysroot: Sysroot, *, required: bool) -> None:
@@ -21,23 +32,44 @@ def prepare(sysroot: Sysroot, *, required: bool) -> None:
             raise BootcError("Soft reboot was required but staged deployment is not soft-reboot capable")
         return
     print("Staged deployment is soft-reboot capable, preparing for soft-reboot...", flush=True)
-    identity, stateroot = staged.id, staged.stateroot
-    # Mounts made here must be seen by the system manager, so leave the private mount namespace; and only a
-    # finalized deployment has its /etc, so finalize now instead of at the shutdown that will not come.
-    inside = ["nsenter", "-t", "1", "-m", "--"]
-    run(*inside, "systemctl", "stop", "ostree-finalize-staged.service")
-    deployment = f"/sysroot/ostree/deploy/{stateroot}/deploy/{identity}"
-    script = f"""
-set -e
-if mountpoint -q {NEXT}; then umount -R -l {NEXT}; fi
+    try:
+        _mount_where_everybody_sees_it(staged.path)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BootcError(f"Preparing for soft-reboot: {error}") from error
+    FINISH.parent.mkdir(parents=True, exist_ok=True)
+    FINISH.write_text(FINISHING.format(path=Path(__file__).parents[1], stateroot=staged.stateroot, deployment=staged.id))
+    run("systemctl", "daemon-reload")
+
+
+def _mount_where_everybody_sees_it(deployment: Path) -> None:
+    """Not in the private mount namespace of a command that changes something, but in the system manager's."""
+    script = f"""set -e
+while mountpoint -q {NEXT}; do umount -R -l {NEXT}; done
 mkdir -p {NEXT}
 mount --make-private --bind {deployment} {NEXT}
+"""
+    subprocess.run(["nsenter", "--target=1", "--mount", "sh", "-c", script], check=True)
+
+
+def finish(stateroot: str, deployment: str) -> None:
+    """Give the finalized deployment what ostree-prepare-root gives a booted one; without an /etc it was dropped meanwhile."""
+    FINISH.unlink()
+    top = Path("/sysroot/ostree/deploy", stateroot)
+    if not (top / "deploy" / deployment / "etc").is_dir():
+        subprocess.run(["umount", "-R", "-l", str(NEXT)], check=True)
+        return
+    script = f"""set -e
 mount --bind {NEXT}/etc {NEXT}/etc && mount -o remount,bind,rw {NEXT}/etc
 mount --bind {NEXT}/usr {NEXT}/usr && mount -o remount,bind,ro {NEXT}/usr
-mount --rbind /sysroot/ostree/deploy/{stateroot}/var {NEXT}/var
+mount --rbind {top}/var {NEXT}/var
 mount --bind /sysroot {NEXT}/sysroot
 mount --bind /sysroot/boot {NEXT}/boot
 """
-    done = subprocess.run([*inside, "sh", "-c", script], text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise BootcError(f"Preparing for soft-reboot: {done.stderr.strip()}")
+    subprocess.run(["sh", "-c", script], check=True)
+    old, new = (path.stat() for path in (Path("/"), top / "deploy" / deployment))
+    # libostree finds the booted deployment by the device and inode that its initramfs left here.
+    BOOTED.write_bytes(BOOTED.read_bytes().replace(struct.pack("<QQ", old.st_dev, old.st_ino), struct.pack("<QQ", new.st_dev, new.st_ino)))
+
+
+if __name__ == "__main__":
+    finish(*sys.argv[1:])

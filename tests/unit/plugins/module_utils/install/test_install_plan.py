@@ -243,19 +243,19 @@ def test_an_image_without_bootc_is_not_bootable(text: str) -> None:
 
 
 def test_the_plain_command() -> None:
-    assert bootc_install(REQUEST, (1, 16, 9), "/dev/vdb", wipe=False) == [
+    assert bootc_install(REQUEST, "/dev/vdb", wipe=False) == [
         "bootc", "install", "to-disk", "--target-imgref", "registry.test:5000/os:1", "--filesystem", "ext4", "/dev/vdb"]
 
 
 def test_everything_asked_is_in_the_command() -> None:
     request = Request(
         "oci/path", "oci", "xfs", 20 * GIB, "none", ("a=1", "b"), ("KEY",), "mine", True, True, "tpm2-luks")
-    argv = bootc_install(request, (1, 1, 6), "/dev/vdb", wipe=True)
+    argv = bootc_install(request, "/dev/vdb", wipe=True)
     assert argv == [
         "bootc", "install", "to-disk", "--target-imgref", "oci/path", "--target-transport", "oci", "--filesystem", "xfs",
         "--root-size", "20480M", "--bootloader", "none", "--stateroot", "mine", "--block-setup", "tpm2-luks",
         "--root-ssh-authorized-keys", "/root-ssh-authorized-keys", "--karg", "a=1", "--karg", "b",
-        "--composefs-backend", "--generic-image", "--skip-fetch-check", "--wipe", "/dev/vdb"]
+        "--composefs-backend", "--generic-image", "--wipe", "/dev/vdb"]
 
 
 def test_the_container_gets_what_bootc_asks_for_and_no_network() -> None:
