@@ -21,5 +21,8 @@ check:
 demo:
 	$(PYTHON) tests/e2e/demo.py
 
+bench:
+	$(PYTHON) bench/bench.py
+
 demo-clean:
 	tests/reference/lab clean

@@ -94,7 +94,7 @@ def run(argv: Sequence[str], output: int, cwd: Path = COLLECTION, **variables: s
 
 
 def ruff(output: int) -> int:
-    return run(["ruff", "check", "plugins", "tests"], output)
+    return run(["ruff", "check", "plugins", "tests", "bench"], output)
 
 
 def mypy(output: int) -> int:

@@ -20,8 +20,9 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._reference import 
 
 # A soft reboot keeps the boot ID (recording ostree, after-soft-reboot) and counts up instead.
 BOOT_COMMAND = "cat /proc/sys/kernel/random/boot_id; systemctl show --property=SoftRebootsCount --value 2>/dev/null || true"
-# bootc has to prepare /run/nextroot; without it systemd would start the same deployment again.
-NEXT_ROOT = "test -d /run/nextroot"
+# bootc has to prepare /run/nextroot; without it systemd would start the same deployment again. After a soft reboot
+# the empty directory stays.
+NEXT_ROOT = "mountpoint -q /run/nextroot"
 PREPARE = "bootc upgrade --from-downloaded --soft-reboot=required"
 # A host that goes down may leave a connection half open, and ssh would wait for it forever.
 KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
@@ -143,11 +144,10 @@ class ActionModule(ActionBase):
         return capable
 
     def _prepare(self, options: dict[str, Any], before: dict[str, Any]) -> bool:
-        """Have /run/nextroot; a stage can be prepared late, a rollback only when it is queued."""
-        if self._command(NEXT_ROOT)["rc"] == 0:
-            return True
-        prepared: dict[str, Any] = {"rc": 1, "stderr": "no deployment is staged, and bootc_rollback did not prepare one"}
+        """Have /run/nextroot; a stage is prepared now, a rollback only when it is queued."""
+        prepared: dict[str, Any] = {"rc": 0, "stderr": "no deployment is staged, and bootc_rollback did not prepare one"}
         if before["host"]["staged"] and before["capabilities"].get("from_downloaded"):
+            # Also if something is there already: it may be another deployment, prepared earlier.
             prepared = self._command(PREPARE)
         if prepared["rc"] == 0 and self._command(NEXT_ROOT)["rc"] == 0:
             return True

@@ -25,12 +25,17 @@ class PlayFailed(Exception):
 
 
 class Player:
-    """Plays against the lab's machines; `folder` holds the logs and the inventory."""
+    """Plays against the lab's machines; `folder` holds the logs and the inventory.
 
-    def __init__(self, folder: Path, venv: Path) -> None:
+    `quiet` shows nothing of a play but that it goes on; `variables` are added to its environment.
+    """
+
+    def __init__(self, folder: Path, venv: Path, *, quiet: bool = False, **variables: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.venv = venv
+        self.quiet = quiet
+        self.variables = variables
         self._played = 0
         self.inventory(localhost=["builder"])
 
@@ -61,7 +66,8 @@ class Player:
     def _stream(self, words: list[str], log: Path) -> str:
         command, variables = namespace.command(words)
         variables = environment(**{name: variables[name] for name in ("CONTAINERS_CONF", "BUILDAH_ISOLATION") if name in variables},
-                                ANSIBLE_HOME=str(self.folder / "home"), ANSIBLE_DISPLAY_SKIPPED_HOSTS="0", PYTHONUNBUFFERED="1")
+                                ANSIBLE_HOME=str(self.folder / "home"), ANSIBLE_DISPLAY_SKIPPED_HOSTS="0", PYTHONUNBUFFERED="1",
+                                **self.variables)
         last, done = [time.monotonic()], threading.Event()
         started = time.monotonic()
 
@@ -77,11 +83,11 @@ class Player:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as child:
             assert child.stdout is not None
             for line in child.stdout:
-                last[0] = time.monotonic()
+                last[0] = last[0] if self.quiet else time.monotonic()
                 shown.append(line)
                 file.write(line)
                 file.flush()
-                if line.strip():
+                if line.strip() and not self.quiet:
                     sys.stdout.write(f"   {line}")
                     sys.stdout.flush()
         done.set()

@@ -134,19 +134,21 @@ class Images:
 
 def replay(host: Host, images: Images, steps: list[Step], patience: float) -> Iterator[tuple[str, list[str]]]:
     """Each step's name, and in what the host was different."""
-    previous = None
+    previous, state = None, images.state(host.status())
     for step in steps:
         if step.name in MOVES:
             images.move_stable(MOVES[step.name])
         if (previous and _booted(step) != _booted(previous)) or step.name == "after-dlonly-reboot":
             host.reboot("soft-reboot" if step.name == "after-soft-reboot" else "reboot", patience)
-        differences = _compare("before", images.state(step.before), images.state(host.status()))
+            state = images.state(host.status())
+        differences = _compare("before", images.state(step.before), state)
         done = host.run(images.translate(step.cmd))
         if done.returncode != step.rc:
             differences.append(f"exit code {done.returncode}, recorded {step.rc}: {done.stderr.strip()}")
         if step.rc and images.errors(done.stderr) != images.errors(step.stderr):
             differences.append(f"error {images.errors(done.stderr)!r}, recorded {images.errors(step.stderr)!r}")
-        differences += _compare("after", images.state(step.after), images.state(host.status()))
+        state = images.state(host.status())
+        differences += _compare("after", images.state(step.after), state)
         yield step.name, differences
         previous = step
 

@@ -29,10 +29,10 @@ def _in_lab(*words: str) -> None:
     run(arguments, log=store.directory("log") / "conformance.log", env={**os.environ, **environment})
 
 
-def push_images() -> None:
+def push_images(versions: str = "12345") -> None:
     chosen = base.base()
-    with progress("building and pushing five images"), tempfile.TemporaryDirectory(dir=store.directory("tmp")) as scratch:
-        for version in "12345":
+    with progress(f"building and pushing {len(versions)} images"), tempfile.TemporaryDirectory(dir=store.directory("tmp")) as scratch:
+        for version in versions:
             (Path(scratch) / "Containerfile").write_text(CONTAINERFILE.format(base=chosen, version=version))
             image = f"{REPOSITORY}:{version}"
             _in_lab("podman", "build", "-q", "--format=oci", "--pull=never", f"--tag={image}", scratch)

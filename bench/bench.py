@@ -1,0 +1,178 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Measure the collection beside what it stands on: `make bench`, or `python3 bench/bench.py NAME…`.
+
+Seconds say more of the machine than of the collection, so every number is a ratio of two things that ran side by side,
+turn and turn about, or a count. One that misses its goal is told, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "e2e"), str(TESTS / "reference")]
+
+from labkit import base, conformance, machine, packages, registry
+from play import Player
+from prepare import LOGS, ROOT, VENV, prepare
+from proof import Registry
+
+IMAGE = f"{conformance.REPOSITORY}:1"
+HOST, SERIAL = "bench", "BENCH-DISK"
+CONTAINERFILE = f"""FROM {IMAGE}
+COPY files /usr/share/files
+RUN find /usr/share/files -type f | wc -l > /usr/share/count
+"""
+FILES, ROUNDS, NAMES = 5000, 7, 20
+
+
+@dataclass
+class Result:
+    """`value` is a ratio (`of` tells of what to what) or a count; good when it is at most `goal`."""
+
+    what: str
+    of: str
+    value: float
+    goal: float
+
+
+class Bench:
+    def __init__(self) -> None:
+        folder = LOGS / "bench"
+        shutil.rmtree(folder, ignore_errors=True)
+        self.durations = folder / "durations"
+        self.player = Player(folder, VENV, quiet=True, ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "bench/callback_plugins"),
+                             ANSIBLE_CALLBACKS_ENABLED="durations", BENCH_DURATIONS=str(self.durations))
+
+    def play(self, name: str, **options: object) -> float:
+        """:returns: seconds of the whole play"""
+        started = time.monotonic()
+        self.player.play(str(ROOT / f"bench/plays/{name}.yml") if "." not in name else name, options)
+        return time.monotonic() - started
+
+    def tasks(self, name: str, rounds: int, **options: object) -> dict[str, float]:
+        """:returns: task → median of its seconds"""
+        self.durations.unlink(missing_ok=True)
+        for _round in range(rounds):
+            self.play(name, **options)
+        seconds = defaultdict(list)
+        for line in self.durations.read_text().splitlines():
+            document = json.loads(line)
+            seconds[document["task"]].append(document["seconds"])
+        return {task: statistics.median(found) for task, found in seconds.items()}
+
+
+def build(bench: Bench) -> Iterator[Result]:
+    """A context of 5,000 files in which nothing changed."""
+    context = bench.player.folder / "context"
+    for number in range(FILES):
+        path = context / f"files/{number % 50}/{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{number}\n" * (number % 200 + 1))
+    (context / "Containerfile").write_text(CONTAINERFILE)
+    options = {"image": f"{conformance.REPOSITORY}:bench", "context": str(context)}
+    bench.play("build", **options)
+    seconds = bench.tasks("build", ROUNDS, **options)
+    yield Result(f"unchanged build, {FILES} files", "task to cached `podman build`", seconds["Module"] / seconds["Bare"], 0.1)
+
+
+def push(bench: Bench) -> Iterator[Result]:
+    image = f"{conformance.REPOSITORY}:bench"
+    if not base.exists(image):
+        list(build(bench))
+    bench.play("push", image=image)
+    seen = Registry()
+    bench.play("push", image=image)
+    requests = seen.requests()
+    yield Result("unchanged push", "requests", len(requests), 2)
+    yield Result("unchanged push", "uploads", sum(request.startswith(("PUT", "POST", "PATCH")) for request in requests), 0)
+
+
+def upgrade(bench: Bench) -> Iterator[Result]:
+    digest = Registry().digest("os", "1")
+    seconds = defaultdict(list)
+    for _round in range(ROUNDS):
+        seconds["ping"].append(bench.play("ping"))
+        seconds["upgrade"].append(bench.play("upgrade", digest=digest))
+    ratio = statistics.median(seconds["upgrade"]) / statistics.median(seconds["ping"])
+    yield Result("pinned upgrade, nothing to do", "play to ping play", ratio, 1.3)
+
+
+def fleet(bench: Bench) -> Iterator[Result]:
+    """One machine under many names: what counts is what the registry sees."""
+    bench.player.inventory(**{HOST: ["bootc_hosts"]})
+    path = bench.player.folder / "inventory.json"
+    document = json.loads(path.read_text())
+    hosts = document["all"]["hosts"]
+    hosts |= {f"{HOST}{number}": hosts[HOST] for number in range(NAMES)}
+    document["all"]["children"]["bootc_hosts"]["hosts"] = {f"{HOST}{number}": {} for number in range(NAMES)}
+    path.write_text(json.dumps(document))
+    seen = Registry()
+    bench.play("imagemode.bootc.update", update_image=IMAGE, update_registry_options={"plain_http": True})
+    yield Result(f"converge of {NAMES} hosts, nothing to do", "requests to the registry", len(seen.requests()), 1)
+
+
+def install(bench: Bench) -> Iterator[Result]:
+    machine.remove(HOST)
+    machine.up(HOST, live=True, disks=[f"{SERIAL}:10G"], memory=None, keys=[], firmware=None)
+    machine.wait(HOST, timeout=600)
+    bench.player.inventory(**{HOST: ["installers"]})
+    seconds = bench.tasks("install", 3, image=IMAGE, serial=SERIAL)
+    yield Result("install to disk", "task to bare `podman run`", seconds["Module"] / seconds["Bare"], 1.05)
+
+
+def boot(bench: Bench) -> Iterator[Result]:
+    """What `install` left on the disk is the host of the others."""
+    machine.down(HOST)
+    machine.up(HOST, live=False, disks=[], memory=None, keys=[], firmware=None)
+    machine.wait(HOST, timeout=600)
+    bench.player.inventory(**{HOST: ["bootc_hosts"]})
+    yield from ()
+
+
+BENCHES: dict[str, tuple[Callable[[Bench], Iterator[Result]], ...]] = {
+    "build": (build,),
+    "push": (push,),
+    "install": (install,),
+    "hosts": (install, boot, upgrade, fleet),
+}
+ALL = (build, push, install, boot, upgrade, fleet)
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown or os.geteuid() != 0:
+        print(f"No such benchmark: {', '.join(unknown)}. There are: {', '.join(BENCHES)}." if unknown else "The benchmarks need root.",
+              file=sys.stderr)
+        return 2
+    prepare()
+    packages.packages(install=True)
+    machine.remove(HOST)
+    registry.remove("main")
+    registry.up("main", 5000, tls=False, user=None, password=None)
+    conformance.push_images("1")
+    bench, results = Bench(), []
+    for part in [part for name in names for part in BENCHES[name]] or ALL:
+        for result in part(bench):
+            results.append(result)
+            verdict = "ok" if result.value <= result.goal else "MISSED"
+            print(f"{result.what:38} {result.of:32} {result.value:7.2f}   goal {result.goal:g}   {verdict}", flush=True)
+    machine.remove(HOST)
+    registry.remove("main")
+    return int(any(result.value > result.goal for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

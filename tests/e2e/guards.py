@@ -1,0 +1,51 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run install_guards.yml on a machine of the lab: what bootc_install refuses, does and repairs, on real disks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "reference")]
+
+from labkit import conformance, machine, packages, registry
+from labkit.say import LabError, progress
+from play import Player, PlayFailed
+from prepare import LOGS, ROOT, VENV, prepare
+
+MACHINE, TARGET, OTHER = "guards", "GUARDS-TARGET", "GUARDS-OTHER"
+
+
+def main() -> int:
+    prepare()
+    packages.packages(install=True)
+    machine.remove(MACHINE)
+    registry.remove("main")
+    registry.up("main", 5000, tls=False, user=None, password=None)
+    conformance.push_images("12")
+    player = Player(LOGS / "guards", VENV)
+    try:
+        with progress("starting a live installer with two disks"):
+            machine.up(MACHINE, live=True, disks=[f"{TARGET}:10G", f"{OTHER}:64M"], memory=None, keys=[], firmware=None)
+            machine.wait(MACHINE, timeout=600)
+        player.inventory(**{MACHINE: ["installers"]})
+        player.play(str(ROOT / "tests/e2e/install_guards.yml"), {
+            "image": f"{conformance.REPOSITORY}:1",
+            "other_image": f"{conformance.REPOSITORY}:2",
+            "target_serial": TARGET,
+            "other_serial": OTHER,
+        })
+    except (LabError, PlayFailed) as error:
+        print(f"{error}\n0 passed, 1 failed; machine {MACHINE} is left for you to look at, `tests/reference/lab clean` removes it")
+        return 1
+    machine.remove(MACHINE)
+    registry.remove("main")
+    print("1 passed, 0 failed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
