@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -54,20 +56,35 @@ class Player:
 
         :raises PlayFailed: it failed
         """
-        self._played += 1
-        log = self.folder / f"{self._played:02}-{Path(playbook).name.removesuffix('.yml').rpartition('.')[2]}.log"
-        words = ["ansible-playbook", "-i", str(self.folder / "inventory.json"), playbook, "-e", json.dumps(options), *arguments]
-        text = self._stream(words, log)
+        words, log = self._command(playbook, options)
+        text = self._stream([*words, *arguments], log)
         recap = text.rpartition("PLAY RECAP")[2]
         if "failed=" not in recap or re.search(r"(failed|unreachable)=[1-9]", recap):
             raise PlayFailed(f"{playbook} failed; log: {log}")
         return sum(int(number) for number in re.findall(r"changed=(\d+)", recap))
 
-    def _stream(self, words: list[str], log: Path) -> str:
+    def kill(self, playbook: str, options: dict[str, object], after: float) -> None:
+        """Run a playbook, and kill it and its connections after so many seconds, as a power cut of the controller does."""
+        words, log = self._command(playbook, options)
+        command, variables = self._environment(words)
+        with log.open("w") as file, subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=variables, start_new_session=True) as child:
+            time.sleep(after)
+            os.killpg(child.pid, signal.SIGKILL)
+
+    def _command(self, playbook: str, options: dict[str, object]) -> tuple[list[str], Path]:
+        self._played += 1
+        log = self.folder / f"{self._played:02}-{Path(playbook).name.removesuffix('.yml').rpartition('.')[2]}.log"
+        return ["ansible-playbook", "-i", str(self.folder / "inventory.json"), playbook, "-e", json.dumps(options)], log
+
+    def _environment(self, words: list[str]) -> tuple[list[str], dict[str, str]]:
         command, variables = namespace.command(words)
-        variables = environment(**{name: variables[name] for name in ("CONTAINERS_CONF", "BUILDAH_ISOLATION") if name in variables},
-                                ANSIBLE_HOME=str(self.folder / "home"), ANSIBLE_DISPLAY_SKIPPED_HOSTS="0", PYTHONUNBUFFERED="1",
-                                **self.variables)
+        kept = {name: variables[name] for name in ("CONTAINERS_CONF", "BUILDAH_ISOLATION") if name in variables}
+        return command, environment(**kept, ANSIBLE_HOME=str(self.folder / "home"), ANSIBLE_DISPLAY_SKIPPED_HOSTS="0",
+                                    PYTHONUNBUFFERED="1", **self.variables)
+
+    def _stream(self, words: list[str], log: Path) -> str:
+        command, variables = self._environment(words)
         last, done = [time.monotonic()], threading.Event()
         started = time.monotonic()
 

@@ -174,11 +174,12 @@ def main() -> int:
     parser.add_argument("--plain-http", action="store_true", help="for this machine's skopeo")
     parser.add_argument("--recording", type=Path, default=RECORDING)
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one reboot")
+    parser.add_argument("--keep", action="store_true", help="leave the lab's machine and registry up")
     options = parser.parse_args()
     if not options.host:
         from labkit import conformance  # with --host nothing of the lab is needed
 
-        return conformance.run_here(sys.argv[1:])
+        return conformance.run_here(sys.argv[1:], keep=options.keep)
     steps = read(options.recording)
     host = Host(["ssh", "-oBatchMode=yes", "-oConnectTimeout=20", "-oServerAliveInterval=15", *options.ssh_option, options.host])
     images = Images(options.repository, options.plain_http, steps)

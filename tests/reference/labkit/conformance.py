@@ -53,7 +53,7 @@ def install() -> None:
     machine.wait(NAME, timeout=600)
 
 
-def run_here(arguments: list[str]) -> int:
+def run_here(arguments: list[str], *, keep: bool) -> int:
     """Run the conformance program against a machine of the lab, with its other options as given."""
     packages.packages(install=True)
     registry.remove("main")
@@ -68,7 +68,7 @@ def run_here(arguments: list[str]) -> int:
     done = subprocess.call(command, env=environment)
     if done:
         say(f"machine {NAME} is left for you to look at; `lab machine remove {NAME}` removes it")
-    else:
+    elif not keep:
         machine.remove(NAME)
         registry.remove("main")
     return done

@@ -13,7 +13,8 @@ from pathlib import Path
 from . import store
 from .say import say
 
-INSECURE = '[[registry]]\nlocation = "{host}:5000"\ninsecure = true\n'
+# A second registry is for what the first must not ask: credentials.
+INSECURE = "".join(f'[[registry]]\nlocation = "{{host}}:{port}"\ninsecure = true\n' for port in (5000, 5001))
 HOSTS = "127.0.0.1 localhost\n{address} registry.test\n"
 CONTAINERS_CONF = """[containers]
 default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
