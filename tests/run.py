@@ -76,10 +76,9 @@ def stage(name: str) -> Count:
 
 def tally(text: str, rc: int) -> Count:
     """What a runner counted, by its closing line; a stage without one counts as one."""
-    passed = sum(int(number) for number in re.findall(r"\b(\d+) passed", text))
-    failed = sum(int(number) for number in re.findall(r"\b(\d+) failed", text)) + sum(
-        int(number) for number in re.findall(r"\b(\d+) errors? in ", text)
-    )
+    closing = next((line for line in reversed(text.splitlines()) if re.search(r"\b\d+ (passed|failed)", line)), "")
+    counted = {word: int(number) for number, word in re.findall(r"\b(\d+) (passed|failed|error)", closing)}
+    passed, failed = counted.get("passed", 0), counted.get("failed", 0) + counted.get("error", 0)
     if rc != 0 and failed == 0:
         failed = 1
     if rc == 0 and passed == 0:
@@ -133,6 +132,26 @@ def sanity(output: int) -> int:
     return run(["ansible-test", "sanity", "--venv", "--python", version, "--color", "no"], output, HOME=str(home))
 
 
+def demo(output: int) -> int:
+    """The whole road; its steps are counted as tests."""
+    return run([sys.executable, str(ROOT / "tests/e2e/demo.py")], output, cwd=ROOT)
+
+
+def guards(output: int) -> int:
+    """What bootc_install refuses, does and repairs."""
+    return run([sys.executable, str(ROOT / "tests/e2e/guards.py")], output, cwd=ROOT)
+
+
+def conformance(output: int) -> int:
+    """The recorded steps of a real host on the reference host; the machine is left for `day2`."""
+    return run([str(ROOT / "tests/reference/conformance"), "--keep"], output, cwd=ROOT)
+
+
+def day2(output: int) -> int:
+    """Refusals, predictions and proofs on a booted host."""
+    return run([sys.executable, str(ROOT / "tests/e2e/day2.py")], output, cwd=ROOT)
+
+
 STAGES: dict[str, Callable[[int], int]] = {
     "ruff": ruff,
     "mypy": mypy,
@@ -140,6 +159,10 @@ STAGES: dict[str, Callable[[int], int]] = {
     "images": images,
     "lint": lint,
     "sanity": sanity,
+    "demo": demo,
+    "guards": guards,
+    "conformance": conformance,
+    "day2": day2,
 }
 CHECK = ["ruff", "mypy", "units", "lint"]
 
