@@ -29,8 +29,9 @@ from play import Player
 from prepare import LOGS, ROOT, VENV, prepare
 from proof import Registry
 
-IMAGE = f"{conformance.REPOSITORY}:1"
 HOST, SERIAL = "bench", "BENCH-DISK"
+REPOSITORY = f"{registry.address(HOST)}/os"
+IMAGE = f"{REPOSITORY}:1"
 CONTAINERFILE = f"""FROM {IMAGE}
 COPY files /usr/share/files
 RUN find /usr/share/files -type f | wc -l > /usr/share/count
@@ -82,18 +83,18 @@ def build(bench: Bench) -> Iterator[Result]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{number}\n" * (number % 200 + 1))
     (context / "Containerfile").write_text(CONTAINERFILE)
-    options = {"image": f"{conformance.REPOSITORY}:bench", "context": str(context)}
+    options = {"image": f"{REPOSITORY}:bench", "context": str(context)}
     bench.play("build", **options)
     seconds = bench.tasks("build", ROUNDS, **options)
     yield Result(f"unchanged build, {FILES} files", "task to cached `podman build`", seconds["Module"] / seconds["Bare"], 0.1)
 
 
 def push(bench: Bench) -> Iterator[Result]:
-    image = f"{conformance.REPOSITORY}:bench"
+    image = f"{REPOSITORY}:bench"
     if not base.exists(image):
         list(build(bench))
     bench.play("push", image=image)
-    seen = Registry()
+    seen = Registry(HOST)
     bench.play("push", image=image)
     requests = seen.requests()
     yield Result("unchanged push", "requests", len(requests), 2)
@@ -101,7 +102,7 @@ def push(bench: Bench) -> Iterator[Result]:
 
 
 def upgrade(bench: Bench) -> Iterator[Result]:
-    digest = Registry().digest("os", "1")
+    digest = Registry(HOST).digest("os", "1")
     seconds = defaultdict(list)
     for _round in range(ROUNDS):
         seconds["ping"].append(bench.play("ping"))
@@ -119,7 +120,7 @@ def fleet(bench: Bench) -> Iterator[Result]:
     hosts |= {f"{HOST}{number}": hosts[HOST] for number in range(NAMES)}
     document["all"]["children"]["bootc_hosts"]["hosts"] = {f"{HOST}{number}": {} for number in range(NAMES)}
     path.write_text(json.dumps(document))
-    seen = Registry()
+    seen = Registry(HOST)
     bench.play("imagemode.bootc.update", update_image=IMAGE, update_registry_options={"plain_http": True})
     yield Result(f"converge of {NAMES} hosts, nothing to do", "requests to the registry", len(seen.requests()), 1)
 
@@ -160,9 +161,9 @@ def main(names: list[str]) -> int:
     prepare()
     packages.packages(install=True)
     machine.remove(HOST)
-    registry.remove("main")
-    registry.up("main", 5000, tls=False, user=None, password=None)
-    conformance.push_images("1")
+    registry.remove(HOST)
+    registry.up(HOST)
+    conformance.push_images(REPOSITORY, "1")
     bench, results = Bench(), []
     for part in [part for name in names for part in BENCHES[name]] or ALL:
         for result in part(bench):
@@ -170,7 +171,7 @@ def main(names: list[str]) -> int:
             verdict = "ok" if result.value <= result.goal else "MISSED"
             print(f"{result.what:38} {result.of:32} {result.value:7.2f}   goal {result.goal:g}   {verdict}", flush=True)
     machine.remove(HOST)
-    registry.remove("main")
+    registry.remove(HOST)
     return int(any(result.value > result.goal for result in results))
 
 

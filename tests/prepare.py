@@ -32,6 +32,8 @@ def say(text: str) -> None:
 
 def prepare() -> None:
     """A Python environment keyed by its requirements, and a fresh copy of the collection."""
+    if os.environ.get("IMAGEMODE_PREPARED"):
+        return  # by the program that runs this one, and perhaps others at the same time
     LOGS.mkdir(parents=True, exist_ok=True)
     requirements = ROOT / "tests" / "requirements.txt"
     key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()

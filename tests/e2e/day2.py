@@ -18,13 +18,13 @@ from play import Player, PlayFailed
 from prepare import LOGS, ROOT, VENV, prepare
 from proof import Failed, Registry, check, status
 
-FORBIDDEN = "registry.test:5001/os:1"
+FORBIDDEN = f"{registry.address('closed')}/os:1"
 KILL_AFTER_SECONDS = (6, 14, 22)
 
 
 def forbid() -> None:
     """A registry that wants credentials, which the machine does not have."""
-    registry.up("closed", 5001, tls=False, user="lab", password="closed")
+    registry.up("closed", user="lab", password="closed")
     command, environment = namespace.command(
         ["skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-creds=lab:closed",
          f"docker://{conformance.REPOSITORY}:1", f"docker://{FORBIDDEN}"])
@@ -38,7 +38,7 @@ def refuse_predict_and_prove(player: Player) -> None:
 
 def survive_the_controller(player: Player) -> None:
     """However far an update came, the next run goes on from there."""
-    digest = Registry().digest("os", "1")
+    digest = Registry(conformance.NAME).digest("os", "1")
     options: dict[str, object] = {"update_image": f"{conformance.REPOSITORY}:1", "update_registry_options": {"plain_http": True}}
     for seconds in KILL_AFTER_SECONDS:
         player.kill("imagemode.bootc.update", options, seconds)
@@ -66,7 +66,7 @@ def main() -> int:
         passed += 1
     if passed == len(parts):
         machine.remove(conformance.NAME)
-    for name in ("closed", "main"):
+    for name in ("closed", conformance.NAME):
         registry.remove(name)
     print(f"{passed} passed, {len(parts) - passed} failed")
     return int(passed < len(parts))

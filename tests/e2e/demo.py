@@ -31,8 +31,7 @@ from proof import Failed, Registry, check, human, status
 MACHINE = "metal"
 SYSTEM, DATA = "DEMO-SYSTEM", "DEMO-DATA"
 DATA_SIZE = 64 << 20
-ADDRESS = "registry.test:5000"
-NAME = f"{ADDRESS}/os"
+NAME = f"{registry.address('main')}/os"
 RELEASE = "/usr/share/example/release"
 # /etc and /var are the machine's own: an update must not touch them.
 KEPT = {"/etc/demo-kept": "mine", "/var/lib/demo-kept": "mine, too"}
@@ -70,7 +69,7 @@ class Demo:
         return self.base_image
 
     def registry(self) -> str:
-        return str(registry.up("main", 5000, tls=False, user=None, password=None)["address"])
+        return str(registry.up("main")["address"])
 
     def build_first(self) -> str:
         check(self.build(1) > 0, "building os:1 changed nothing")
@@ -116,7 +115,7 @@ class Demo:
     def update(self) -> str:
         for path, text in KEPT.items():
             machine.ssh(MACHINE, f"echo '{text}' > {path}")
-        registered = Registry()
+        registered = Registry("main")
         check(self.player.play("imagemode.bootc.update", self.update_options()) > 0, "updating changed nothing")
         self.runs(2)
         for path, text in KEPT.items():
@@ -166,7 +165,7 @@ class Demo:
                 {"name": "a failing command fails", "command": "exit 7", "rc": 7},
             ],
         })
-        self.digests[version] = Registry().digest("os", str(version))
+        self.digests[version] = Registry("main").digest("os", str(version))
         return changed
 
     def install_options(self) -> dict[str, object]:

@@ -17,15 +17,16 @@ from play import Player, PlayFailed
 from prepare import LOGS, ROOT, VENV, prepare
 
 MACHINE, TARGET, OTHER = "guards", "GUARDS-TARGET", "GUARDS-OTHER"
+REPOSITORY = f"{registry.address(MACHINE)}/os"
 
 
 def main() -> int:
     prepare()
     packages.packages(install=True)
     machine.remove(MACHINE)
-    registry.remove("main")
-    registry.up("main", 5000, tls=False, user=None, password=None)
-    conformance.push_images("12")
+    registry.remove(MACHINE)
+    registry.up(MACHINE)
+    conformance.push_images(REPOSITORY, "12")
     player = Player(LOGS / "guards", VENV)
     try:
         with progress("starting a live installer with two disks"):
@@ -33,8 +34,8 @@ def main() -> int:
             machine.wait(MACHINE, timeout=600)
         player.inventory(**{MACHINE: ["installers"]})
         player.play(str(ROOT / "tests/e2e/install_guards.yml"), {
-            "image": f"{conformance.REPOSITORY}:1",
-            "other_image": f"{conformance.REPOSITORY}:2",
+            "image": f"{REPOSITORY}:1",
+            "other_image": f"{REPOSITORY}:2",
             "target_serial": TARGET,
             "other_serial": OTHER,
         })
@@ -42,7 +43,7 @@ def main() -> int:
         print(f"{error}\n0 passed, 1 failed; machine {MACHINE} is left for you to look at, `tests/reference/lab clean` removes it")
         return 1
     machine.remove(MACHINE)
-    registry.remove("main")
+    registry.remove(MACHINE)
     print("1 passed, 0 failed")
     return 0
 

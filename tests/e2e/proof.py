@@ -11,7 +11,7 @@ import re
 import urllib.request
 from typing import Any
 
-from labkit import machine, store
+from labkit import machine, namespace, store
 
 MEDIA_TYPES = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
@@ -35,14 +35,15 @@ def status(name: str) -> dict[str, Any]:
 
 
 class Registry:
-    """The lab's registry `main`; its log counts from when this object was made."""
+    """A registry of the lab; its log counts from when this object was made."""
 
-    def __init__(self) -> None:
-        self.log = store.directory("registry", "main") / "access.log"
+    def __init__(self, name: str) -> None:
+        self.port = namespace.PORTS[name]
+        self.log = store.directory("registry", name) / "access.log"
         self.start = self.log.stat().st_size
 
     def _manifest(self, repository: str, tag: str) -> tuple[str, dict[str, Any]]:
-        request = urllib.request.Request(f"http://127.0.0.1:5000/v2/{repository}/manifests/{tag}", headers={"Accept": MEDIA_TYPES})
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/v2/{repository}/manifests/{tag}", headers={"Accept": MEDIA_TYPES})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.headers["Docker-Content-Digest"], json.load(answer)
 

@@ -84,5 +84,5 @@ def forget(*prefixes: str) -> None:
     """Remove images from local storage: those of the lab, or those whose names begin with one of `prefixes`."""
     listed = run(["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]).stdout.split()
     for name in listed:
-        if name.startswith(prefixes or ("localhost/imagemode/", "registry.test:5000/")):
+        if name.startswith(prefixes or ("localhost/imagemode/", "registry.test:")):
             subprocess.run(["podman", "rmi", "-f", name], capture_output=True, check=False)

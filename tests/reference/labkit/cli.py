@@ -24,8 +24,8 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("installer", help="make the live installer and print its directory")
     verb = verbs.add_parser("registry", help="a registry at registry.test")
     verb.add_argument("action", choices=["up", "down", "log"])
-    verb.add_argument("--name", default="main")
-    verb.add_argument("--port", type=int, default=5000)
+    verb.add_argument("--name", default="main", help="main, unless told")
+    verb.add_argument("--port", type=int, help="of a registry with another name than the lab's own")
     verb.add_argument("--tls", action="store_true")
     verb.add_argument("--user")
     verb.add_argument("--password")
@@ -62,7 +62,7 @@ def _after_dashes(words: list[str]) -> list[str]:
 
 def run_registry(options: argparse.Namespace) -> int:
     if options.action == "up":
-        print(json.dumps(registry.up(options.name, options.port, options.tls, options.user, options.password)))
+        print(json.dumps(registry.up(options.name, port=options.port, tls=options.tls, user=options.user, password=options.password)))
     elif options.action == "down":
         registry.down(options.name)
     else:

@@ -14,7 +14,7 @@ from . import base, machine, namespace, packages, registry, store
 from .say import progress, run, say
 
 NAME, SERIAL = "conformance", "CONFORMANCE"
-REPOSITORY = "registry.test:5000/os"
+REPOSITORY = f"{registry.address(NAME)}/os"
 CONTAINERFILE = """FROM {base}
 LABEL org.opencontainers.image.version="{version}"
 RUN echo {version} > /usr/share/conformance
@@ -29,16 +29,17 @@ def _in_lab(*words: str) -> None:
     run(arguments, log=store.directory("log") / "conformance.log", env={**os.environ, **environment})
 
 
-def push_images(versions: str = "12345") -> None:
+def push_images(repository: str, versions: str) -> None:
+    """Images that differ by one small layer, and `one`, which is `1`."""
     chosen = base.base()
     with progress(f"building and pushing {len(versions)} images"), tempfile.TemporaryDirectory(dir=store.directory("tmp")) as scratch:
         for version in versions:
             (Path(scratch) / "Containerfile").write_text(CONTAINERFILE.format(base=chosen, version=version))
-            image = f"{REPOSITORY}:{version}"
+            image = f"{repository}:{version}"
             _in_lab("podman", "build", "-q", "--format=oci", "--pull=never", f"--tag={image}", scratch)
             _in_lab("podman", "push", "-q", "--tls-verify=false", image)
             _in_lab("podman", "rmi", image)
-        _in_lab("skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{REPOSITORY}:1", f"docker://{REPOSITORY}:one")
+        _in_lab("skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{repository}:1", f"docker://{repository}:one")
 
 
 def install() -> None:
@@ -56,13 +57,13 @@ def install() -> None:
 def run_here(arguments: list[str], *, keep: bool) -> int:
     """Run the conformance program against a machine of the lab, with its other options as given."""
     packages.packages(install=True)
-    registry.remove("main")
-    registry.up("main", 5000, tls=False, user=None, password=None)
-    push_images()
+    registry.remove(NAME)
+    registry.up(NAME)
+    push_images(REPOSITORY, "12345")
     install()
     made = machine.state(NAME)
     options = [*machine.SSH_OPTIONS, "-i", made["key"], "-p", str(made["port"])]
-    words = [sys.executable, str(store.REFERENCE / "conformance.py"), "--host", "root@127.0.0.1", "--plain-http",
+    words = [sys.executable, str(store.REFERENCE / "conformance.py"), "--host", "root@127.0.0.1", "--plain-http", f"--repository={REPOSITORY}",
              *[f"--ssh-option={word}" for word in options], *arguments]
     command, environment = namespace.command(words)
     done = subprocess.call(command, env=environment)
@@ -70,5 +71,5 @@ def run_here(arguments: list[str], *, keep: bool) -> int:
         say(f"machine {NAME} is left for you to look at; `lab machine remove {NAME}` removes it")
     elif not keep:
         machine.remove(NAME)
-        registry.remove("main")
+        registry.remove(NAME)
     return done

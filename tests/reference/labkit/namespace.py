@@ -13,8 +13,9 @@ from pathlib import Path
 from . import store
 from .say import say
 
-# A second registry is for what the first must not ask: credentials.
-INSECURE = "".join(f'[[registry]]\nlocation = "{{host}}:{port}"\ninsecure = true\n' for port in (5000, 5001))
+# Each registry of the lab has its own port, so that they can be up at the same time.
+PORTS = {"main": 5000, "guards": 5001, "conformance": 5002, "closed": 5003, "bench": 5004}
+INSECURE = "".join(f'[[registry]]\nlocation = "{{host}}:{port}"\ninsecure = true\n' for port in PORTS.values())
 HOSTS = "127.0.0.1 localhost\n{address} registry.test\n"
 CONTAINERS_CONF = """[containers]
 default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
@@ -55,23 +56,29 @@ def command(words: list[str]) -> tuple[list[str], dict[str, str]]:
     conf_dir = Path("/etc/containers/registries.conf.d")
     hosts = Path("/etc/hosts").read_text()
     lines = [line for line in hosts.splitlines() if "registry.test" not in line.split()]
-    (etc / "hosts").write_text("\n".join(lines) + "\n127.0.0.1 registry.test\n")
+    _write(etc / "hosts", "\n".join(lines) + "\n127.0.0.1 registry.test\n")
     drop_ins = store.directory("etc", "registries.conf.d")
     for path in conf_dir.glob("*.conf"):
-        (drop_ins / path.name).write_bytes(path.read_bytes())
-    (drop_ins / "50-lab.conf").write_text(INSECURE.format(host="registry.test"))
+        _write(drop_ins / path.name, path.read_text())
+    _write(drop_ins / "50-lab.conf", INSECURE.format(host="registry.test"))
     script = ["set -e", f"mount --bind '{etc}/hosts' /etc/hosts"]
     environment = dict(os.environ)
     if conf_dir.is_dir():
         script.append(f"mount --bind '{drop_ins}' {conf_dir}")
     if containers_are_restricted():
-        (etc / "containers.conf").write_text(CONTAINERS_CONF)
+        _write(etc / "containers.conf", CONTAINERS_CONF)
         script.append("umount -l /sys/fs/cgroup 2>/dev/null || true")
         script.append("mkdir -p /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup")
         environment.setdefault("CONTAINERS_CONF", str(etc / "containers.conf"))
         environment.setdefault("BUILDAH_ISOLATION", "chroot")
     script.append('exec "$@"')
     return ["unshare", "-m", "sh", "-c", "\n".join(script), "lab-run", *words], environment
+
+
+def _write(path: Path, text: str) -> None:
+    """Other commands may have the file mounted: what is right already is left alone."""
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def execute(words: list[str]) -> int:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import process, store
+from . import namespace, process, store
 from .say import LabError, run
 
 CONFIG = """version: 0.1
@@ -30,8 +30,15 @@ def _where(name: str) -> Path:
     return store.directory("registry", name)
 
 
-def up(name: str, port: int, tls: bool, user: str | None, password: str | None) -> dict[str, Any]:
-    where = _where(name)
+def address(name: str) -> str:
+    """As the lab's commands and machines reach it."""
+    return f"registry.test:{namespace.PORTS[name]}"
+
+
+def up(name: str, *, port: int | None = None, tls: bool = False, user: str | None = None, password: str | None = None) -> dict[str, Any]:
+    where, port = _where(name), port or namespace.PORTS.get(name)
+    if port is None:
+        raise LabError(f"which port has registry {name}? The lab's own are {', '.join(namespace.PORTS)}; others need --port")
     state = store.read(where / "registry.json")
     asked = {"port": port, "tls": tls, "user": user}
     if state and process.alive(state["process"]):
