@@ -19,11 +19,14 @@ TAG = "localhost/imagemode/reference-base"
 
 def mirror() -> str:
     """The package mirror that this machine itself uses."""
-    listed = run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"]).stdout
-    debian = [line.split()[2] for line in listed.splitlines() if line.startswith("Debian Debian ")]
-    if not debian:
-        raise LabError("no Debian mirror in this machine's apt configuration; set DEBIAN_MIRROR")
-    return debian[0]
+    for attempt in range(2):
+        if attempt:  # origins are known once the lists were fetched
+            run(["apt-get", "update", "-q"])
+        listed = run(["apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"]).stdout
+        debian = [line.split()[2] for line in listed.splitlines() if line.startswith("Debian Debian ")]
+        if debian:
+            return debian[0]
+    raise LabError("no Debian mirror in this machine's apt configuration; set DEBIAN_MIRROR")
 
 
 def packages() -> str:
