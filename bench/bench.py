@@ -36,7 +36,7 @@ CONTAINERFILE = f"""FROM {IMAGE}
 COPY files /usr/share/files
 RUN find /usr/share/files -type f | wc -l > /usr/share/count
 """
-FILES, SIZE, ROUNDS, NAMES = 5000, 20_000, 9, 20
+FILES, SIZE, ROUNDS, NAMES = 5000, 20_000, 9, 5
 
 
 @dataclass
