@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Day 2 on the machine that `tests/reference/conformance --keep` left up: host.yml, and updates that were killed."""
+"""Day 2: host.yml, and updates that were killed. On the machine that `tests/reference/conformance --keep` left up, or a new one."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ def survive_the_controller(player: Player) -> None:
 
 def main() -> int:
     prepare()
+    if conformance.NAME not in machine.names():
+        conformance.host()
     player = Player(LOGS / "day2", VENV)
     player.inventory(localhost=["builder"], **{conformance.NAME: ["bootc_hosts"]})
     forbid()

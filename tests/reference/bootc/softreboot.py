@@ -61,7 +61,7 @@ def finish(stateroot: str, deployment: str) -> None:
     script = f"""set -e
 mount --bind {NEXT}/etc {NEXT}/etc && mount -o remount,bind,rw {NEXT}/etc
 mount --bind {NEXT}/usr {NEXT}/usr && mount -o remount,bind,ro {NEXT}/usr
-mount --rbind {top}/var {NEXT}/var
+mount --rbind {top}/var {NEXT}/var && mount -o remount,bind,rw {NEXT}/var
 mount --bind /sysroot {NEXT}/sysroot
 mount --bind /sysroot/boot {NEXT}/boot
 """

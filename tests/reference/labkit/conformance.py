@@ -54,13 +54,18 @@ def install() -> None:
     machine.wait(NAME, timeout=600)
 
 
-def run_here(arguments: list[str], *, keep: bool) -> int:
-    """Run the conformance program against a machine of the lab, with its other options as given."""
+def host() -> None:
+    """A registry with the images, and a machine that has booted the first."""
     packages.packages(install=True)
     registry.remove(NAME)
     registry.up(NAME)
     push_images(REPOSITORY, "12345")
     install()
+
+
+def run_here(arguments: list[str], *, keep: bool) -> int:
+    """Run the conformance program against a machine of the lab, with its other options as given."""
+    host()
     made = machine.state(NAME)
     options = [*machine.SSH_OPTIONS, "-i", made["key"], "-p", str(made["port"])]
     words = [sys.executable, str(store.REFERENCE / "conformance.py"), "--host", "root@127.0.0.1", "--plain-http", f"--repository={REPOSITORY}",
