@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,9 +16,25 @@ from labkit import conformance, machine, packages, registry
 from labkit.say import LabError, progress
 from play import Player, PlayFailed
 from prepare import LOGS, ROOT, VENV, prepare
+from proof import Failed, check
 
 MACHINE, TARGET, OTHER = "guards", "GUARDS-TARGET", "GUARDS-OTHER"
 REPOSITORY = f"{registry.address(MACHINE)}/os"
+
+
+def run_the_role_registry(player: Player) -> None:
+    """On this machine as a process, on the live system as a service of systemd; nothing changes the second time."""
+    player.inventory(localhost=["registry"], **{MACHINE: ["registry"]})
+    copy = machine.ssh_command(machine.state(MACHINE), "cat > /usr/local/bin/docker-registry && chmod +x /usr/local/bin/docker-registry")
+    with open("/usr/bin/docker-registry", "rb") as program:
+        subprocess.run(copy, stdin=program, check=True)
+    for where, address, directory, *arguments in (
+            ("localhost", "127.0.0.1:5010", str(player.folder / "registry")),
+            (MACHINE, "127.0.0.1:5000", "/var/lib/registry", "--skip-tags=install")):
+        options = {"target": where, "registry_address": address, "registry_directory": directory}
+        for state in ("present", "absent"):
+            changes = [player.play("imagemode.bootc.registry", {**options, "registry_state": state}, *arguments) > 0 for _time in (1, 2)]
+            check(changes == [True, False], f"role registry, {state} on {where}: changed {changes}")
 
 
 def main() -> int:
@@ -39,7 +56,8 @@ def main() -> int:
             "target_serial": TARGET,
             "other_serial": OTHER,
         })
-    except (LabError, PlayFailed) as error:
+        run_the_role_registry(player)
+    except (LabError, PlayFailed, Failed) as error:
         print(f"{error}\n0 passed, 1 failed; machine {MACHINE} is left for you to look at, `tests/reference/lab clean` removes it")
         return 1
     machine.remove(MACHINE)
