@@ -45,6 +45,8 @@ def up(name: str, *, port: int | None = None, tls: bool = False, user: str | Non
         if state["asked"] != asked:
             raise LabError(f"registry {name} is up with other options ({state['asked']}); `lab registry down --name {name}` first")
         return state
+    if _answers(port):
+        raise LabError(f"something else listens on port {port}, which registry {name} needs; end it first (`ss -tlnp`)")
     text = CONFIG.format(name=name, data=where / "data", port=port)
     if tls:
         key, certificate = where / "key.pem", where / "ca.crt"
@@ -65,18 +67,24 @@ def up(name: str, *, port: int | None = None, tls: bool = False, user: str | Non
     while True:
         if child.poll() is not None:
             raise LabError(f"the registry ended at once; see {where / 'access.log'}")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+        if _answers(port):
             break
-        except OSError:
-            if time.monotonic() > deadline:
-                child.kill()
-                raise LabError(f"the registry does not listen on port {port}; see {where / 'access.log'}") from None
-            time.sleep(0.1)
+        if time.monotonic() > deadline:
+            child.kill()
+            raise LabError(f"the registry does not listen on port {port}; see {where / 'access.log'}")
+        time.sleep(0.1)
     state = {"process": process.identity(child.pid), "asked": asked, "address": f"registry.test:{port}",
              "log": str(where / "access.log"), "data": str(where / "data"), "ca": str(where / "ca.crt") if tls else None}
     store.write(where / "registry.json", state)
     return state
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def down(name: str) -> None:
