@@ -22,8 +22,11 @@ FORBIDDEN = f"{registry.address('closed')}/os:1"
 KILL_AFTER_SECONDS = (15, 35, 60)
 
 
-def forbid() -> None:
-    """A registry that wants credentials, which the machine does not have."""
+def have_a_host(player: Player) -> None:
+    """And a registry that wants credentials, which the host does not have."""
+    if conformance.NAME not in machine.names():
+        conformance.host()
+    player.inventory(localhost=["builder"], **{conformance.NAME: ["bootc_hosts"]})
     registry.up("closed", user="lab", password="closed")
     command, environment = namespace.command(
         ["skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-creds=lab:closed",
@@ -51,13 +54,9 @@ def survive_the_controller(player: Player) -> None:
 
 def main() -> int:
     prepare()
-    if conformance.NAME not in machine.names():
-        conformance.host()
     player = Player(LOGS / "day2", VENV)
-    player.inventory(localhost=["builder"], **{conformance.NAME: ["bootc_hosts"]})
-    forbid()
     passed = 0
-    parts = (refuse_predict_and_prove, survive_the_controller)
+    parts = (have_a_host, refuse_predict_and_prove, survive_the_controller)
     for part in parts:
         print(f"\n━━ {part.__name__.replace('_', ' ')}", flush=True)
         try:

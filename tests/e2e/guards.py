@@ -41,11 +41,11 @@ def main() -> int:
     prepare()
     packages.packages(install=True)
     machine.remove(MACHINE)
-    registry.remove(MACHINE)
-    registry.up(MACHINE)
-    conformance.push_images(REPOSITORY, "12")
     player = Player(LOGS / "guards", VENV)
     try:
+        registry.remove(MACHINE)
+        registry.up(MACHINE)
+        conformance.push_images(REPOSITORY, "12")
         with progress("starting a live installer with two disks"):
             machine.up(MACHINE, live=True, disks=[f"{TARGET}:10G", f"{OTHER}:64M"], memory=None, keys=[], firmware=None)
             machine.wait(MACHINE, timeout=600)
