@@ -25,4 +25,5 @@ bench:
 	$(PYTHON) bench/bench.py
 
 demo-clean:
-	tests/reference/lab clean
+	tests/reference/lab clean --all
+	rm -rf .cache/logs/demo

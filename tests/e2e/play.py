@@ -81,7 +81,7 @@ class Player:
         command, variables = namespace.command(words)
         kept = {name: variables[name] for name in ("CONTAINERS_CONF", "BUILDAH_ISOLATION") if name in variables}
         return command, environment(**kept, ANSIBLE_HOME=str(self.folder / "home"), ANSIBLE_DISPLAY_SKIPPED_HOSTS="0",
-                                    PYTHONUNBUFFERED="1", **self.variables)
+                                    PYTHONUNBUFFERED="1", XDG_CACHE_HOME=str(self.folder / "cache"), **self.variables)
 
     def _stream(self, words: list[str], log: Path) -> str:
         command, variables = self._environment(words)
