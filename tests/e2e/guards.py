@@ -25,9 +25,10 @@ REPOSITORY = f"{registry.address(MACHINE)}/os"
 def run_the_role_registry(player: Player) -> None:
     """On this machine as a process, on the live system as a service of systemd; nothing changes the second time."""
     player.inventory(localhost=["registry"], **{MACHINE: ["registry"]})
-    copy = machine.ssh_command(machine.state(MACHINE), "cat > /usr/local/bin/docker-registry && chmod +x /usr/local/bin/docker-registry")
-    with open("/usr/bin/docker-registry", "rb") as program:
-        subprocess.run(copy, stdin=program, check=True)
+    program = "$(realpath -m /usr/local/bin)/docker-registry"
+    copy = machine.ssh_command(machine.state(MACHINE), f"install -D -m 0755 /dev/stdin {program}")
+    with open("/usr/bin/docker-registry", "rb") as file:
+        subprocess.run(copy, stdin=file, check=True)
     for where, address, directory, *arguments in (
             ("localhost", "127.0.0.1:5010", str(player.folder / "registry")),
             (MACHINE, "127.0.0.1:5000", "/var/lib/registry", "--skip-tags=install")):
