@@ -33,6 +33,12 @@ options:
   ca_path:
     description: File with CA certificates to trust, or a directory as containers-certs.d(5) has it.
     type: path
+  client_cert:
+    description: PEM file with the client certificate that the registry asks for.
+    type: path
+  client_key:
+    description: PEM file with the key of O(client_cert), without a passphrase; unset, it is in the same file.
+    type: path
   timeout:
     description: Seconds for a connection to the registry, and for each wait for data.
     type: int

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ._auth import private_directory
-from ._engine import BuildRequest, Engine, RegistryAccess, certificates, local_name
+from ._engine import BuildRequest, Engine, local_name
+from ._engine_access import engine_access
 from ._errors import OptionError
 from ._fingerprint import (
     Base,
@@ -33,7 +34,7 @@ from ._fingerprint import (
 )
 from ._fingerprint._ignore import Rules
 from ._reference import Reference
-from ._registry import ImageMissing, Platform, PlatformMissing, Registry, RegistryOptions, certificate_directories
+from ._registry import ImageMissing, Platform, PlatformMissing, Registry, RegistryOptions
 
 _DEFAULT_NAMES = ("Containerfile", "Dockerfile")
 
@@ -233,11 +234,8 @@ def _secret_file(secret: Mapping[str, Any], directory: Path) -> Path:
 
 
 def _pull(engine: Engine, reference: Reference, options: RegistryOptions, platform: str) -> str:
-    insecure = options.access.plain_http or not options.access.validate_certs
-    with options.engine_auth_file() as auth_file, certificates(
-        options.access.ca_path, certificate_directories(reference.registry)
-    ) as directory:
-        return engine.pull(reference, RegistryAccess(auth_file, directory, insecure), platform)
+    with engine_access(options, reference.registry) as access:
+        return engine.pull(reference, access, platform)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

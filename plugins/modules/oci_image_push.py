@@ -97,13 +97,8 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
-    CHOICES,
-    RegistryAccess,
-    certificates,
-    choose_engine,
-    local_name,
-)
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, choose_engine, local_name
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine_access import engine_access
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
@@ -114,7 +109,6 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     Manifest,
     Registry,
     RegistryOptions,
-    certificate_directories,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
@@ -158,11 +152,8 @@ def push(module: CollectionModule) -> None:
     if not same:
         digest = None
         if not module.check_mode:
-            with options.engine_auth_file() as auth_file, certificates(
-                module.params["ca_path"], certificate_directories(reference.registry)
-            ) as directory:
-                insecure = options.access.plain_http or not options.access.validate_certs
-                pushed = engine.push(image.id, reference, RegistryAccess(auth_file, directory, insecure))
+            with engine_access(options, reference.registry) as access:
+                pushed = engine.push(image.id, reference, access)
             digest = registry.digest(reference)
             module.changed = digest != before
             if pushed != digest:

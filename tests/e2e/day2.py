@@ -42,7 +42,8 @@ def refuse_predict_and_prove(player: Player) -> None:
 def survive_the_controller(player: Player) -> None:
     """However far an update came, the next run goes on from there."""
     digest = Registry(conformance.NAME).digest("os", "1")
-    options: dict[str, object] = {"update_image": f"{conformance.REPOSITORY}:1", "update_registry_options": {"plain_http": True}}
+    options: dict[str, object] = {
+        "update_image": f"{conformance.REPOSITORY}:1", "update_registry_options": {"plain_http": True}, "update_connect_timeout": 900}
     for seconds in KILL_AFTER_SECONDS:
         player.kill("imagemode.bootc.update", options, seconds)
         print(f"   killed after {seconds} s", flush=True)

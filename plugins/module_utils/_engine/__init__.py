@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._build import BuildFailed, BuildRequest, BuildResult
 from ._choose import CHOICES, EngineMissing, choose_engine
-from ._cli import Engine, EngineFailed, ImageMissingLocal, RegistryAccess, certificates
+from ._cli import Engine, EngineFailed, ImageMissingLocal, RegistryAccess
 from ._local import LocalImage, local_name
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "ImageMissingLocal",
     "LocalImage",
     "RegistryAccess",
-    "certificates",
     "choose_engine",
     "local_name",
 ]

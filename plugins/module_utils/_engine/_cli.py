@@ -9,9 +9,7 @@ from __future__ import annotations
 import abc
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,23 +201,3 @@ class Buildah(Engine):
     def find(self, name: str) -> LocalImage | None:
         found = self._inspect(["inspect", "--type", "image"], name)
         return from_buildah(found) if found else None
-
-
-@contextmanager
-def certificates(ca_path: str | None, others: tuple[Path, ...]) -> Iterator[Path | None]:
-    """A directory for C(--cert-dir) with the given CA and what is trusted for the registry anyway.
-
-    :param others: directories of containers-certs.d(5), which C(--cert-dir) would hide
-    """
-    if not ca_path:
-        yield None
-        return
-    with private_directory() as directory:
-        given = Path(ca_path)
-        for source in (*others, given):
-            for file in source.iterdir() if source.is_dir() else ():
-                if file.suffix in (".crt", ".cert", ".key"):
-                    shutil.copy(file, directory / file.name)
-        if given.is_file():
-            shutil.copy(given, directory / "imagemode-ca.crt")
-        yield directory

@@ -25,6 +25,8 @@ class Access:
     :ivar validate_certs: whether a certificate must be trusted and name the host
     :ivar plain_http: speak HTTP, without TLS; never tried unless asked for
     :ivar ca_path: a file with CA certificates, or a directory as containers-certs.d(5) has it
+    :ivar client_cert: a PEM file with the certificate that the registry wants to see
+    :ivar client_key: its key, if it is not in the same file
     :ivar timeout: seconds for a connection, and for each wait for data
     :ivar retries: how often a request is repeated after 429, 5xx or a broken connection
     """
@@ -32,6 +34,8 @@ class Access:
     validate_certs: bool = True
     plain_http: bool = False
     ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
     timeout: float = 30.0
     retries: int = 3
 
@@ -40,20 +44,23 @@ class Access:
         return f"{'http' if self.plain_http else 'https'}://{_HOSTS.get(registry, registry)}"
 
     def tls(self, registry: str) -> ssl.SSLContext:
-        """:returns: the machine's trust, plus what containers trust for this registry, plus I(ca_path)
-        :raises OptionError: I(ca_path) cannot be read as certificates
+        """:returns: the machine's trust, plus what containers trust for this registry, plus I(ca_path), with the client's certificate
+        :raises OptionError: a file cannot be read as what it is given for
         """
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if not self.validate_certs:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            return context
         for directory in certificate_directories(registry):
             for authority in sorted(directory.glob("*.crt")):
                 context.load_verify_locations(cafile=authority)
-        if self.ca_path:
+            for certificate in sorted(directory.glob("*.cert")):
+                _identify(context, certificate, certificate.with_suffix(".key"))
+        if self.ca_path and self.validate_certs:
             _trust(context, Path(self.ca_path))
+        if self.client_cert:
+            _identify(context, Path(self.client_cert), Path(self.client_key or self.client_cert))
         return context
 
 
@@ -62,6 +69,21 @@ def certificate_directories(registry: str) -> tuple[Path, ...]:
     home = Path(os.path.expanduser("~"))
     parents = (home / ".config/containers/certs.d", Path("/etc/containers/certs.d"), Path("/etc/docker/certs.d"))
     return tuple(parent / registry for parent in parents if os.access(parent / registry, os.R_OK | os.X_OK))
+
+
+def _identify(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise OptionError(
+            f"'{certificate}' with '{key}' cannot be used as a client certificate: {error}.",
+            hint="Give the certificate and its key as PEM files, the key without a passphrase.",
+        ) from None
+
+
+def _no_passphrase() -> str:
+    """Without this, OpenSSL would ask on the terminal."""
+    raise ValueError("the key has a passphrase")
 
 
 def _trust(context: ssl.SSLContext, path: Path) -> None:

@@ -161,6 +161,10 @@ class Http:
                 raise RegistryError(f"The registry {self._registry} answered with more than {MAX_BODY} bytes.")
             if time.monotonic() > deadline:
                 raise RegistryUnreachable(f"The registry {self._registry} answers too slowly to be waited for.")
+        announced, read = answer.headers.get("content-length", ""), answer.raw.tell()
+        # Below 2.0, urllib3 takes a short body for a whole one.
+        if announced.isdigit() and read < int(announced) and answer.request.method != "HEAD":
+            raise _Broken(f"{read} of {announced} bytes came")
         return bytes(body)
 
 

@@ -25,6 +25,8 @@ REGISTRY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "validate_certs": {"type": "bool", "default": True},
     "plain_http": {"type": "bool", "default": False},
     "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path", "no_log": False},
     "timeout": {"type": "int", "default": 30},
     "retries": {"type": "int", "default": 3},
 }
@@ -64,10 +66,12 @@ class RegistryOptions:
             given = ((namespace.strip("/"), Credentials(username, password)),)
         if params.get("timeout", 1) < 1 or params.get("retries", 0) < 0:
             raise OptionError("'timeout' has to be at least 1 second, and 'retries' at least 0.")
+        if params.get("client_key") and not params.get("client_cert"):
+            raise OptionError("The option 'client_key' is set and 'client_cert' is not.", hint="Set both, or none.")
         auth_file = params.get("auth_file")
         if auth_file and not Path(auth_file).exists():
             raise OptionError(f"'auth_file' names '{auth_file}', which is not there.", hint="Log in first, or correct the path.")
-        names = ("validate_certs", "plain_http", "ca_path", "timeout", "retries")
+        names = ("validate_certs", "plain_http", "ca_path", "client_cert", "client_key", "timeout", "retries")
         access = Access(**{name: params[name] for name in names if params.get(name) is not None})
         files = (Path(auth_file),) if auth_file else auth_file_places()
         return cls(access, given, files, not auth_file)

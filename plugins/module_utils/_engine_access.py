@@ -1,0 +1,46 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what a task says of a registry to what an engine is told of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ._auth import private_directory
+from ._engine import RegistryAccess
+from ._registry import Access, RegistryOptions, certificate_directories
+
+
+@contextmanager
+def engine_access(options: RegistryOptions, registry: str) -> Iterator[RegistryAccess]:
+    """Files for the engine while it works: credentials and certificates, removed whatever happens."""
+    access = options.access
+    insecure = access.plain_http or not access.validate_certs
+    with options.engine_auth_file() as auth_file, _certificates(access, registry) as directory:
+        yield RegistryAccess(auth_file, directory, insecure)
+
+
+@contextmanager
+def _certificates(access: Access, registry: str) -> Iterator[Path | None]:
+    """A directory for C(--cert-dir): what the task gives, and what is trusted for the registry anyway, which it would hide."""
+    if not (access.ca_path or access.client_cert):
+        yield None
+        return
+    with private_directory() as directory:
+        given = Path(access.ca_path) if access.ca_path else None
+        sources = [*certificate_directories(registry), *([given] if given else [])]
+        for source in sources:
+            for file in source.iterdir() if source.is_dir() else ():
+                if file.suffix in (".crt", ".cert", ".key"):
+                    shutil.copy(file, directory / file.name)
+        if given and given.is_file():
+            shutil.copy(given, directory / "imagemode-ca.crt")
+        if access.client_cert:
+            shutil.copy(access.client_cert, directory / "imagemode-client.cert")
+            shutil.copy(access.client_key or access.client_cert, directory / "imagemode-client.key")
+        yield directory

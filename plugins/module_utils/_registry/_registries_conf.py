@@ -1,0 +1,167 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where an image is really pulled from, and what a short name means: containers-registries.conf(5), version 2."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .._errors import ImageModeError
+from .._reference import Reference, ReferenceInvalid
+from .errors import RegistryForbidden
+
+_TABLE = re.compile(r"^\s*(\[|unqualified-search-registries)", re.MULTILINE)
+
+
+class RegistriesConfInvalid(ImageModeError):
+    """A registries.conf that cannot be read as one."""
+
+    error = "registries_conf_invalid"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place to pull from.
+
+    :ivar insecure: the machine's configuration asks for neither a trusted certificate nor TLS
+    """
+
+    reference: Reference
+    insecure: bool = False
+
+
+@dataclass(frozen=True)
+class RegistriesConf:
+    """:ivar registries: prefix → its table
+    :ivar aliases: short name → full name
+    :ivar search: registries for short names without an alias
+    """
+
+    registries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    search: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, paths: Iterable[Path] | None = None) -> RegistriesConf:
+        """:param paths: files, a later one winning; those that Podman reads if there are none given
+        :raises RegistriesConfInvalid: a file is not TOML of the expected shape, or no TOML library is here for it
+        """
+        registries: dict[str, Mapping[str, Any]] = {}
+        aliases: dict[str, str] = {}
+        search: tuple[str, ...] = ()
+        for path in places() if paths is None else paths:
+            document = _read(path)
+            try:
+                search = tuple(document.get("unqualified-search-registries") or search)
+                aliases.update({name: value for name, value in (document.get("aliases") or {}).items() if value})
+                registries.update({table.get("prefix") or table["location"]: table for table in document.get("registry") or ()})
+            except (AttributeError, KeyError, TypeError) as error:
+                raise _invalid(path, f"a table of it lacks or mistakes {error}") from None
+        return cls(registries, aliases, search)
+
+    def sources(self, reference: Reference) -> tuple[Source, ...]:
+        """:returns: the places to pull from in their order: the mirrors, then the registry itself
+        :raises RegistryForbidden: the machine's configuration blocks this registry
+        """
+        prefix = self._prefix(reference)
+        if prefix is None:
+            return (Source(reference),)
+        table = self.registries[prefix]
+        if table.get("blocked"):
+            raise RegistryForbidden(
+                f"The registry of {reference} is blocked on this machine: registries.conf, prefix '{prefix}'.",
+                hint="Use another registry, or take the block out of registries.conf.",
+            )
+        found = []
+        for mirror in table.get("mirror") or ():
+            which = mirror.get("pull-from-mirror") or ("digest-only" if table.get("mirror-by-digest-only") else "all")
+            if which == "all" or (which == "digest-only") == reference.pinned:
+                found.append(Source(_moved(reference, prefix, mirror.get("location", "")), bool(mirror.get("insecure"))))
+        found.append(Source(_moved(reference, prefix, table.get("location", "")), bool(table.get("insecure"))))
+        return tuple(found)
+
+    def long_names(self, short: str) -> tuple[Reference, ...]:
+        """:returns: what a name without a registry may mean: its alias, else one for each search registry, else Docker Hub's"""
+        parsed = Reference.parse(short)
+        name = parsed.repository.removeprefix("library/") if not short.startswith("library/") else parsed.repository
+        if name in self.aliases:
+            long = Reference.parse(self.aliases[name])
+            return (replace(parsed, registry=long.registry, repository=long.repository),)
+        if not self.search:
+            return (parsed,)
+        return tuple(Reference.parse(f"{registry}/{short}") for registry in self.search)
+
+    def _prefix(self, reference: Reference) -> str | None:
+        """The longest prefix that the reference lies under; a prefix of whole host names may start with C(*.)."""
+        full = (reference.name, f"{reference.name}:{reference.tag}", f"{reference.name}@{reference.digest}")
+        matching = [
+            prefix
+            for prefix in self.registries
+            if prefix in full
+            or reference.name.startswith(f"{prefix}/")
+            or (prefix.startswith("*.") and reference.registry.partition(":")[0].endswith(prefix[1:]))
+        ]
+        return max(matching, key=len, default=None)
+
+
+def places(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """:returns: the files that Podman reads, a later one winning"""
+    env = os.environ if environment is None else environment
+    home = Path(env.get("XDG_CONFIG_HOME") or Path(env.get("HOME") or os.path.expanduser("~")) / ".config") / "containers"
+    system = Path("/etc/containers")
+    if env.get("CONTAINERS_REGISTRIES_CONF"):
+        main, directories = Path(env["CONTAINERS_REGISTRIES_CONF"]), []
+    else:
+        user = home / "registries.conf"
+        main = user if user.is_file() else system / "registries.conf"
+        directories = [system / "registries.conf.d", home / "registries.conf.d"]
+    drop_ins = [file for directory in directories for file in sorted(directory.glob("*.conf"))]
+    return tuple(path for path in (main, *drop_ins) if path.is_file())
+
+
+def _moved(reference: Reference, prefix: str, location: str) -> Reference:
+    """The reference with the prefix replaced by the location."""
+    if not location or prefix.startswith("*."):
+        return reference
+    rest = reference.name[len(prefix) :] if reference.name.startswith(prefix) else ""
+    registry, _slash, repository = f"{location}{rest}".partition("/")
+    return replace(reference, registry=registry, repository=repository or reference.repository)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise _invalid(path, str(error)) from None
+    if not _TABLE.search(text):
+        return {}  # nothing but comments, as distributions ship it
+    try:
+        import tomllib as toml
+    except ImportError:
+        try:
+            import tomli as toml  # type: ignore[import-not-found,no-redef,unused-ignore]
+        except ImportError:
+            raise RegistriesConfInvalid(
+                f"The file '{path}' configures registries, and this Python has no library that reads TOML.",
+                hint="Install python3-tomli for the Python that runs the module, or use Python 3.11.",
+                error="python_library_missing",
+            ) from None
+    try:
+        return toml.loads(text)
+    except (toml.TOMLDecodeError, ReferenceInvalid) as error:
+        raise _invalid(path, str(error)) from None
+
+
+def _invalid(path: Path, why: str) -> RegistriesConfInvalid:
+    return RegistriesConfInvalid(
+        f"The file '{path}' cannot be read as a registries.conf: {why}.",
+        hint="Its form is that of containers-registries.conf(5).",
+        path=str(path),
+    )
