@@ -64,7 +64,6 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     REGISTRY_ARGUMENTS,
     Image,
     Platform,
-    Registry,
     RegistryOptions,
 )
 
@@ -85,7 +84,7 @@ def _digest(term: str, options: tuple[tuple[str, Any], ...]) -> str:
     params = dict(options)
     reference = Reference.parse(term)
     access = RegistryOptions.of(params, reference)
-    registry = Registry(access.access, access.credentials)
+    registry = access.puller()
     if params["index"]:
         return registry.digest(reference)
     platform = Platform.parse(params["platform"]) if params["platform"] else Platform.here()

@@ -113,7 +113,7 @@ class Build:
 
     def decide(self, engine: Engine, options: RegistryOptions) -> Decision:
         """Compare what goes in with what went into the image that is there."""
-        registry = Registry(options.access, options.credentials)
+        registry = options.puller()
         resolved = {base.text: self._resolve(base, engine, registry) for base in self._bases()}
         ignoring = ignore_file(self.context, self.file)
         context = read_context(self.context, Rules(ignoring.read_text() if ignoring else ""), self.file)

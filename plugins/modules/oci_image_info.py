@@ -132,7 +132,6 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     ImageMissing,
     Index,
     Platform,
-    Registry,
     RegistryOptions,
 )
 
@@ -151,7 +150,7 @@ def main() -> None:
     with module.errors():
         reference = Reference.parse(module.need("name"))
         options = RegistryOptions.of(module.params, reference)
-        registry = Registry(options.access, options.credentials)
+        registry = options.puller()
         platform = Platform.parse(module.params["platform"]) if module.params["platform"] else Platform.here()
         try:
             image, index = registry.image(reference, platform)

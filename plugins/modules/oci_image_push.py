@@ -138,7 +138,7 @@ def push(module: CollectionModule) -> None:
     options = RegistryOptions.of(module.params, reference)
     engine = choose_engine(module.params["engine"], Runner(secrets=options.secrets))
     image = engine.need(str(name))
-    registry = Registry(options.access, options.credentials)
+    registry = options.pusher()
     there = look(registry, reference)
     # The configuration's digest names the content whatever the layers were compressed with.
     same = isinstance(there, Image) and there.config.digest == image.id

@@ -11,6 +11,7 @@ from ._client import Registry
 from ._manifests import Descriptor, Image, Index, Layer, Manifest, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
 from ._platform import Platform
+from ._registries_conf import RegistriesConf, RegistriesConfInvalid, Source
 from .errors import (
     BlobMissing,
     DigestMismatch,
@@ -40,6 +41,8 @@ __all__ = [
     "ManifestInvalid",
     "Platform",
     "PlatformMissing",
+    "RegistriesConf",
+    "RegistriesConfInvalid",
     "Registry",
     "RegistryError",
     "RegistryForbidden",
@@ -49,6 +52,7 @@ __all__ = [
     "RegistryUnauthorized",
     "RegistryUnreachable",
     "RequestsMissing",
+    "Source",
     "certificate_directories",
     "parse_manifest",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._auth import Credentials
@@ -18,6 +19,7 @@ from ._challenge import Authorization
 from ._http import Http, Response
 from ._manifests import ACCEPT, Descriptor, Image, Index, Manifest, digest_of, parse_manifest
 from ._platform import Platform
+from ._registries_conf import RegistriesConf, Source
 from .errors import (
     BlobMissing,
     DigestMismatch,
@@ -29,17 +31,33 @@ from .errors import (
 )
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where to ask, and how."""
+
+    reference: Reference
+    access: Access
+
+
 class Registry:
     """Asks registries about references; one connection and one login for each registry and repository.
 
     :param credentials: finds the credentials for a reference
+    :param conf: the machine's mirrors; without it the registry itself is asked, as a push does
     """
 
-    def __init__(self, access: Access, credentials: Callable[[Reference], Credentials | None]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        credentials: Callable[[Reference], Credentials | None],
+        conf: RegistriesConf | None = None,
+    ) -> None:
         self._access = access
         self._credentials = credentials
+        self._conf = conf
+        self._places: dict[str, tuple[_Place, ...]] = {}
         self._https: dict[str, Http] = {}
-        self._authorizations: dict[str, Authorization] = {}
+        self._authorizations: dict[tuple[str, str], Authorization] = {}
 
     @property
     def requests_sent(self) -> int:
@@ -51,7 +69,7 @@ class Registry:
 
         :raises ImageMissing: the registry has no such image
         """
-        response = self._ask("HEAD", reference, self._manifest_path(reference))
+        response = self._ask("HEAD", reference, f"manifests/{reference.digest or reference.tag}")
         digest = response.headers.get("docker-content-digest", "")
         # Some registries answer HEAD with 405 or without the header: the specification demands neither.
         if response.status == 200 and is_digest(digest):
@@ -65,7 +83,7 @@ class Registry:
         :raises ImageMissing: the registry has no such image
         :raises DigestMismatch: the content is not what its digest says
         """
-        response = self._ask("GET", reference, self._manifest_path(reference))
+        response = self._ask("GET", reference, f"manifests/{reference.digest or reference.tag}")
         self._expect(response, reference)
         announced = response.headers.get("docker-content-digest") or None
         digest = announced or reference.digest or digest_of(response.body)
@@ -104,7 +122,7 @@ class Registry:
 
         :raises BlobMissing: the registry does not have it
         """
-        response = self._ask("GET", reference, f"/v2/{reference.repository}/blobs/{descriptor.digest}")
+        response = self._ask("GET", reference, f"blobs/{descriptor.digest}")
         if response.status == 404:
             raise BlobMissing(f"The registry {reference.registry} has no blob {descriptor.digest} in {reference.repository}.")
         self._expect(response, reference)
@@ -112,19 +130,42 @@ class Registry:
         self._compare(reference, descriptor.digest, digest_of(response.body, algorithm))
         return response.body
 
-    def _manifest_path(self, reference: Reference) -> str:
-        return f"/v2/{reference.repository}/manifests/{reference.digest or reference.tag}"
+    def _ask(self, method: str, reference: Reference, what: str) -> Response:
+        """Ask the mirrors, and the registry itself last; the one that had the answer is asked first from then on."""
+        places = self._places.get(reference.name) or self._find_places(reference)
+        for place in places[:-1]:
+            try:
+                response = self._ask_at(place, method, what)
+            except RegistryError:
+                continue
+            if response.status == 200:
+                self._places[reference.name] = (place,)
+                return response
+        return self._ask_at(places[-1], method, what)
 
-    def _ask(self, method: str, reference: Reference, path: str) -> Response:
-        http = self._https.get(reference.registry)
+    def _find_places(self, reference: Reference) -> tuple[_Place, ...]:
+        places: list[_Place] = []
+        for source in self._conf.sources(reference) if self._conf else (Source(reference),):
+            access = self._access
+            if source.insecure and not access.plain_http:
+                access = replace(access, validate_certs=False)
+                places.append(_Place(source.reference, access))
+                access = replace(access, plain_http=True)
+            places.append(_Place(source.reference, access))
+        return tuple(places)
+
+    def _ask_at(self, place: _Place, method: str, what: str) -> Response:
+        reference, access = place.reference, place.access
+        base = access.base(reference.registry)
+        http = self._https.get(base)
         if http is None:
-            http = self._https[reference.registry] = Http(reference.registry, self._access)
-        authorization = self._authorizations.get(reference.name)
+            http = self._https[base] = Http(reference.registry, access)
+        authorization = self._authorizations.get((base, reference.repository))
         if authorization is None:
             credentials = self._credentials(reference)
-            authorization = Authorization(http, credentials, reference.repository, self._access.plain_http)
-            self._authorizations[reference.name] = authorization
-        url = self._access.base(reference.registry) + path
+            authorization = Authorization(http, credentials, reference.repository, access.plain_http)
+            self._authorizations[base, reference.repository] = authorization
+        url = f"{base}/v2/{reference.repository}/{what}"
         response = http.request(method, url, {"Accept": ACCEPT, **authorization.headers})
         # Once for the challenge; a token that ran out meanwhile is the challenge of a later request.
         if response.status == 401 and authorization.answer(response):
@@ -141,7 +182,7 @@ class Registry:
                 hint="The user needs the right to read this repository.",
                 registry=reference.registry,
             )
-        if response.status == 404 and "/manifests/" in path:
+        if response.status == 404 and what.startswith("manifests/"):
             raise ImageMissing(
                 f"The registry {reference.registry} has no image {reference}.",
                 hint="Check the repository, the tag and the digest.",

@@ -16,6 +16,8 @@ from .._auth import Credentials, auth_file_places, find_credentials, temporary_a
 from .._errors import OptionError
 from .._reference import Reference
 from ._access import Access
+from ._client import Registry
+from ._registries_conf import RegistriesConf
 
 REGISTRY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "username": {"type": "str"},
@@ -75,6 +77,14 @@ class RegistryOptions:
         access = Access(**{name: params[name] for name in names if params.get(name) is not None})
         files = (Path(auth_file),) if auth_file else auth_file_places()
         return cls(access, given, files, not auth_file)
+
+    def puller(self) -> Registry:
+        """The registry as a pull sees it: through the machine's mirrors."""
+        return Registry(self.access, self.credentials, RegistriesConf.read())
+
+    def pusher(self) -> Registry:
+        """The registry itself."""
+        return Registry(self.access, self.credentials)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ImageModeError
-from .._reference import Reference, ReferenceInvalid
+from .._reference import Reference
 from .errors import RegistryForbidden
 
 _TABLE = re.compile(r"^\s*(\[|unqualified-search-registries)", re.MULTILINE)
@@ -90,7 +90,7 @@ class RegistriesConf:
     def long_names(self, short: str) -> tuple[Reference, ...]:
         """:returns: what a name without a registry may mean: its alias, else one for each search registry, else Docker Hub's"""
         parsed = Reference.parse(short)
-        name = parsed.repository.removeprefix("library/") if not short.startswith("library/") else parsed.repository
+        name = re.split("[:@]", short)[0]
         if name in self.aliases:
             long = Reference.parse(self.aliases[name])
             return (replace(parsed, registry=long.registry, repository=long.repository),)
@@ -155,7 +155,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             ) from None
     try:
         return toml.loads(text)
-    except (toml.TOMLDecodeError, ReferenceInvalid) as error:
+    except toml.TOMLDecodeError as error:
         raise _invalid(path, str(error)) from None
 
 
