@@ -100,11 +100,20 @@ def guarded_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveR
     yield from _registry(tmp_path_factory, htpasswd=True, tls=True)
 
 
+@pytest.fixture(scope="session")
+def storage_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Containers storage mounts itself, and stays so."""
+    base = tmp_path_factory.mktemp("storage")
+    yield base
+    for mounted in ("graph/overlay", "graph"):
+        subprocess.run(["umount", "--quiet", str(base / mounted)], check=False, capture_output=True)
+    shutil.rmtree(base, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
-def storage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def storage(storage_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines work in storage of the tests' own; nothing of the machine's is seen or left behind."""
-    base = tmp_path_factory.getbasetemp() / "storage"
-    base.mkdir(exist_ok=True)
+    base = storage_directory
     driver = "overlay" if os.path.exists("/sys/module/overlay") else "vfs"
     (base / "storage.conf").write_text(f'[storage]\ndriver = "{driver}"\nrunroot = "{base}/run"\ngraphroot = "{base}/graph"\n')
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(base / "storage.conf"))
