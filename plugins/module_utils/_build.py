@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ._auth import private_directory
-from ._engine import BuildRequest, Engine, local_name
+from ._engine import LOCAL, BuildRequest, Engine, local_name
 from ._engine_access import engine_access
 from ._errors import OptionError
 from ._fingerprint import (
@@ -40,12 +40,23 @@ _DEFAULT_NAMES = ("Containerfile", "Dockerfile")
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """A base image as it is now.
+
+    :ivar digest: in its registry; the local image id if it is only in local storage
+    """
+
+    reference: Reference
+    digest: str
+
+
+@dataclass(frozen=True)
 class Decision:
     """What is to be done, and the facts that it rests on.
 
     :ivar reasons: which inputs changed, in words; empty if there is nothing to do
     :ivar image_id: of the image that is there
-    :ivar bases: base image as written → digest in its registry, or local image id
+    :ivar bases: base image as written → what it is
     :ivar found: the registry holds an image of the same fingerprint
     """
 
@@ -53,7 +64,7 @@ class Decision:
     fingerprint: Fingerprint
     before: Fingerprint | None
     image_id: str | None
-    bases: Mapping[str, str] = field(hash=False)
+    bases: Mapping[str, Resolved] = field(hash=False)
     files: Mapping[str, str] = field(hash=False)
     found: bool = False
     name: str = ""
@@ -64,7 +75,7 @@ class Decision:
             "fingerprint": self.fingerprint.digest,
             "image_id": None if self.reasons else self.image_id,
             "name": self.name,
-            "base_images": dict(self.bases),
+            "base_images": {text: base.digest for text, base in self.bases.items()},
             "reused": self.found,
             "diff": {
                 "before": self.before.parts if self.before else {},
@@ -117,7 +128,8 @@ class Build:
         resolved = {base.text: self._resolve(base, engine, registry) for base in self._bases()}
         ignoring = ignore_file(self.context, self.file)
         context = read_context(self.context, Rules(ignoring.read_text() if ignoring else ""), self.file)
-        fingerprint = take(self._inputs(context.digest, context.top, resolved))
+        digests = {text: base.digest for text, base in resolved.items()}
+        fingerprint = take(self._inputs(context.digest, context.top, digests))
         image = engine.find(str(self.name))
         before = from_labels(image.labels) if image else None
         why: tuple[str, ...]
@@ -153,26 +165,37 @@ class Build:
     def _bases(self) -> tuple[Base, ...]:
         return bases(self.text, _texts(self.params["build_args"]), self.params["target"], str(self.platform))
 
-    def _resolve(self, base: Base, engine: Engine, registry: Registry) -> str:
-        reference = local_name(base.text)
-        if reference.digest:
-            return reference.digest
-        if reference.registry == "localhost":
-            return engine.need(str(reference)).id
+    def _resolve(self, base: Base, engine: Engine, registry: Registry) -> Resolved:
+        """
+        :raises ImageMissing: nowhere where the name may lead there is such an image
+        """
+        local = local_name(base.text)
+        if local.registry == LOCAL:
+            image = engine.find(str(local)) if base.short else engine.need(str(local))
+            if image:
+                return Resolved(local, image.id)
         platform = Platform.parse(base.platform) if base.platform else self.platform
-        return registry.image(reference, platform)[0].digest
+        *others, last = registry.long_names(base.text) if base.short else (local,)
+        for reference in others:
+            try:
+                return Resolved(reference, self._digest(reference, platform, registry))
+            except ImageMissing:
+                continue
+        return Resolved(last, self._digest(last, platform, registry))
 
-    def _fetch(self, base: Base, digest: str, engine: Engine, options: RegistryOptions) -> None:
+    def _digest(self, reference: Reference, platform: Platform, registry: Registry) -> str:
+        return reference.digest or registry.image(reference, platform)[0].digest
+
+    def _fetch(self, base: Base, resolved: Resolved, engine: Engine, options: RegistryOptions) -> None:
         """Have the base image in local storage as the registry has it now: the build itself pulls nothing."""
-        reference = local_name(base.text)
-        if reference.registry == "localhost":
+        if resolved.reference.registry == LOCAL:
             return
-        here = engine.find(str(reference))
-        if here is None or here.digest != digest:
-            _pull(engine, reference, options, base.platform or str(self.platform))
+        here = engine.find(str(resolved.reference))
+        if here is None or here.digest != resolved.digest:
+            _pull(engine, resolved.reference, options, base.platform or str(self.platform))
 
     def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> bool:
-        if not self.params["reuse"] or self.name.registry == "localhost":
+        if not self.params["reuse"] or self.name.registry == LOCAL:
             return False
         try:
             image, _index = registry.image(self.name, self.platform)

@@ -181,7 +181,7 @@ hint:
 from pathlib import Path
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._build import Build
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, choose_engine
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
@@ -219,7 +219,7 @@ def main() -> None:
     )
     with module.errors():
         build = Build.of({**module.params, "name": module.need("name"), "context": Path(module.need("context"))})
-        options = RegistryOptions.of(module.params, build.name if build.name.registry != "localhost" else None)
+        options = RegistryOptions.of(module.params, build.name if build.name.registry != LOCAL else None)
         secrets = (*options.secrets, *(secret["value"] for secret in module.params["secrets"] if secret["value"]))
         engine = choose_engine(module.params["engine"], Runner(secrets=secrets))
         with build.alone():

@@ -97,7 +97,7 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, choose_engine, local_name
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine, local_name
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine_access import engine_access
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
@@ -130,7 +130,7 @@ def main() -> None:
 def push(module: CollectionModule) -> None:
     name = local_name(module.need("name"))
     reference = Reference.parse(module.params["to"]) if module.params["to"] else name
-    if reference.registry == "localhost" or reference.pinned:
+    if reference.registry == LOCAL or reference.pinned:
         raise OptionError(
             f"'{reference}' cannot be pushed to: it names {'a digest' if reference.pinned else 'no registry'}.",
             hint="Write the target as registry/repository:tag, in 'to' or in 'name'.",

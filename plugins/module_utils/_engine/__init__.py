@@ -9,10 +9,11 @@ from __future__ import annotations
 from ._build import BuildFailed, BuildRequest, BuildResult
 from ._choose import CHOICES, EngineMissing, choose_engine
 from ._cli import Engine, EngineFailed, ImageMissingLocal, RegistryAccess
-from ._local import LocalImage, local_name
+from ._local import LOCAL, LocalImage, local_name
 
 __all__ = [
     "CHOICES",
+    "LOCAL",
     "BuildFailed",
     "BuildRequest",
     "BuildResult",

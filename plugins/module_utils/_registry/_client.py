@@ -64,6 +64,10 @@ class Registry:
         """How many requests went out, those for tokens and repetitions included."""
         return sum(http.sent for http in self._https.values())
 
+    def long_names(self, short: str) -> tuple[Reference, ...]:
+        """:returns: what a name without a registry may mean on this machine"""
+        return (self._conf or RegistriesConf()).long_names(short)
+
     def digest(self, reference: Reference) -> str:
         """The digest that a reference points at: the index's where it is one. One HEAD request, if the registry knows how.
 

@@ -126,6 +126,24 @@ def test_a_new_digest_of_the_base_image_is_a_change(module: Module, context: Pat
     assert module("oci_image_build", **child)["changed"]
 
 
+@pytest.mark.parametrize("engine", ["podman", "buildah"])
+def test_a_base_without_a_registry_means_what_the_engine_means(
+        module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    conf = tmp_path / "registries.conf"
+    conf.write_text(f'unqualified-search-registries = ["{registry.address}"]\n[[registry]]\nlocation = "{registry.address}"\n'
+                    f'insecure = true\n[aliases]\nfoundation = "{registry.address}/base"\n')
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
+    base = f"{registry.address}/base:2"
+    module("oci_image_build", name=base, context=str(context))
+    module("oci_image_push", name=base, plain_http=True)
+    for short in ("foundation:2", "base:2"):
+        child = {"name": f"{short.replace(':', '-')}-{engine}:1", "context": str(context), "content": f"FROM {short}\nLABEL child=1\n"}
+        built = module("oci_image_build", engine=engine, **child)
+        assert built["changed"], built
+        assert not _changed(module, "oci_image_build", engine=engine, **child)
+        assert built["base_images"][short] == registry.digest("base", "2")
+
+
 def test_info_says_what_the_registry_has(module: Module, context: Path, registry: LiveRegistry) -> None:
     name = f"{registry.address}/info:1"
     module("oci_image_build", name=name, context=str(context), labels={"containers.bootc": "1"}, plain_http=True)
