@@ -50,6 +50,8 @@ def unset(params: dict[str, Any]) -> None:
     for name, value in params.items():
         if value == "":
             params[name] = None
+        elif isinstance(value, dict):
+            unset(value)
         elif isinstance(value, list):
             params[name] = [item for item in value if item != ""]
             for item in params[name]:

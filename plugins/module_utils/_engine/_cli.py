@@ -69,6 +69,11 @@ _FAULTS = (
 )
 
 
+def fault_code(stderr: str) -> str | None:
+    """:returns: the registry client's code for what an engine said, if it is known"""
+    return next((code for pattern, code in _FAULTS if pattern.search(stderr)), None)
+
+
 class Engine(abc.ABC):
     """A container engine: images by name in its local storage, builds, and the way to and from registries.
 
@@ -169,11 +174,10 @@ class Engine(abc.ABC):
         return done
 
     def _failed(self, done: Completed, what: str) -> EngineFailed:
-        code = next((code for pattern, code in _FAULTS if pattern.search(done.stderr)), None)
         lines = done.last_words.strip().splitlines()
         return EngineFailed(
             f"{self.program} could not {what}: {lines[-1] if lines else f'return code {done.rc}'}",
-            error=code,
+            error=fault_code(done.stderr),
             rc=done.rc,
             stderr=done.last_words,
         )

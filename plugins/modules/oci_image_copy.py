@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: oci_image_copy
+short_description: Carry an image from place to place, digest and signatures included
+version_added: 0.1.0
+description:
+  - Copies an image between registries, OCI layouts, archives and directories, with all its platforms, byte for byte, so that its
+    digest stays the same. What has this digest already is not copied.
+  - What is attached to the image by cosign's tags and by the fallback tags of OCI referrers goes with it.
+  - The destination is read back afterwards.
+options:
+  src:
+    description:
+      - Where the image is - C(registry.example.com/os:1) or C(registry.example.com/os@sha256:…) in a registry,
+        C(oci:PATH[:NAME]), C(oci-archive:PATH[:NAME]), C(dir:PATH) or C(docker-archive:PATH[:NAME]) in files.
+    type: str
+    required: true
+  dest:
+    description:
+      - Where it goes, written as O(src) is.
+      - A C(docker-archive) keeps no digest; the image id, which is the digest of the image configuration, is compared instead.
+    type: str
+    required: true
+  platform:
+    description: Copy this platform only, for example V(linux/arm64). Unset, everything that O(src) holds.
+    type: str
+  attached:
+    description:
+      - Whether signatures, attestations and SBOMs are carried along. A layout has room for
+        them if O(dest) names the image in it (C(oci:PATH:NAME)); archives have not.
+    type: bool
+    default: true
+  src_registry:
+    description: How the registry of O(src) is reached.
+    type: dict
+    default: {}
+    suboptions: &registry
+      username:
+        description: User at the registry. Without it, credentials are looked for in C(auth_file) or where Podman looks for them.
+        type: str
+      password:
+        description: Password or token of C(username). It is never on a command line.
+        type: str
+      auth_namespace:
+        description: Registry or namespace that C(username) and C(password) are for; without it the registry of the image.
+        type: str
+      auth_file:
+        description: File with credentials as C(podman login) writes it.
+        type: path
+      validate_certs:
+        description: Whether the registry's certificate must be trusted and name its host.
+        type: bool
+        default: true
+      plain_http:
+        description: Speak HTTP to the registry, without TLS. Never tried unless asked for.
+        type: bool
+        default: false
+      ca_path:
+        description: File with CA certificates to trust, or a directory as containers-certs.d(5) has it.
+        type: path
+      client_cert:
+        description: PEM file with the client certificate that the registry asks for.
+        type: path
+      client_key:
+        description: PEM file with the key of C(client_cert), without a passphrase; unset, it is in the same file.
+        type: path
+      timeout:
+        description: Seconds for a connection to the registry, and for each wait for data.
+        type: int
+        default: 30
+      retries:
+        description: How often a request to the registry is repeated after 429, 5xx or a broken connection.
+        type: int
+        default: 3
+  dest_registry:
+    description: How the registry of O(dest) is reached.
+    type: dict
+    default: {}
+    suboptions: *registry
+extends_documentation_fragment:
+  - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.group_image
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Only reads digests on both sides.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+requirements:
+  - skopeo 1.9 or newer
+  - Python library requests
+author:
+  - Contributors to the imagemode.bootc project (@imagemode)
+"""
+
+EXAMPLES = r"""
+- name: Mirror an image with its signatures
+  imagemode.bootc.oci_image_copy:
+    src: registry.example.com/os:1
+    dest: mirror.example.net/os:1
+
+- name: Put it on a stick for a site without a network
+  imagemode.bootc.oci_image_copy:
+    src: registry.example.com/os:1
+    dest: oci:/media/stick/os:1
+
+- name: And into the site's registry
+  imagemode.bootc.oci_image_copy:
+    src: oci:/media/stick/os:1
+    dest: registry.site.example/os:1
+    dest_registry:
+      ca_path: /etc/pki/site-ca.crt
+"""
+
+RETURN = r"""
+digest:
+  description: The digest of the image; of the index, where it is one. For a C(docker-archive) the image id.
+  returned: success
+  type: str
+  sample: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
+before_digest:
+  description: The digest that O(dest) had before; null if there was nothing.
+  returned: success
+  type: str
+  sample: null
+copied:
+  description: What was, or would be, copied - C(src), C(dest) and C(digest) of each.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - src: docker://registry.example.com/os:1
+      dest: oci:/media/stick/os:1
+      digest: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
+attached:
+  description: What is attached to the image at O(src), as tags.
+  returned: success
+  type: list
+  elements: str
+  sample: [sha256-512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7.sig]
+error:
+  description: A stable code for what went wrong.
+  returned: failure
+  type: str
+  sample: registry_unauthorized
+hint:
+  description: What to do about it.
+  returned: failure, where there is something to say
+  type: str
+  sample: Check the repository, the tag and the digest.
+"""
+
+from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, carry, compare
+from ansible_collections.imagemode.bootc.plugins.module_utils._layout import Place
+from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, Platform, RegistryOptions
+from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
+
+
+def main() -> None:
+    registry = {"type": "dict", "default": {}, "options": REGISTRY_ARGUMENTS, "apply_defaults": True}
+    module = CollectionModule(
+        argument_spec={
+            "src": {"type": "str", "required": True},
+            "dest": {"type": "str", "required": True},
+            "platform": {"type": "str"},
+            "attached": {"type": "bool", "default": True},
+            "src_registry": registry,
+            "dest_registry": registry,
+        },
+        supports_check_mode=True,
+    )
+    with module.errors():
+        platform = Platform.parse(module.params["platform"]) if module.params["platform"] else None
+        source_options, source = side(module, "src")
+        destination_options, destination = side(module, "dest")
+        items = compare(source, destination, platform, module.params["attached"])
+        missing = [item for item in items if item.changed]
+        if missing and not module.check_mode:
+            module.changed = True  # a copy that breaks off may have carried a part
+            carry(items, source, destination, platform, Runner(secrets=(*source_options.secrets, *destination_options.secrets)))
+        module.exit_json(
+            changed=bool(missing),
+            digest=items[0].digest,
+            before_digest=items[0].before,
+            copied=[{"src": str(item.source), "dest": str(item.destination), "digest": item.digest} for item in missing],
+            attached=[tag_of(item.source) for item in items[1:]],
+            diff={
+                "before": "".join(f"{item.destination}: {item.before}\n" for item in items),
+                "after": "".join(f"{item.destination}: {item.digest}\n" for item in items),
+            },
+        )
+
+
+def side(module: CollectionModule, which: str) -> tuple[RegistryOptions, Side]:
+    place = Place.parse(module.need(which))
+    options = RegistryOptions.of(module.params[f"{which}_registry"], place.reference)
+    return options, Side(place, options, options.puller() if which == "src" else options.pusher())
+
+
+def tag_of(place: Place) -> str:
+    return (place.reference.tag if place.reference else place.name) or ""
+
+
+if __name__ == "__main__":
+    main()
