@@ -18,12 +18,8 @@ from ._engine._skopeo import copy
 from ._engine_access import engine_access
 from ._errors import ImageModeError
 from ._layout import Place, file_digest, file_manifest
-from ._registry import Image, ImageMissing, Index, Manifest, Platform, PlatformMissing, Registry, RegistryOptions
+from ._registry import ATTACHED, FALLBACK, Image, ImageMissing, Index, Manifest, Platform, PlatformMissing, Registry, RegistryOptions
 from ._runner import Runner
-
-# cosign's tag scheme: what is attached to sha256:X has the tag sha256-X with one of these; the last is the fallback tag of
-# the OCI distribution specification 1.1 for registries without the referrers API.
-ATTACHED = (".sig", ".att", ".sbom", "")
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ def compare(source: Side, destination: Side, platform: Platform | None, attached
     found = [Copied(source.place, destination.place, digest, before)]
     if attached and not by_config:
         for subject in source.all_digests(source.place, digest):
-            for suffix in ATTACHED:
+            for suffix in (*ATTACHED.values(), FALLBACK):
                 tag = subject.replace(":", "-") + suffix
                 there, here = source.place.named(tag), destination.place.named(tag)
                 extra = source.digest(there) if there and here else None

@@ -20,6 +20,19 @@ options:
   platform:
     description: Platform whose image is described, for example V(linux/arm64); without it that of the machine the task runs on.
     type: str
+  since:
+    description:
+      - Another image, for example the one that hosts run now; RV(download) tells what an update from it transfers.
+      - Layers are compared by digest, as hosts compare them.
+    type: str
+  attached:
+    description: Whether signatures, attestations and SBOMs are looked for; it takes four requests more.
+    type: bool
+    default: false
+  tags:
+    description: Whether the tags of the repository are listed.
+    type: bool
+    default: false
   query:
     description: JMESPath expression over the result; what it gives is returned as RV(answer).
     type: str
@@ -101,6 +114,26 @@ size:
   returned: when the image exists
   type: int
   sample: 153600000
+download:
+  description: What is transferred to a host that has O(since) already - C(size) in bytes, C(layers) as a number, C(digests).
+  returned: when O(since) is set
+  type: dict
+  sample: {size: 1234, layers: 1, digests: ["sha256:0b1079cbf28edf302126a16429c305d57e071e1a0a92878102c0bb7f95f3f6e3"]}
+attached:
+  description: What is attached to the image or to its index - C(kind) (signature, attestation, sbom, other), C(digest), C(artifact_type).
+  returned: when O(attached) is true
+  type: list
+  elements: dict
+  sample:
+    - kind: signature
+      digest: sha256:41af286dc0b172ed2f1ca934fd2278de4a1192302ffa07087cea2682e7d372e3
+      artifact_type: ""
+tags:
+  description: The tags of the repository.
+  returned: when O(tags) is true
+  type: list
+  elements: str
+  sample: ["1", stable]
 bootc:
   description: Whether the image says of itself that it is a bootable container.
   returned: when the image exists
@@ -123,6 +156,8 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
+from dataclasses import asdict
+
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
@@ -132,7 +167,9 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     ImageMissing,
     Index,
     Platform,
+    Registry,
     RegistryOptions,
+    attached,
 )
 
 
@@ -141,6 +178,9 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "platform": {"type": "str"},
+            "since": {"type": "str"},
+            "attached": {"type": "bool", "default": False},
+            "tags": {"type": "bool", "default": False},
             "query": {"type": "str"},
             "required": {"type": "bool", "default": False},
             **REGISTRY_ARGUMENTS,
@@ -159,13 +199,21 @@ def main() -> None:
                 raise
             result = {"exists": False, "reference": str(reference)}
         else:
-            result = describe(reference, image, index, registry.config(reference, image), platform)
+            result = describe(reference, image, index, registry.config(reference, image))
+            if module.params["since"]:
+                before, _index = registry.image(Reference.parse(module.params["since"]), platform)
+                result["download"] = download(image, before)
+            if module.params["attached"]:
+                subjects = [image.digest, *([index.digest] if index else [])]
+                result["attached"] = [asdict(found) for subject in subjects for found in attached(registry, reference, subject)]
+        if module.params["tags"]:
+            result["tags"] = list_tags(registry, reference)
         if module.params["query"]:
             result["answer"] = ask(module.params["query"], result)
         module.exit_json(changed=False, **result)
 
 
-def describe(reference: Reference, image: Image, index: Index | None, config: dict, platform: Platform) -> dict:
+def describe(reference: Reference, image: Image, index: Index | None, config: dict) -> dict:
     labels = (config.get("config") or {}).get("Labels") or {}
     return {
         "exists": True,
@@ -182,6 +230,19 @@ def describe(reference: Reference, image: Image, index: Index | None, config: di
         "size": sum(layer.size for layer in image.layers),
         "bootc": labels.get("containers.bootc") == "1" or "ostree.bootable" in labels,
     }
+
+
+def list_tags(registry: Registry, reference: Reference) -> list[str]:
+    try:
+        return list(registry.tags(reference))
+    except ImageMissing:
+        return []
+
+
+def download(image: Image, before: Image) -> dict:
+    there = {layer.digest for layer in before.layers}
+    missing = {layer.digest: layer.size for layer in image.layers if layer.digest not in there}
+    return {"size": sum(missing.values()), "layers": len(missing), "digests": list(missing)}
 
 
 def ask(query: str, result: dict) -> object:

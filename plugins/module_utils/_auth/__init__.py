@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 from ._credentials import Credentials, CredentialsInvalid, auth_file_places, find_credentials, merged, read_auth_file
+from ._entries import entry, namespace_of, with_entry
 from ._files import private_directory, temporary_auth_file, write_auth_file
 
 __all__ = [
     "Credentials",
     "CredentialsInvalid",
     "auth_file_places",
+    "entry",
     "find_credentials",
     "merged",
+    "namespace_of",
     "private_directory",
     "read_auth_file",
     "temporary_auth_file",
+    "with_entry",
     "write_auth_file",
 ]

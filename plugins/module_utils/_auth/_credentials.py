@@ -106,11 +106,11 @@ def find_credentials(reference: Reference, paths: Iterable[Path]) -> Credentials
     :raises CredentialsInvalid: a file cannot be read as an auth file, or its entry is not one
     """
     for path in paths:
-        auths = {_normalised(key): entry for key, entry in (read_auth_file(path).get("auths") or {}).items()}
+        auths = {normalised_key(key): entry for key, entry in (read_auth_file(path).get("auths") or {}).items()}
         namespace = reference.name
         while True:
             if namespace in auths:
-                found = _credentials(auths[namespace], path, namespace)
+                found = entry_credentials(auths[namespace], path, namespace)
                 if found:
                     return found
             if "/" not in namespace:
@@ -132,7 +132,7 @@ def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[
     return document
 
 
-def _normalised(key: str) -> str:
+def normalised_key(key: str) -> str:
     """The registry or namespace that a key means: old files write addresses."""
     key = key.partition("://")[2] or key
     key = key.rstrip("/")
@@ -144,7 +144,10 @@ def _normalised(key: str) -> str:
     return key
 
 
-def _credentials(entry: Any, path: Path, namespace: str) -> Credentials | None:
+def entry_credentials(entry: Any, path: Path, namespace: str) -> Credentials | None:
+    """:returns: what one entry of C(auths) says; C(None) if the secret is with a credential helper
+    :raises CredentialsInvalid: it is no entry
+    """
     if not isinstance(entry, dict):
         raise _entry_invalid(path, namespace)
     identity = entry.get("identitytoken") or None

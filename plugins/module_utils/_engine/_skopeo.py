@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from .._auth import Credentials, private_directory
 from .._runner import Runner
 from ._arguments import Flag, arguments
 from ._cli import EngineFailed, RegistryAccess, fault_code
@@ -47,6 +49,29 @@ def copy(
             f"skopeo could not copy {source} to {destination}: {words[-1]}",
             error=fault_code(done.stderr),
             rc=done.rc,
+            stderr=done.last_words,
+        )
+
+
+def login(
+    runner: Runner, namespace: str, credentials: Credentials, certificates: Path | None, validate_certs: bool, timeout: float
+) -> None:
+    """Try credentials at a registry; nothing of it is kept.
+
+    :raises EngineFailed: the registry does not accept them, or cannot be asked
+    :raises CommandMissing: there is no skopeo
+    """
+    with private_directory() as directory:
+        argv = ["skopeo", "login", f"--authfile={directory / 'auth.json'}", f"--username={credentials.username}", "--password-stdin"]
+        argv += [] if validate_certs else ["--tls-verify=false"]
+        argv += [f"--cert-dir={certificates}"] if certificates else []
+        done = runner.run([*argv, "--", namespace], stdin=credentials.password, check=False, timeout=timeout)
+    if done.rc != 0:
+        words = done.last_words.splitlines() or [f"return code {done.rc}"]
+        raise EngineFailed(
+            f"The credentials for {namespace} could not be tried or are wrong: {words[-1]}",
+            error=fault_code(done.stderr),
+            hint="Check the user name and the password or token.",
             stderr=done.last_words,
         )
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ._access import Access, certificate_directories
+from ._attached import ATTACHED, FALLBACK, Attached, attached
 from ._client import Registry
 from ._manifests import Descriptor, Image, Index, Layer, Manifest, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
@@ -28,8 +29,11 @@ from .errors import (
 )
 
 __all__ = [
+    "ATTACHED",
+    "FALLBACK",
     "REGISTRY_ARGUMENTS",
     "Access",
+    "Attached",
     "BlobMissing",
     "Descriptor",
     "DigestMismatch",
@@ -53,6 +57,7 @@ __all__ = [
     "RegistryUnreachable",
     "RequestsMissing",
     "Source",
+    "attached",
     "certificate_directories",
     "parse_manifest",
 ]

@@ -16,8 +16,8 @@ from .._auth import Credentials
 from .._reference import Reference, is_digest
 from ._access import Access
 from ._challenge import Authorization
-from ._http import Http, Response
-from ._manifests import ACCEPT, Descriptor, Image, Index, Manifest, digest_of, parse_manifest
+from ._http import Http, Response, next_page
+from ._manifests import ACCEPT, Descriptor, Image, Index, Manifest, descriptor, digest_of, parse_manifest
 from ._platform import Platform
 from ._registries_conf import RegistriesConf, Source
 from .errors import (
@@ -133,6 +133,55 @@ class Registry:
         algorithm = descriptor.digest.partition(":")[0]
         self._compare(reference, descriptor.digest, digest_of(response.body, algorithm))
         return response.body
+
+    def tags(self, reference: Reference) -> tuple[str, ...]:
+        """:returns: all tags of the repository, however many pages they take
+        :raises ImageMissing: the registry has no such repository
+        """
+        found: list[str] = []
+        what: str | None = "tags/list?n=1000"
+        while what:
+            response = self._ask("GET", reference, what)
+            if response.status == 404:
+                raise ImageMissing(f"The registry {reference.registry} has no repository {reference.repository}.")
+            found += self._listing(response, reference, "tags")
+            what = next_page(response)
+        return tuple(dict.fromkeys(found))
+
+    def referrers(self, reference: Reference, digest: str) -> tuple[Descriptor, ...]:
+        """What says of itself that it belongs to a manifest: OCI distribution specification 1.1, "Listing Referrers".
+
+        :returns: descriptors, from the fallback tag where the registry does not have the API; empty if there are none
+        """
+        found: list[Descriptor] = []
+        what: str | None = f"referrers/{digest}"
+        while what:
+            response = self._ask("GET", reference, what)
+            if response.status != 200:
+                return self._fallback(reference, digest)
+            try:
+                found += [descriptor(entry) for entry in self._listing(response, reference, "manifests")]
+            except (KeyError, ValueError, TypeError) as error:
+                raise RegistryError(f"The registry {reference.registry} sent a referrer that is none: {error!r}.") from None
+            what = next_page(response)
+        return tuple(found)
+
+    def _fallback(self, reference: Reference, digest: str) -> tuple[Descriptor, ...]:
+        try:
+            listing = self.manifest(reference.with_tag(digest.replace(":", "-")))
+        except ImageMissing:
+            return ()
+        return listing.manifests if isinstance(listing, Index) else ()
+
+    def _listing(self, response: Response, reference: Reference, field: str) -> list[Any]:
+        self._expect(response, reference)
+        try:
+            entries = json.loads(response.body)[field] or []
+        except (ValueError, KeyError, TypeError):
+            entries = None
+        if not isinstance(entries, list):
+            raise RegistryError(f"The registry {reference.registry} sent something that is no list of {field}.")
+        return entries
 
     def _ask(self, method: str, reference: Reference, what: str) -> Response:
         """Ask the mirrors, and the registry itself last; the one that had the answer is asked first from then on."""

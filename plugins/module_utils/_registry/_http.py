@@ -20,6 +20,7 @@ from .errors import RegistryError, RegistryRateLimited, RegistryTls, RegistryUnr
 try:
     import requests
     import requests.adapters
+    import requests.utils
 except ImportError:
     HAS_REQUESTS = False
 else:
@@ -170,6 +171,18 @@ class Http:
 
 class _Broken(Exception):
     """An answer that ended before its announced length."""
+
+
+def next_page(response: Response) -> str | None:
+    """:returns: what comes after C(/v2/REPOSITORY/) in the address of the next page, RFC 8288; C(None) on the last page"""
+    for link in requests.utils.parse_header_links(response.headers.get("link", "")):
+        if link.get("rel") == "next":
+            parts = urlsplit(urljoin(response.url, link["url"]))
+            # Only what lies beside this page: a link is not a redirect to somebody else.
+            folder = urlsplit(response.url).path.rpartition("/")[0]
+            if parts.path.rpartition("/")[0] == folder and parts.query:
+                return f"{folder.rpartition('/')[2]}/{parts.path.rpartition('/')[2]}?{parts.query}"
+    return None
 
 
 def retry_after(value: str | None) -> float | None:

@@ -33,6 +33,7 @@ class Descriptor:
 
     :ivar size: bytes
     :ivar platform: set in an index only
+    :ivar artifact_type: what a referrer is, for example C(application/spdx+json)
     """
 
     media_type: str
@@ -40,6 +41,7 @@ class Descriptor:
     size: int
     platform: Platform | None = None
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    artifact_type: str = ""
 
 
 Layer = Descriptor
@@ -108,11 +110,11 @@ def parse_manifest(content: bytes, media_type: str, digest: str) -> Manifest:
         document = json.loads(content)
         stated = document.get("mediaType") or media_type.partition(";")[0].strip()
         if stated in INDEX_TYPES or (stated not in IMAGE_TYPES and "manifests" in document):
-            entries = tuple(_descriptor(entry) for entry in document["manifests"])
+            entries = tuple(descriptor(entry) for entry in document["manifests"])
             return Index(digest, stated, len(content), entries, _texts(document))
         if stated in IMAGE_TYPES or ("config" in document and "layers" in document):
-            layers = tuple(_descriptor(entry) for entry in document["layers"])
-            return Image(digest, stated, len(content), _descriptor(document["config"]), layers, _texts(document))
+            layers = tuple(descriptor(entry) for entry in document["layers"])
+            return Image(digest, stated, len(content), descriptor(document["config"]), layers, _texts(document))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestInvalid(f"The manifest {digest} is not one of the OCI image specification: {error!r}.") from None
     raise ManifestInvalid(
@@ -121,7 +123,8 @@ def parse_manifest(content: bytes, media_type: str, digest: str) -> Manifest:
     )
 
 
-def _descriptor(document: Mapping[str, Any]) -> Descriptor:
+def descriptor(document: Mapping[str, Any]) -> Descriptor:
+    """:raises ValueError: it has no digest"""
     digest = document["digest"]
     if not is_digest(digest):
         raise ValueError(f"'{digest}' is not a digest")
@@ -132,6 +135,7 @@ def _descriptor(document: Mapping[str, Any]) -> Descriptor:
         int(document["size"]),
         Platform.of(platform["os"], platform["architecture"], platform.get("variant") or "") if platform else None,
         _texts(document),
+        document.get("artifactType") or "",
     )
 
 

@@ -159,6 +159,25 @@ def test_info_says_what_the_registry_has(module: Module, context: Path, registry
     assert module("oci_image_info", name=f"{registry.address}/nope:1", plain_http=True, required=True)["error"] == "image_missing"
 
 
+def test_info_says_what_an_update_transfers(module: Module, context: Path, registry: LiveRegistry) -> None:
+    plain = {"plain_http": True}
+    one, two = (f"{registry.address}/since:{number}" for number in (1, 2))
+    module("oci_image_build", name=one, context=str(context), **plain)
+    module("oci_image_push", name=one, **plain)
+    module("oci_image_build", name=two, context=str(context), content=f"FROM {one}\nCOPY etc/motd /etc/issue\n", **plain)
+    module("oci_image_push", name=two, **plain)
+    info = module("oci_image_info", name=two, since=one, tags=True, attached=True, **plain)
+    assert info["download"]["layers"] == 1
+    assert info["download"]["digests"] == [info["layers"][-1]["digest"]]
+    assert info["download"]["size"] == info["layers"][-1]["size"] < info["size"]
+    assert (sorted(info["tags"]), info["attached"]) == (["1", "2"], [])
+    nothing = module("oci_image_info", name=two, since=two, **plain)
+    assert nothing["download"] == {"digests": [], "layers": 0, "size": 0}
+    assert module("oci_image_info", name=two, since=f"{registry.address}/since:3", **plain)["error"] == "image_missing"
+    assert module("oci_image_info", name=f"{registry.address}/nope:1", tags=True, **plain)["tags"] == []
+
+
+
 def test_a_private_registry_with_a_ca_of_its_own(module: Module, context: Path, guarded_registry: LiveRegistry) -> None:
     name = f"{guarded_registry.address}/private:1"
     ca = str(guarded_registry.base / "ca.crt")

@@ -30,6 +30,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     RegistryTls,
     RegistryUnauthorized,
     RegistryUnreachable,
+    attached,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import _http as http_module
 
@@ -323,3 +324,55 @@ def test_an_answer_without_end_is_cut(server: ScriptedRegistry, monkeypatch: pyt
     monkeypatch.setattr(http_module, "MAX_BODY", 100)
     with pytest.raises(RegistryError, match="more than 100 bytes"):
         client().manifest(image(server))
+
+
+def test_tags_come_in_pages(server: ScriptedRegistry) -> None:
+    """With a relative address as Distribution sends it, or a whole one as Quay does; an address elsewhere is not followed."""
+    pages = {
+        "/v2/team/os/tags/list?n=1000": (["1", "2"], "</v2/team/os/tags/list?last=2&n=1000>; rel=\"next\""),
+        "/v2/team/os/tags/list?last=2&n=1000": (["3"], f"<http://{server.address}/v2/team/os/tags/list?last=3>; rel=next"),
+        "/v2/team/os/tags/list?last=3": (["4"], "<http://elsewhere.test/v2/other/tags/list?n=1>; rel=next"),
+    }
+
+    def script(seen: Seen) -> Answer:
+        names, link = pages[seen.path]
+        return Answer(200, json.dumps({"name": "team/os", "tags": names}).encode(), {"Link": link})
+
+    server.script = script
+    assert client().tags(image(server, "team/os:1")) == ("1", "2", "3", "4")
+    server.script = lambda seen: Answer(200, b'{"name": "team/os", "tags": null}')
+    assert client().tags(image(server, "team/os:1")) == ()
+    server.script = lambda seen: Answer(404)
+    with pytest.raises(ImageMissing):
+        client().tags(image(server, "team/os:1"))
+
+
+SBOM = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest(b"sbom"), "size": 4, "artifactType": "application/spdx+json"}
+
+
+@pytest.mark.parametrize("api", [True, False])
+def test_referrers_by_the_api_or_by_the_fallback_tag(server: ScriptedRegistry, api: bool) -> None:
+    listing = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [SBOM]}).encode()
+    signature = manifest(layers=(b"signature",))
+
+    def script(seen: Seen) -> Answer:
+        if seen.path == f"/v2/os/referrers/{digest(BODY)}" and api:
+            return found(listing, INDEX)
+        if seen.path == f"/v2/os/manifests/{digest(BODY).replace(':', '-')}" and not api:
+            return found(listing, INDEX)
+        if seen.path.endswith(".sig"):
+            return found(signature)
+        return Answer(404)
+
+    server.script = script
+    there = attached(client(), image(server), digest(BODY))
+    assert [(item.kind, item.digest, item.artifact_type) for item in there] == [
+        ("sbom", digest(b"sbom"), "application/spdx+json"), ("signature", digest(signature), "")]
+
+
+def test_an_image_with_nothing_attached(server: ScriptedRegistry) -> None:
+    server.script = lambda seen: Answer(404)
+    assert attached(client(), image(server), digest(BODY)) == ()
+    server.script = lambda seen: Answer(200, b'{"manifests": [{"size": 1}]}')
+    with pytest.raises(RegistryError):
+        attached(client(), image(server), digest(BODY))

@@ -1,0 +1,46 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Entries of an auth file: set, removed, compared. The other entries, and what else the file says, stay."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._reference import Reference
+from ._credentials import Credentials, entry_credentials, normalised_key
+
+
+def namespace_of(text: str) -> str:
+    """:returns: the registry or namespace that a login is for, as auth files name it: C(registry[:port][/path])
+    :raises ReferenceInvalid: the text is neither
+    """
+    key = normalised_key(text.strip("/"))
+    registry, slash, path = key.partition("/")
+    # A host without a dot or a port is told from a repository by the slash that is added.
+    parsed = Reference.parse(f"{registry if '.' in registry or ':' in registry else registry + ':443'}/{path or 'x'}")
+    return f"{registry}{slash}{parsed.repository}" if path else registry
+
+
+def entry(document: Mapping[str, Any], namespace: str, path: Path) -> Credentials | None:
+    """:returns: the credentials that the document has for exactly this namespace
+    :raises CredentialsInvalid: the entry is not one
+    """
+    for key, value in (document.get("auths") or {}).items():
+        if normalised_key(key) == namespace:
+            return entry_credentials(value, path, namespace)
+    return None
+
+
+def with_entry(document: Mapping[str, Any], namespace: str, credentials: Credentials | None) -> dict[str, Any]:
+    """:returns: the document with these credentials for the namespace, or with none"""
+    changed = copy.deepcopy(dict(document))
+    auths = {key: value for key, value in (changed.get("auths") or {}).items() if normalised_key(key) != namespace}
+    if credentials:
+        auths[namespace] = credentials.as_entry()
+    changed["auths"] = auths
+    return changed
