@@ -26,7 +26,10 @@ ln -s sysroot/ostree "$root/ostree"
 rm -rf "$root"/var/cache/* "$root"/var/log/* "$root"/var/lib/apt/lists/* "$root"/var/roothome "$root"/run/* "$root"/tmp/* \
     "$root"/etc/ssh/ssh_host_* "$root"/usr/lib/udev/hwdb.* "$root"/usr/share/locale "$root"/usr/share/grub/*.pf2 \
     "$root"/usr/lib/grub/i386-pc/*.module "$root"/usr/lib/grub/x86_64-efi/monolithic
+# /usr is read-only on the machine, so what is not compiled here is compiled at every start of Python; hashes instead of
+# times keep the tree the same in every build.
 find "$root/usr/lib/python3.13" "$root/usr/lib/python3" -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+chroot "$root" python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3.13 /usr/lib/python3
 : > "$root/etc/machine-id"
 echo reference > "$root/etc/hostname"
 rm -f "$root/etc/fstab" "$root/etc/resolv.conf"
