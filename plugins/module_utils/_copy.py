@@ -171,6 +171,3 @@ def _pinned(item: Copied) -> str:
     if reference and item.destination.transport != "docker-archive":
         return f"docker://{reference.with_digest(item.digest)}"
     return str(item.source)
-
-
-

@@ -21,26 +21,22 @@ def engine_access(options: RegistryOptions, registry: str) -> Iterator[RegistryA
     """Files for the engine while it works: credentials and certificates, removed whatever happens."""
     access = options.access
     insecure = access.plain_http or not access.validate_certs
-    with options.engine_auth_file() as auth_file, _certificates(access, registry) as directory:
-        yield RegistryAccess(auth_file, directory, insecure)
+    with options.engine_auth_file() as auth_file, private_directory() as directory:
+        yield RegistryAccess(auth_file, _certificates(access, registry, directory), insecure)
 
 
-@contextmanager
-def _certificates(access: Access, registry: str) -> Iterator[Path | None]:
+def _certificates(access: Access, registry: str, directory: Path) -> Path | None:
     """A directory for C(--cert-dir): what the task gives, and what is trusted for the registry anyway, which it would hide."""
     if not (access.ca_path or access.client_cert):
-        yield None
-        return
-    with private_directory() as directory:
-        given = Path(access.ca_path) if access.ca_path else None
-        sources = [*certificate_directories(registry), *([given] if given else [])]
-        for source in sources:
-            for file in source.iterdir() if source.is_dir() else ():
-                if file.suffix in (".crt", ".cert", ".key"):
-                    shutil.copy(file, directory / file.name)
-        if given and given.is_file():
-            shutil.copy(given, directory / "imagemode-ca.crt")
-        if access.client_cert:
-            shutil.copy(access.client_cert, directory / "imagemode-client.cert")
-            shutil.copy(access.client_key or access.client_cert, directory / "imagemode-client.key")
-        yield directory
+        return None
+    given = Path(access.ca_path) if access.ca_path else None
+    for source in (*certificate_directories(registry), *([given] if given else [])):
+        for file in source.iterdir() if source.is_dir() else ():
+            if file.suffix in (".crt", ".cert", ".key"):
+                shutil.copy(file, directory / file.name)
+    if given and given.is_file():
+        shutil.copy(given, directory / "imagemode-ca.crt")
+    if access.client_cert:
+        shutil.copy(access.client_cert, directory / "imagemode-client.cert")
+        shutil.copy(access.client_key or access.client_cert, directory / "imagemode-client.key")
+    return directory

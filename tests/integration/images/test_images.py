@@ -177,7 +177,6 @@ def test_info_says_what_an_update_transfers(module: Module, context: Path, regis
     assert module("oci_image_info", name=f"{registry.address}/nope:1", tags=True, **plain)["tags"] == []
 
 
-
 def test_a_private_registry_with_a_ca_of_its_own(module: Module, context: Path, guarded_registry: LiveRegistry) -> None:
     name = f"{guarded_registry.address}/private:1"
     ca = str(guarded_registry.base / "ca.crt")

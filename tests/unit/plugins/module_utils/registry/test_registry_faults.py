@@ -34,7 +34,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import _http as http_module
 
-from .scripted import INDEX, Answer, ScriptedRegistry, Seen, digest, found, manifest
+from .scripted import INDEX, MANIFEST, Answer, ScriptedRegistry, Seen, digest, found, manifest
 
 BODY = manifest()
 
@@ -347,7 +347,7 @@ def test_tags_come_in_pages(server: ScriptedRegistry) -> None:
         client().tags(image(server, "team/os:1"))
 
 
-SBOM = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest(b"sbom"), "size": 4, "artifactType": "application/spdx+json"}
+SBOM = {"mediaType": MANIFEST, "digest": digest(b"sbom"), "size": 4, "artifactType": "application/spdx+json"}
 
 
 @pytest.mark.parametrize("api", [True, False])
