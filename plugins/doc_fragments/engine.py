@@ -11,11 +11,11 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   engine:
-    description: The container engine; V(auto) is the first of Podman and Buildah that is installed.
+    description: The container engine; V(auto) is the first of Podman, Buildah and Docker that is installed.
     type: str
     default: auto
-    choices: [auto, podman, buildah]
+    choices: [auto, podman, buildah, docker]
 requirements:
-  - Podman 4.3 or Buildah 1.28, or newer
+  - Podman 4.3, Buildah 1.28 or Docker 20.10, or newer
   - Python library requests
 """

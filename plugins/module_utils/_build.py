@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +59,7 @@ class Decision:
     :ivar reasons: which inputs changed, in words; empty if there is nothing to do
     :ivar image_id: of the image that is there
     :ivar bases: base image as written → what it is
+    :ivar tags: further names that do not mean the image yet
     :ivar found: the registry holds an image of the same fingerprint
     """
 
@@ -68,6 +71,11 @@ class Decision:
     files: Mapping[str, str] = field(hash=False)
     found: bool = False
     name: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.reasons or self.tags)
 
     def as_result(self) -> dict[str, Any]:
         return {
@@ -77,6 +85,7 @@ class Decision:
             "name": self.name,
             "base_images": {text: base.digest for text, base in self.bases.items()},
             "reused": self.found,
+            "tagged": list(self.tags),
             "diff": {
                 "before": self.before.parts if self.before else {},
                 "after": self.fingerprint.parts,
@@ -96,11 +105,8 @@ class Build:
     params: Mapping[str, Any] = field(hash=False)
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Build:
-        """:raises OptionError: there is no context, no Containerfile, or a secret has no one place to come from"""
-        context: Path = params["context"]
-        if not context.is_dir():
-            raise OptionError(f"The context '{context}' is not a directory on this machine.", hint="Copy it there first.")
+    def of(cls, params: Mapping[str, Any], context: Path) -> Build:
+        """:raises OptionError: there is no Containerfile, or a secret has no one place to come from"""
         file, text = None, params["content"]
         if text is None:
             names = (params["containerfile"],) if params["containerfile"] else _DEFAULT_NAMES
@@ -144,7 +150,8 @@ class Build:
             why = reasons(before, fingerprint, files)
         found = bool(why) and not self.params["force"] and self._in_registry(registry, fingerprint)
         return Decision(
-            why, fingerprint, before, image.id if image else None, resolved, context.files() if why else {}, found, str(self.name)
+            why, fingerprint, before, image.id if image else None, resolved, context.files() if why else {}, found, str(self.name),
+            self._tags(engine, None if why or image is None else image.id),
         )
 
     def carry_out(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
@@ -153,14 +160,29 @@ class Build:
         :returns: fields of the module's result
         :raises BuildFailed: the name stays where it was
         """
-        if decision.found:
-            return {"image_id": _pull(engine, self.name, options, str(self.platform))}
+        if not decision.reasons:
+            result: dict[str, Any] = {}
+        elif decision.found:
+            result = {"image_id": _pull(engine, self.name, options, str(self.platform))}
+        else:
+            result = self._build(decision, engine, options)
+        image_id = str(result.get("image_id") or decision.image_id)
+        for tag in self._tags(engine, image_id):
+            engine.tag(image_id, tag)
+        return result
+
+    def _build(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
         for base in self._bases():
             self._fetch(base, decision.bases[base.text], engine, options)
-        with private_directory() as directory:
-            result = engine.build(self._request(decision, directory))
+        with private_directory() as directory, _log(self.params["log_path"]) as on_line:
+            result = engine.build(self._request(decision, directory), on_line)
         remember_files(decision.fingerprint.digest, decision.files)
         return {"image_id": result.image_id, "seconds": round(result.seconds, 1), "log": list(result.log)}
+
+    def _tags(self, engine: Engine, image_id: str | None) -> tuple[str, ...]:
+        """:returns: the further names that mean another image, or none; all of them if there is no image yet"""
+        names = [str(local_name(tag)) for tag in self.params["tags"]]
+        return tuple(name for name in names if image_id is None or (image := engine.find(name)) is None or image.id != image_id)
 
     def _bases(self) -> tuple[Base, ...]:
         return bases(self.text, _texts(self.params["build_args"]), self.params["target"], str(self.platform))
@@ -175,6 +197,13 @@ class Build:
             if image:
                 return Resolved(local, image.id)
         platform = Platform.parse(base.platform) if base.platform else self.platform
+        if self.params["pull"] != "newer":
+            for reference in registry.long_names(base.text) if base.short else (local,):
+                image = engine.find(str(reference))
+                if image:
+                    return Resolved(reference, image.digest or image.id)
+            if self.params["pull"] == "never":
+                engine.need(str(local))
         *others, last = registry.long_names(base.text) if base.short else (local,)
         for reference in others:
             try:
@@ -207,7 +236,12 @@ class Build:
 
     def _inputs(self, context: str, top: Mapping[str, str], resolved: Mapping[str, str]) -> Inputs:
         params = self.params
-        shaping = {"target": params["target"], "platform": str(self.platform), "network": params["network"]}
+        shaping = {
+            "target": params["target"],
+            "platform": str(self.platform),
+            "network": params["network"],
+            "timestamp": None if params["timestamp"] is None else str(params["timestamp"]),
+        }
         return Inputs(
             containerfile=self.text,
             context=context,
@@ -240,7 +274,44 @@ class Build:
             annotations=_texts(params["annotations"]),
             secrets={secret["id"]: _secret_file(secret, directory) for secret in params["secrets"]},
             volumes=tuple(params["volumes"]),
+            ssh=tuple(params["ssh"]),
+            cache_from=tuple(params["cache_from"]),
+            cache_to=tuple(params["cache_to"]),
+            timestamp=params["timestamp"],
         )
+
+
+@contextmanager
+def context_directory(path: Path) -> Iterator[Path]:
+    """The context: a directory, or what a tar archive holds, as C(git archive) writes it.
+
+    :raises OptionError: it is neither
+    """
+    if path.is_dir():
+        yield path
+        return
+    if not path.is_file():
+        raise OptionError(f"The context '{path}' is not there.", hint="Copy it to the machine that the task runs on first.")
+    with tempfile.TemporaryDirectory(prefix="imagemode-context-") as directory:
+        try:
+            with tarfile.open(path) as archive:
+                archive.extractall(directory, filter="tar")
+        except (tarfile.TarError, OSError) as error:
+            raise OptionError(
+                f"The context '{path}' is neither a directory nor a tar archive that can be unpacked: {error}.",
+                hint="Give a directory, or what 'git archive' or 'tar' wrote.",
+            ) from None
+        yield Path(directory)
+
+
+@contextmanager
+def _log(path: str | None) -> Iterator[Callable[[str], None] | None]:
+    """A file that gets the build's output line by line, so that somebody can follow it."""
+    if path is None:
+        yield None
+        return
+    with open(path, "w", buffering=1) as file:
+        yield lambda line: print(line, file=file)
 
 
 def _secret_file(secret: Mapping[str, Any], directory: Path) -> Path:

@@ -22,7 +22,8 @@ options:
     type: str
     required: true
   context:
-    description: The build context, a directory. Its C(.containerignore) or C(.dockerignore) counts.
+    description:
+      - The build context - a directory, or a tar archive as C(git archive) writes it. Its C(.containerignore) or C(.dockerignore) counts.
     type: path
     required: true
   containerfile:
@@ -78,6 +79,41 @@ options:
     type: list
     elements: str
     default: []
+  tags:
+    description: Further names for the image, in local storage. They are given to an image that was built before, too.
+    type: list
+    elements: str
+    default: []
+  pull:
+    description:
+      - When a base image is pulled. With V(newer) its digest in the registry decides, and a new digest is a reason to build.
+        With V(missing) a local image is taken as it is, and with V(never) nothing else is.
+    type: str
+    default: newer
+    choices: [newer, missing, never]
+  timestamp:
+    description:
+      - Seconds since 1970 that everything which the build makes is dated with, so that the same input gives the same digest on every
+        builder. Unset, the variable E(SOURCE_DATE_EPOCH) of the task's environment counts.
+    type: int
+  ssh:
+    description: SSH agents or keys that C(RUN --mount=type=ssh) sees - V(default), or C(ID=SOCKET) or C(ID=KEYFILE).
+    type: list
+    elements: str
+    default: []
+  cache_from:
+    description: Repositories to take cached layers from.
+    type: list
+    elements: str
+    default: []
+  cache_to:
+    description: Repositories to put cached layers into.
+    type: list
+    elements: str
+    default: []
+  log_path:
+    description: File on the builder that gets the output of the build line by line, to be followed while it runs.
+    type: path
   reuse:
     description: Whether an image with the same fingerprint is pulled from its registry instead of built.
     type: bool
@@ -145,6 +181,12 @@ base_images:
   returned: success
   type: dict
   sample: {quay.io/centos-bootc/centos-bootc:stream10: "sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7"}
+tagged:
+  description: Which of O(tags) were, or would be, set.
+  returned: success
+  type: list
+  elements: str
+  sample: [registry.example.com/os:stable]
 reused:
   description: Whether the image was, or would be, pulled from its registry instead of built.
   returned: success
@@ -178,10 +220,12 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
+import os
 from pathlib import Path
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._build import Build
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine
+from ansible_collections.imagemode.bootc.plugins.module_utils._build import Build, context_directory
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine, require_support
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
@@ -209,6 +253,13 @@ def main() -> None:
             "annotations": {"type": "dict", "default": {}},
             "network": {"type": "str"},
             "volumes": {"type": "list", "elements": "str", "default": []},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "pull": {"type": "str", "default": "newer", "choices": ["newer", "missing", "never"]},
+            "timestamp": {"type": "int"},
+            "ssh": {"type": "list", "elements": "str", "default": []},
+            "cache_from": {"type": "list", "elements": "str", "default": []},
+            "cache_to": {"type": "list", "elements": "str", "default": []},
+            "log_path": {"type": "path"},
             "reuse": {"type": "bool", "default": True},
             "force": {"type": "bool", "default": False},
             "engine": {"type": "str", "default": "auto", "choices": CHOICES},
@@ -217,18 +268,30 @@ def main() -> None:
         mutually_exclusive=[("containerfile", "content")],
         supports_check_mode=True,
     )
-    with module.errors():
-        build = Build.of({**module.params, "name": module.need("name"), "context": Path(module.need("context"))})
-        options = RegistryOptions.of(module.params, build.name if build.name.registry != LOCAL else None)
-        secrets = (*options.secrets, *(secret["value"] for secret in module.params["secrets"] if secret["value"]))
-        engine = choose_engine(module.params["engine"], Runner(secrets=secrets))
+    with module.errors(), context_directory(Path(module.need("context"))) as context:
+        params = {**module.params, "name": module.need("name"), "timestamp": timestamp(module)}
+        build = Build.of(params, context)
+        options = RegistryOptions.of(params, build.name if build.name.registry != LOCAL else None)
+        secrets = (*options.secrets, *(secret["value"] for secret in params["secrets"] if secret["value"]))
+        engine = choose_engine(params["engine"], Runner(secrets=secrets))
+        require_support(engine, [name for name, value in params.items() if value not in (None, [], {})])
         with build.alone():
             decision = build.decide(engine, options)
             result = decision.as_result()
-            if decision.reasons and not module.check_mode:
+            if decision.changes and not module.check_mode:
                 result.update(build.carry_out(decision, engine, options))
                 module.changed = True
-        module.exit_json(changed=bool(decision.reasons), **result)
+        module.exit_json(changed=decision.changes, **result)
+
+
+def timestamp(module: CollectionModule) -> int | None:
+    given = module.params["timestamp"]
+    epoch = os.environ.get("SOURCE_DATE_EPOCH") or ""
+    if given is None and epoch:
+        if not epoch.isdecimal():
+            raise OptionError(f"SOURCE_DATE_EPOCH is '{epoch}', which is no number of seconds.")
+        return int(epoch)
+    return given
 
 
 if __name__ == "__main__":

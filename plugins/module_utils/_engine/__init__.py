@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Container engines behind one small interface: Podman and Buildah."""
+"""Container engines behind one small interface: Podman, Buildah, Docker."""
 
 from __future__ import annotations
 
 from ._build import BuildFailed, BuildRequest, BuildResult
-from ._choose import CHOICES, EngineMissing, choose_engine
+from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_support
 from ._cli import Engine, EngineFailed, ImageMissingLocal, RegistryAccess
 from ._local import LOCAL, LocalImage, local_name
 
@@ -20,9 +20,11 @@ __all__ = [
     "Engine",
     "EngineFailed",
     "EngineMissing",
+    "EngineUnsupported",
     "ImageMissingLocal",
     "LocalImage",
     "RegistryAccess",
     "choose_engine",
     "local_name",
+    "require_support",
 ]

@@ -16,8 +16,9 @@ from .._errors import ImageModeError
 from .._runner import TAIL_LINES
 from ._arguments import Flag
 
-# Podman and Buildah print "STEP 3/7: RUN …", with "[1/2] " before it if there are stages.
-_STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: .*")
+# Podman and Buildah print "STEP 3/7: RUN …", with "[1/2] " before it if there are stages; BuildKit, when a step failed,
+# " > [2/3] RUN …:".
+_STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: .*|^ > \[[^\]]*\d+/\d+\] .*:$")
 
 
 class BuildFailed(ImageModeError):
@@ -30,6 +31,10 @@ class BuildFailed(ImageModeError):
 class BuildRequest:
     """What an engine is asked to build; the bases are in local storage already.
 
+    :ivar ssh: as C(--ssh) takes it: C(default) or C(id=socket or key)
+    :ivar cache_from: repositories to take layers from
+    :ivar cache_to: repositories to put layers into
+    :ivar timestamp: seconds since 1970 for everything that is made, so that the same input gives the same digest
     :ivar secrets: id → file, mounted for C(RUN --mount=type=secret,id=…)
     """
 
@@ -47,6 +52,10 @@ class BuildRequest:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     secrets: Mapping[str, Path] = field(default_factory=dict, hash=False)
     volumes: tuple[str, ...] = ()
+    ssh: tuple[str, ...] = ()
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
+    timestamp: int | None = None
 
     @property
     def secret_arguments(self) -> tuple[str, ...]:
@@ -68,6 +77,10 @@ FLAGS = (
     Flag("annotations", "--annotation"),
     Flag("secret_arguments", "--secret"),
     Flag("volumes", "--volume"),
+    Flag("ssh", "--ssh"),
+    Flag("cache_from", "--cache-from"),
+    Flag("cache_to", "--cache-to"),
+    Flag("timestamp", "--timestamp"),
 )
 
 

@@ -6,13 +6,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .._errors import ImageModeError
 from .._runner import Runner
 from ._cli import Buildah, Engine, Podman
+from ._docker import Docker
 
-_ENGINES: tuple[type[Engine], ...] = (Podman, Buildah)
+_ENGINES: tuple[type[Engine], ...] = (Podman, Buildah, Docker)
 AUTO = "auto"
 CHOICES = [AUTO, *(engine.program for engine in _ENGINES)]
+
+
+class EngineUnsupported(ImageModeError):
+    """The engine has nothing for an option; others do."""
+
+    error = "engine_unsupported"
 
 
 class EngineMissing(ImageModeError):
@@ -34,3 +43,18 @@ def choose_engine(name: str, runner: Runner) -> Engine:
         hint=f"Install {wanted} there, for example with the role 'imagemode.bootc.builder', or delegate the task to a builder.",
         engine=name,
     )
+
+
+def require_support(engine: Engine, options: Iterable[str]) -> None:
+    """:param options: names of options that are set
+    :raises EngineUnsupported: with the engines that have what is missing
+    """
+    for option in options:
+        if option in engine.lacks:
+            able = [other.program for other in _ENGINES if option not in other.lacks]
+            raise EngineUnsupported(
+                f"The engine {engine.program} has nothing for the option '{option}'.",
+                hint=f"Leave '{option}' out, or use the engine {' or '.join(able)}.",
+                option=option,
+                engines=able,
+            )

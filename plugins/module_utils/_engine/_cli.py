@@ -9,9 +9,10 @@ from __future__ import annotations
 import abc
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .._auth import private_directory
@@ -59,6 +60,7 @@ _ACCESS = (
 
 # What containers/image says, as the codes that the registry client uses.
 _FAULTS = (
+    (re.compile(r"docker daemon|docker\.sock", re.I), "engine_unreachable"),
     (re.compile(r"toomanyrequests|too many requests", re.I), "registry_rate_limited"),
     (re.compile(r"unauthorized|authentication required|invalid username/password", re.I), "registry_unauthorized"),
     (re.compile(r"denied|forbidden", re.I), "registry_forbidden"),
@@ -78,9 +80,12 @@ class Engine(abc.ABC):
     """A container engine: images by name in its local storage, builds, and the way to and from registries.
 
     :ivar program: the command
+    :ivar lacks: options of the collection's modules that this engine has nothing for
     """
 
     program: str
+    lacks: frozenset[str] = frozenset()
+    build_environment: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -89,10 +94,11 @@ class Engine(abc.ABC):
     def find(self, name: str) -> LocalImage | None:
         """:returns: the image of this full name, digest or id in local storage, or C(None)"""
 
-    @property
     @abc.abstractmethod
-    def _build_options(self) -> tuple[str, ...]:
-        """What a build is told beyond the request."""
+    def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:
+        """:param identity: the file where the image id is to be written; its directory is private and of this build alone
+        :returns: the arguments for a build
+        """
 
     def need(self, name: str) -> LocalImage:
         """:raises ImageMissingLocal: there is no such image"""
@@ -120,17 +126,8 @@ class Engine(abc.ABC):
 
         with private_directory() as directory:
             identity = directory / "iid"
-            argv = [
-                self.program,
-                "build",
-                *self._build_options,
-                # No credentials and no pulling: everything is here, and no image code runs next to a secret it was not given.
-                "--pull=never",
-                f"--iidfile={identity}",
-                *arguments(FLAGS, request),
-                str(request.context),
-            ]
-            done = self._runner.run(argv, check=False, on_line=follow)
+            argv = [self.program, *self._build_argv(request, identity)]
+            done = self._runner.run(argv, check=False, on_line=follow, environment=self.build_environment)
             if done.rc != 0:
                 raise log.failure(done.rc, done.stderr)
             return BuildResult(identity.read_text().strip(), log.tail, done.seconds)
@@ -151,16 +148,19 @@ class Engine(abc.ABC):
         with private_directory() as directory:
             digest = directory / "digest"
             words = ["push", "--quiet", *arguments(_ACCESS, access), *chosen, f"--digestfile={digest}"]
-            self._talk([*words, image_id.partition(":")[2], f"docker://{reference}"], f"push {reference}")
+            self._talk([*words, self._id(image_id), f"docker://{reference}"], f"push {reference}")
             return digest.read_text().strip()
 
     def tag(self, image_id: str, name: str) -> None:
         """Let the name mean this image in local storage."""
-        self._talk(["tag", image_id.partition(":")[2] or image_id, name], f"tag {name}")
+        self._talk(["tag", self._id(image_id), name], f"tag {name}")
+
+    def _id(self, name: str) -> str:
+        """Podman and Buildah know an image by the bare hexadecimal id."""
+        return name.removeprefix("sha256:")
 
     def _inspect(self, words: list[str], name: str) -> Any:
-        # Engines know an image by the bare hexadecimal id.
-        done = self._runner.run([self.program, *words, name[len("sha256:") :] if name.startswith("sha256:") else name], check=False)
+        done = self._runner.run([self.program, *words, self._id(name)], check=False)
         if done.rc == 0:
             return json.loads(done.stdout)
         if "not known" in done.stderr or "no such" in done.stderr.lower():
@@ -183,7 +183,18 @@ class Engine(abc.ABC):
         )
 
 
-class Podman(Engine):
+class _Containers(Engine):
+    """Podman and Buildah: both build with Buildah's code."""
+
+    _build_options: tuple[str, ...]
+
+    def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:
+        # No credentials and no pulling: everything is here, and no image code runs next to a secret it was not given.
+        fixed = ["build", *self._build_options, "--pull=never", f"--iidfile={identity}"]
+        return [*fixed, *arguments(FLAGS, request), str(request.context)]
+
+
+class Podman(_Containers):
     """Podman 4.3 or later."""
 
     program = "podman"
@@ -195,7 +206,7 @@ class Podman(Engine):
         return from_podman(found[0]) if found else None
 
 
-class Buildah(Engine):
+class Buildah(_Containers):
     """Buildah 1.28 or later."""
 
     program = "buildah"

@@ -21,9 +21,10 @@ class LocalImage:
     """An image in local storage.
 
     :ivar id: digest of the image configuration, C(sha256:…): the same in every engine and registry
-    :ivar digest: digest of the local manifest; a push that compresses layers gives another one
+    :ivar digest: digest of the local manifest; a push that compresses layers gives another one. Docker knows only the digest
+        of a registry that it pulled from or pushed to
     :ivar annotations: of the local manifest
-    :ivar history: C(created_by) of each step, the oldest first
+    :ivar history: C(created_by) of each step, the oldest first; Docker does not tell
     """
 
     id: str
@@ -72,6 +73,19 @@ def from_buildah(document: Mapping[str, Any]) -> LocalImage:
         (config.get("config") or {}).get("Labels") or {},
         document.get("ImageAnnotations") or {},
         tuple(step.get("created_by") or "" for step in config.get("history") or ()),
+    )
+
+
+def from_docker(document: Mapping[str, Any]) -> LocalImage:
+    """:param document: one entry of C(docker image inspect), Docker 20.10 to 28"""
+    digests = [name.partition("@")[2] for name in document.get("RepoDigests") or ()]
+    return LocalImage(
+        document["Id"],
+        digests[0] if digests else "",
+        _platform(document.get("Os"), document.get("Architecture"), document.get("Variant")),
+        (document.get("Config") or {}).get("Labels") or {},
+        {},
+        (),
     )
 
 

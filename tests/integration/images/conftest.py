@@ -110,6 +110,39 @@ def storage_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     shutil.rmtree(base, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real daemon of Docker of the tests' own, with its client first on PATH; stopped when all is done."""
+    if os.getuid() != 0 or not os.path.exists("/usr/sbin/dockerd"):
+        pytest.skip("Docker's daemon needs root and Debian's package docker.io")
+    base = tmp_path_factory.mktemp("docker")
+    address = f"unix://{base}/socket"
+    command = ["dockerd", f"--data-root={base}/data", f"--exec-root={base}/exec", f"--pidfile={base}/pid", f"--host={address}",
+               "--iptables=false", "--ip6tables=false", "--bridge=none"]
+    variables = {"DOCKER_HOST": address, "PATH": f"/usr/bin:{os.environ['PATH']}", "DOCKER_CONFIG": str(base / "config")}
+    with (base / "log").open("w") as log:
+        daemon = subprocess.Popen(command, stdout=log, stderr=log)
+    deadline = time.monotonic() + 60
+    while subprocess.run(["/usr/bin/docker", "info"], env={**os.environ, **variables}, capture_output=True, check=False).returncode != 0:
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            daemon.kill()
+            pytest.skip(f"Docker's daemon does not run on this machine: {(base / 'log').read_text()[-300:]}")
+        time.sleep(0.2)
+    yield variables
+    daemon.terminate()
+    daemon.wait(30)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(params=["podman", "buildah", "docker"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each engine in turn."""
+    if request.param == "docker":
+        for name, value in request.getfixturevalue("docker").items():
+            monkeypatch.setenv(name, value)
+    return str(request.param)
+
+
 @pytest.fixture(autouse=True)
 def storage(storage_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines work in storage of the tests' own; nothing of the machine's is seen or left behind."""

@@ -17,7 +17,6 @@ import pytest
 from .conftest import PASSWORD, USER, LiveRegistry
 
 Module = Callable[..., dict[str, Any]]
-ENGINES = ("podman", "buildah")
 
 
 def _changed(module: Module, which: str, **options: Any) -> bool:
@@ -29,7 +28,6 @@ def _changed(module: Module, which: str, **options: Any) -> bool:
     return bool(done["changed"])
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_build_happens_when_an_input_changed_and_only_then(module: Module, context: Path, engine: str) -> None:
     options = {"name": f"built-by-{engine}:1", "context": str(context), "engine": engine}
     assert _changed(module, "oci_image_build", **options)
@@ -69,7 +67,6 @@ def test_a_build_happens_when_an_input_changed_and_only_then(module: Module, con
     assert not _changed(module, "oci_image_build", **options)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_push_changes_what_the_registry_has_and_only_then(
     module: Module, context: Path, registry: LiveRegistry, engine: str
 ) -> None:
@@ -126,7 +123,6 @@ def test_a_new_digest_of_the_base_image_is_a_change(module: Module, context: Pat
     assert module("oci_image_build", **child)["changed"]
 
 
-@pytest.mark.parametrize("engine", ["podman", "buildah"])
 def test_a_base_without_a_registry_means_what_the_engine_means(
         module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
     conf = tmp_path / "registries.conf"
@@ -207,7 +203,6 @@ def test_bad_input_has_a_code_and_a_next_step(module: Module, name: str, options
     assert result["changed"] is False
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 def test_a_failed_build_names_its_step_and_leaves_the_image(module: Module, context: Path, engine: str) -> None:
     options = {"name": f"fails-{engine}:1", "context": str(context), "engine": engine}
     good = module("oci_image_build", **options)

@@ -1,0 +1,105 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Docker with BuildKit: another command line, and a daemon that does the pulling and pushing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+from .._auth import private_directory
+from .._errors import ImageModeError
+from .._reference import Reference
+from ._arguments import Flag, arguments
+from ._build import BuildRequest
+from ._cli import Engine, RegistryAccess
+from ._local import LocalImage, from_docker
+
+_FLAGS = (
+    Flag("name", "--tag"),
+    Flag("target", "--target"),
+    Flag("platform", "--platform"),
+    Flag("network", "--network"),
+    Flag("no_cache", "--no-cache"),
+    Flag("build_args", "--build-arg"),
+    Flag("labels", "--label"),
+    Flag("secret_arguments", "--secret"),
+    Flag("ssh", "--ssh"),
+    Flag("cache_from", "--cache-from"),
+)
+# `docker push` ends with "1: digest: sha256:… size: 1234".
+_PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
+
+
+class Docker(Engine):
+    """Docker 20.10 or later, with its daemon."""
+
+    program = "docker"
+    lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert", "platforms"})
+    build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
+
+    def find(self, name: str) -> LocalImage | None:
+        # Unlike the others, Docker takes an id only with its algorithm.
+        found = self._inspect(["image", "inspect"], name)
+        return from_docker(found[0]) if found else None
+
+    def pull(self, reference: Reference, access: RegistryAccess, platform: str | None = None) -> str:
+        chosen = ["--platform", platform] if platform else []
+        with _configuration(access) as directory:
+            self._talk(["--config", str(directory), "pull", "--quiet", *chosen, str(reference)], f"pull {reference}")
+        return self.need(str(reference)).id
+
+    def push(self, image_id: str, reference: Reference, access: RegistryAccess, compression: str | None = None) -> str:
+        before = self.find(str(reference))
+        self.tag(image_id, str(reference))
+        try:
+            with _configuration(access) as directory:
+                done = self._talk(["--config", str(directory), "push", str(reference)], f"push {reference}")
+        finally:
+            # The name was borrowed: it goes back to what it meant.
+            if before is None:
+                self._runner.run([self.program, "image", "rm", "--no-prune", str(reference)], check=False)
+            elif before.id != image_id:
+                self.tag(before.id, str(reference))
+        pushed = _PUSHED.findall(done.stdout)
+        if not pushed:
+            raise ImageModeError(f"docker did not tell what it pushed to {reference}.", error="engine_failed", stderr=done.last_words)
+        return str(pushed[-1])
+
+    def tag(self, image_id: str, name: str) -> None:
+        self._talk(["tag", image_id, name], f"tag {name}")
+
+    def _id(self, name: str) -> str:
+        return name
+
+    def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:
+        file = _beside_its_ignore_file(request, identity.parent)
+        return ["build", "--progress=plain", f"--iidfile={identity}", f"--file={file}", *arguments(_FLAGS, request), str(request.context)]
+
+
+def _beside_its_ignore_file(request: BuildRequest, directory: Path) -> Path:
+    """BuildKit looks for NAME.dockerignore beside the Dockerfile, wherever that is, and knows no other name."""
+    if request.ignore_file is None or request.ignore_file.name == ".dockerignore":
+        return request.containerfile
+    shutil.copy(request.containerfile, directory / "Dockerfile")
+    shutil.copy(request.ignore_file, directory / "Dockerfile.dockerignore")
+    return directory / "Dockerfile"
+
+
+@contextmanager
+def _configuration(access: RegistryAccess) -> Iterator[Path]:
+    """A directory for C(--config) with the credentials of this task, or Docker's own one."""
+    if access.auth_file is None:
+        yield Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
+        return
+    with private_directory() as directory:
+        (directory / "config.json").touch(0o600)
+        (directory / "config.json").write_bytes(access.auth_file.read_bytes())
+        yield directory
