@@ -72,7 +72,8 @@ class LiveRegistry:
     def digest(self, repository: str, tag: str) -> str | None:
         request = urllib.request.Request(
             f"http://{self.address}/v2/{repository}/manifests/{tag}", method="HEAD",
-            headers={"Accept": "application/vnd.oci.image.manifest.v1+json"},
+            # Docker pushes manifests of its own type, and the registry translates for who does not take them.
+            headers={"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
