@@ -311,7 +311,7 @@ def _log(path: str | None) -> Iterator[Callable[[str], None] | None]:
         yield None
         return
     with open(path, "w", buffering=1) as file:
-        yield lambda line: print(line, file=file)
+        yield lambda line: file.writelines((line, "\n"))
 
 
 def _secret_file(secret: Mapping[str, Any], directory: Path) -> Path:
