@@ -6,17 +6,14 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tarfile
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ._auth import private_directory
+from ._build_files import output_file, secret_file
 from ._engine import LOCAL, BuildRequest, Engine, local_name
 from ._engine_access import engine_access
 from ._errors import OptionError
@@ -174,7 +171,7 @@ class Build:
     def _build(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
         for base in self._bases():
             self._fetch(base, decision.bases[base.text], engine, options)
-        with private_directory() as directory, _log(self.params["log_path"]) as on_line:
+        with private_directory() as directory, output_file(self.params["log_path"]) as on_line:
             result = engine.build(self._request(decision, directory), on_line)
         remember_files(decision.fingerprint.digest, decision.files)
         return {"image_id": result.image_id, "seconds": round(result.seconds, 1), "log": list(result.log)}
@@ -272,59 +269,13 @@ class Build:
             build_args=_texts(params["build_args"]),
             labels={**_texts(params["labels"]), **decision.fingerprint.as_labels()},
             annotations=_texts(params["annotations"]),
-            secrets={secret["id"]: _secret_file(secret, directory) for secret in params["secrets"]},
+            secrets={secret["id"]: secret_file(secret, directory) for secret in params["secrets"]},
             volumes=tuple(params["volumes"]),
             ssh=tuple(params["ssh"]),
             cache_from=tuple(params["cache_from"]),
             cache_to=tuple(params["cache_to"]),
             timestamp=params["timestamp"],
         )
-
-
-@contextmanager
-def context_directory(path: Path) -> Iterator[Path]:
-    """The context: a directory, or what a tar archive holds, as C(git archive) writes it.
-
-    :raises OptionError: it is neither
-    """
-    if path.is_dir():
-        yield path
-        return
-    if not path.is_file():
-        raise OptionError(f"The context '{path}' is not there.", hint="Copy it to the machine that the task runs on first.")
-    with tempfile.TemporaryDirectory(prefix="imagemode-context-") as directory:
-        try:
-            with tarfile.open(path) as archive:
-                archive.extractall(directory, filter="tar")
-        except (tarfile.TarError, OSError) as error:
-            raise OptionError(
-                f"The context '{path}' is neither a directory nor a tar archive that can be unpacked: {error}.",
-                hint="Give a directory, or what 'git archive' or 'tar' wrote.",
-            ) from None
-        yield Path(directory)
-
-
-@contextmanager
-def _log(path: str | None) -> Iterator[Callable[[str], None] | None]:
-    """A file that gets the build's output line by line, so that somebody can follow it."""
-    if path is None:
-        yield None
-        return
-    with open(path, "w", buffering=1) as file:
-        yield lambda line: file.writelines((line, "\n"))
-
-
-def _secret_file(secret: Mapping[str, Any], directory: Path) -> Path:
-    """A file that holds the secret: the user's own, or one in the private directory."""
-    if secret["file"]:
-        return Path(secret["file"])
-    value = secret["value"] if secret["value"] is not None else os.environ.get(secret["env"])
-    if value is None:
-        raise OptionError(f"The variable '{secret['env']}' of the secret '{secret['id']}' is not set where the task runs.")
-    path = directory / f"secret-{len(list(directory.iterdir()))}"
-    path.touch(stat.S_IRUSR | stat.S_IWUSR)
-    path.write_text(value)
-    return path
 
 
 def _pull(engine: Engine, reference: Reference, options: RegistryOptions, platform: str) -> str:

@@ -223,7 +223,8 @@ hint:
 import os
 from pathlib import Path
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._build import Build, context_directory
+from ansible_collections.imagemode.bootc.plugins.module_utils._build import Build
+from ansible_collections.imagemode.bootc.plugins.module_utils._build_files import context_directory
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine, require_support
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
