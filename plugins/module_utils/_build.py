@@ -210,7 +210,7 @@ class Build:
         return Resolved(last, self._digest(last, platform, registry))
 
     def _digest(self, reference: Reference, platform: Platform, registry: Registry) -> str:
-        return reference.digest or registry.image(reference, platform)[0].digest
+        return reference.digest or registry.platform_digest(reference, platform)
 
     def _fetch(self, base: Base, resolved: Resolved, engine: Engine, options: RegistryOptions) -> None:
         """Have the base image in local storage as the registry has it now: the build itself pulls nothing."""

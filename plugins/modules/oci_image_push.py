@@ -8,20 +8,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: oci_image_push
-short_description: Make a registry's tag point at an image
+short_description: Make tags of a registry point at an image
 version_added: 0.1.0
 description:
-  - Pushes an image of the engine's local storage, if the registry does not hold it under this tag yet.
-  - The registry is asked first. If its tag points at this image already, nothing is sent.
-  - C(changed) means that the registry's digest for the tag changed; a new tag on the same image is a change.
+  - Pushes an image of the engine's local storage if the registry does not hold it
+    under this tag yet.
+  - The registry is asked first, with one request a tag. If its tag points at this image already, nothing is sent. If the
+    repository holds the image under another of the tags, the tag is set on it there; nothing is compressed or sent again.
+  - C(changed) means that the registry's digest for a tag changed; a new tag on the same image is a change.
+  - A push that is cut off leaves the tags where they were; running the task again goes on with what is missing.
 options:
   name:
     description: The image in the engine's local storage, and where it goes unless O(to) says otherwise.
     type: str
     required: true
   to:
-    description: The reference in the registry.
+    description: References in one or several registries.
+    type: list
+    elements: str
+    default: []
+  compression:
+    description:
+      - What the layers in the registry are compressed with. Unset, anything that is there already will do, and what is
+        pushed is compressed as the engine is configured, which is V(gzip) everywhere by default.
+      - If the registry holds the image with another compression, it is pushed again, under another digest.
+      - With V(zstd:chunked), engines that know how pull only those parts of a layer that they do not have. bootc pulls it as
+        it pulls any layer.
     type: str
+    choices: [gzip, zstd, "zstd:chunked"]
 extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.group_image
@@ -46,22 +60,33 @@ EXAMPLES = r"""
     name: registry.example.com/os:1
   register: pushed
 
-- name: Give the same image another tag
+- name: Push under three tags
   imagemode.bootc.oci_image_push:
-    name: registry.example.com/os:1
-    to: registry.example.com/os:stable
+    name: localhost/os:1
+    to:
+      - registry.example.com/os:1.4.2
+      - registry.example.com/os:1.4
+      - registry.example.com/os:1
+  register: pushed
+
+- name: Show each tag's digest
+  ansible.builtin.debug:
+    msg: "{{ item.reference }} is {{ item.digest }}"
+  loop: "{{ pushed.pushed }}"
+  loop_control:
+    label: "{{ item.reference }}"
 """
 
 RETURN = r"""
 digest:
   description:
-    - The digest that the registry has for the tag.
+    - The digest that the registry has for the first tag, read back after a push.
     - In check mode, when the image would be pushed, it is null, because compressing decides it.
   returned: success
   type: str
   sample: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
 before_digest:
-  description: The digest that it had before; null if there was no such tag.
+  description: The digest that the first tag had before; null if there was no such tag.
   returned: success
   type: str
   sample: null
@@ -71,7 +96,7 @@ image_id:
   type: str
   sample: sha256:353266bc3645851e5d62a4873741596c3fbcad3d1dacc49c2b51a4e94b3ac3d6
 reference:
-  description: The reference that was pushed, normalised.
+  description: The first tag's reference, normalised.
   returned: success
   type: str
   sample: registry.example.com/os:1
@@ -80,6 +105,33 @@ reason:
   returned: success
   type: str
   sample: the registry has another image under this tag
+pushed:
+  description: The same for every tag, in the order of O(to).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    reference:
+      description: The tag's reference, normalised.
+      type: str
+    digest:
+      description: As RV(digest).
+      type: str
+    before_digest:
+      description: As RV(before_digest).
+      type: str
+    reason:
+      description: As RV(reason).
+      type: str
+    changed:
+      description: Whether the digest of this tag changed, or would.
+      type: bool
+  sample:
+    - reference: registry.example.com/os:1
+      digest: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
+      before_digest: null
+      reason: the registry does not have this tag
+      changed: true
 requests:
   description: How many requests this module sent to the registry by itself; the engine's upload is not counted.
   returned: success
@@ -97,19 +149,18 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine, local_name
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine_access import engine_access
-from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
-from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
-from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
-    REGISTRY_ARGUMENTS,
-    Image,
-    ImageMissing,
-    Manifest,
-    Registry,
-    RegistryOptions,
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
+    CHOICES,
+    LOCAL,
+    choose_engine,
+    local_name,
+    require_support,
 )
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
+from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._push import Push, Tag
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 
@@ -117,7 +168,8 @@ def main() -> None:
     module = CollectionModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "to": {"type": "str"},
+            "to": {"type": "list", "elements": "str", "default": []},
+            "compression": {"type": "str", "choices": ["gzip", "zstd", "zstd:chunked"]},
             "engine": {"type": "str", "default": "auto", "choices": CHOICES},
             **REGISTRY_ARGUMENTS,
         },
@@ -129,59 +181,52 @@ def main() -> None:
 
 def push(module: CollectionModule) -> None:
     name = local_name(module.need("name"))
-    reference = Reference.parse(module.params["to"]) if module.params["to"] else name
+    targets = [target(Reference.parse(text)) for text in module.params["to"] or [str(name)]]
+    options = RegistryOptions.of(module.params, targets[0])
+    compression = module.params["compression"]
+    engine = choose_engine(module.params["engine"], Runner(secrets=options.secrets))
+    require_support(engine, [option for option in ("compression", "ca_path", "client_cert") if module.params[option]])
+    image = engine.need(str(name))
+    registry = options.pusher()
+    job = Push(image, engine, options, registry, compression)
+    tags = [job.predict(tag) for tag in [job.look(reference) for reference in targets]]
+    if not module.check_mode:
+        tags = carry_out(module, job, tags)
+    if compression and compression != "gzip":
+        module.warn(
+            f"Layers compressed with {compression} need hosts that can read them: bootc's ostree backend does, its composefs backend"
+            " has not been seen to. Try one host of each kind before a fleet is switched to this image."
+        )
+    first = tags[0].as_result()
+    del first["changed"]
+    module.exit_json(
+        changed=any(tag.changed for tag in tags),
+        image_id=image.id,
+        pushed=[tag.as_result() for tag in tags],
+        requests=registry.requests_sent,
+        diff={
+            "before": "".join(f"{tag.reference}: {tag.before.digest if tag.before else 'not there'}\n" for tag in tags),
+            "after": "".join(f"{tag.reference}: {tag.digest or f'image {image.id}'}\n" for tag in tags),
+        },
+        **first,
+    )
+
+
+def carry_out(module: CollectionModule, job: Push, tags: list[Tag]) -> list[Tag]:
+    done = []
+    for tag in tags:
+        done.append(tag if tag.same else job.carry_out(tag))
+        module.changed = module.changed or done[-1].changed
+    return done
+
+
+def target(reference: Reference) -> Reference:
     if reference.registry == LOCAL or reference.pinned:
         raise OptionError(
             f"'{reference}' cannot be pushed to: it names {'a digest' if reference.pinned else 'no registry'}.",
             hint="Write the target as registry/repository:tag, in 'to' or in 'name'.",
         )
-    options = RegistryOptions.of(module.params, reference)
-    engine = choose_engine(module.params["engine"], Runner(secrets=options.secrets))
-    image = engine.need(str(name))
-    registry = options.pusher()
-    there = look(registry, reference)
-    # The configuration's digest names the content whatever the layers were compressed with.
-    same = isinstance(there, Image) and there.config.digest == image.id
-    digest = before = there.digest if there else None
-    if same:
-        reason = "the registry has this image under this tag"
-    elif there:
-        reason = "the registry has another image under this tag"
-    else:
-        reason = "the registry does not have this tag"
-    if not same:
-        digest = None
-        if not module.check_mode:
-            with engine_access(options, reference.registry) as access:
-                pushed = engine.push(image.id, reference, access)
-            digest = registry.digest(reference)
-            module.changed = digest != before
-            if pushed != digest:
-                raise ImageModeError(
-                    f"The engine pushed {pushed} to {reference}, and the registry has {digest} there now.",
-                    error="digest_mismatch",
-                    hint="Somebody else pushed to the same tag meanwhile. Run the task again.",
-                )
-    module.exit_json(
-        changed=not same if module.check_mode else digest != before,
-        digest=digest,
-        before_digest=before,
-        image_id=image.id,
-        reference=str(reference),
-        reason=reason,
-        requests=registry.requests_sent,
-        diff={
-            "before": f"{reference}: {there.config.digest if isinstance(there, Image) else before}\n",
-            "after": f"{reference}: {image.id}\n",
-        },
-    )
-
-
-def look(registry: Registry, reference: Reference) -> Manifest | None:
-    try:
-        return registry.manifest(reference)
-    except ImageMissing:
-        return None
+    return reference
 
 
 if __name__ == "__main__":

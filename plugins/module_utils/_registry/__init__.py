@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from ._access import Access, certificate_directories
 from ._attached import ATTACHED, FALLBACK, Attached, attached
-from ._client import Registry
+from ._client import Content, Registry
 from ._manifests import Descriptor, Image, Index, Layer, Manifest, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
 from ._platform import Platform
 from ._registries_conf import RegistriesConf, RegistriesConfInvalid, Source
+from ._upload import put_blob, put_manifest
 from .errors import (
     BlobMissing,
     DigestMismatch,
@@ -35,6 +36,7 @@ __all__ = [
     "Access",
     "Attached",
     "BlobMissing",
+    "Content",
     "Descriptor",
     "DigestMismatch",
     "Image",
@@ -60,4 +62,6 @@ __all__ = [
     "attached",
     "certificate_directories",
     "parse_manifest",
+    "put_blob",
+    "put_manifest",
 ]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from .._auth import Credentials
 from .._reference import Reference, is_digest
@@ -32,11 +33,23 @@ from .errors import (
 
 
 @dataclass(frozen=True)
+class Content:
+    """A manifest as it came, verified."""
+
+    body: bytes
+    media_type: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class _Place:
     """Where to ask, and how."""
 
     reference: Reference
     access: Access
+
+
+_TO = {"GET": "read", "HEAD": "read", "POST": "write to", "PUT": "write to"}
 
 
 class Registry:
@@ -87,6 +100,15 @@ class Registry:
         :raises ImageMissing: the registry has no such image
         :raises DigestMismatch: the content is not what its digest says
         """
+        content = self.content(reference)
+        return parse_manifest(content.body, content.media_type, content.digest)
+
+    def content(self, reference: Reference) -> Content:
+        """The manifest that a reference points at, byte for byte.
+
+        :raises ImageMissing: the registry has no such image
+        :raises DigestMismatch: the content is not what its digest says
+        """
         response = self._ask("GET", reference, f"manifests/{reference.digest or reference.tag}")
         self._expect(response, reference)
         announced = response.headers.get("docker-content-digest") or None
@@ -96,7 +118,14 @@ class Registry:
                 if not is_digest(expected):
                     raise DigestMismatch(f"The registry {reference.registry} announces '{expected}', which is no digest.")
                 self._compare(reference, expected, digest_of(response.body, expected.partition(":")[0]))
-        return parse_manifest(response.body, response.headers.get("content-type", ""), reference.digest or digest)
+        return Content(response.body, response.headers.get("content-type", ""), reference.digest or digest)
+
+    def platform_digest(self, reference: Reference, platform: Platform) -> str:
+        """:returns: the digest of one platform's image: the reference's own, or that of its entry in the index
+        :raises PlatformMissing: the index has no such platform
+        """
+        manifest = self.manifest(reference)
+        return manifest.digest if isinstance(manifest, Image) else manifest.choose(platform).digest
 
     def image(self, reference: Reference, platform: Platform) -> tuple[Image, Index | None]:
         """The image of one platform, and the index that it was found in.
@@ -166,6 +195,13 @@ class Registry:
             what = next_page(response)
         return tuple(found)
 
+    def send(self, method: str, reference: Reference, what: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
+        """Write to the registry itself, never to a mirror.
+
+        :param what: what comes after C(/v2/REPOSITORY/), or a whole address that the registry gave
+        """
+        return self._ask_at(_Place(reference, self._access), method, what, headers, body)
+
     def _fallback(self, reference: Reference, digest: str) -> tuple[Descriptor, ...]:
         try:
             listing = self.manifest(reference.with_tag(digest.replace(":", "-")))
@@ -207,7 +243,9 @@ class Registry:
             places.append(_Place(source.reference, access))
         return tuple(places)
 
-    def _ask_at(self, place: _Place, method: str, what: str) -> Response:
+    def _ask_at(
+        self, place: _Place, method: str, what: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Response:
         reference, access = place.reference, place.access
         base = access.base(reference.registry)
         http = self._https.get(base)
@@ -218,24 +256,27 @@ class Registry:
             credentials = self._credentials(reference)
             authorization = Authorization(http, credentials, reference.repository, access.plain_http)
             self._authorizations[base, reference.repository] = authorization
-        url = f"{base}/v2/{reference.repository}/{what}"
-        response = http.request(method, url, {"Accept": ACCEPT, **authorization.headers})
+        url = urljoin(f"{base}/v2/{reference.repository}/", what)
+        # An upload may go to another host, which is to see no credentials.
+        here = urlsplit(url).netloc == urlsplit(base).netloc
+        given = headers or {"Accept": ACCEPT}
+        response = http.request(method, url, {**given, **(authorization.headers if here else {})}, body)
         # Once for the challenge; a token that ran out meanwhile is the challenge of a later request.
-        if response.status == 401 and authorization.answer(response):
-            response = http.request(method, url, {"Accept": ACCEPT, **authorization.headers})
+        if response.status == 401 and here and authorization.answer(response):
+            response = http.request(method, url, {**given, **authorization.headers}, body)
         if response.status == 401:
             raise RegistryUnauthorized(
-                f"The registry {reference.registry} does not let this user see {reference.repository} (401).",
+                f"The registry {reference.registry} does not let this user {_TO[method]} {reference.repository} (401).",
                 hint="Check the credentials; many registries answer the same for a repository that does not exist.",
                 registry=reference.registry,
             )
         if response.status == 403:
             raise RegistryForbidden(
                 f"The registry {reference.registry} denies access to {reference.repository} (403).",
-                hint="The user needs the right to read this repository.",
+                hint=f"The user needs the right to {_TO[method]} this repository.",
                 registry=reference.registry,
             )
-        if response.status == 404 and what.startswith("manifests/"):
+        if response.status == 404 and what.startswith("manifests/") and method in ("GET", "HEAD"):
             raise ImageMissing(
                 f"The registry {reference.registry} has no image {reference}.",
                 hint="Check the repository, the tag and the digest.",

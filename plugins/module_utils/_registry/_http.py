@@ -68,7 +68,7 @@ class Http:
         self._session.mount("https://", _adapter(access.tls(registry)))
         self.sent = 0
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None = None) -> Response:
+    def request(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | bytes | None = None) -> Response:
         """Send a request; follow redirects, and repeat it after passing faults.
 
         :raises RegistryUnreachable: no connection or no answer, also after repeating
@@ -95,7 +95,7 @@ class Http:
             return headers
         return {name: value for name, value in headers.items() if name.lower() != "authorization"}
 
-    def _repeat(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None) -> Response:
+    def _repeat(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | bytes | None) -> Response:
         for attempt in range(self._access.retries + 1):
             last = attempt == self._access.retries
             wait = min(0.5 * 2**attempt, MAX_WAIT)
@@ -122,7 +122,7 @@ class Http:
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None) -> Response:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | bytes | None) -> Response:
         self.sent += 1
         try:
             with self._session.request(

@@ -1,0 +1,156 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Making tags of a registry mean an image: what they mean now, and the least that has to be sent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ._engine import Engine, EngineFailed, LocalImage
+from ._engine_access import engine_access
+from ._errors import ImageModeError
+from ._reference import Reference
+from ._registry import Content, Image, ImageMissing, Registry, RegistryError, RegistryOptions, parse_manifest, put_manifest
+
+# Faults that may be gone a moment later.
+_PASSING = ("registry_rate_limited", "registry_unreachable", "registry_error")
+_MAX_WAIT = 30.0
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag of a registry.
+
+    :ivar before: what it meant before; C(None) if there was no such tag
+    :ivar same: whether that is the image already
+    :ivar digest: what it means now; C(None) while that is not known
+    """
+
+    reference: Reference
+    before: Content | None
+    same: bool
+    digest: str | None
+
+    @property
+    def changed(self) -> bool:
+        return not self.same if self.digest is None else self.digest != (self.before and self.before.digest)
+
+    @property
+    def reason(self) -> str:
+        if self.same:
+            return "the registry has this image under this tag"
+        return "the registry has another image under this tag" if self.before else "the registry does not have this tag"
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "reference": str(self.reference),
+            "digest": self.digest,
+            "before_digest": self.before and self.before.digest,
+            "reason": self.reason,
+            "changed": self.changed,
+        }
+
+
+class Push:
+    """An image of local storage and the registries that it goes to.
+
+    :param compression: what the layers in the registry are to be compressed with; C(None) if that does not matter
+    """
+
+    def __init__(
+        self, image: LocalImage, engine: Engine, options: RegistryOptions, registry: Registry, compression: str | None
+    ) -> None:
+        self._image, self._engine, self._options, self._registry = image, engine, options, registry
+        self._compression = compression
+        self._known: dict[str, Content] = {}
+
+    def look(self, reference: Reference) -> Tag:
+        """:returns: what the tag means now, and what it will mean if that is known before anything is sent"""
+        try:
+            there = self._registry.content(reference)
+        except ImageMissing:
+            return Tag(reference, None, False, self._digest_in(reference))
+        same = there.digest == self._digest_in(reference) or self._is_image(reference, there)
+        if same:
+            self._known[reference.name] = there
+        return Tag(reference, there, same, there.digest if same else self._digest_in(reference))
+
+    def predict(self, tag: Tag) -> Tag:
+        """:returns: the tag with the digest that its repository has for the image under another tag"""
+        return tag if tag.digest else replace(tag, digest=self._digest_in(tag.reference))
+
+    def carry_out(self, tag: Tag) -> Tag:
+        """Let the tag mean the image, and read it back.
+
+        :raises EngineFailed: the engine could not push
+        :raises ImageModeError: C(digest_mismatch), the tag means something else afterwards
+        """
+        reference = tag.reference
+        known = self._known.get(reference.name)
+        # Where the repository has it under another tag, nothing is compressed or sent again, and the digest is the same.
+        pushed = put_manifest(self._registry, reference, known) if known else self._push(reference)
+        there = self._registry.content(reference)
+        if pushed != there.digest:
+            raise ImageModeError(
+                f"{pushed} was pushed to {reference}, and the registry has {there.digest} there now.",
+                error="digest_mismatch",
+                hint="Somebody else pushed to the same tag meanwhile. Run the task again.",
+            )
+        self._known[reference.name] = there
+        return replace(tag, digest=there.digest)
+
+    def _digest_in(self, reference: Reference) -> str | None:
+        known = self._known.get(reference.name)
+        return known.digest if known else None
+
+    def _is_image(self, reference: Reference, there: Content) -> bool:
+        manifest = parse_manifest(there.body, there.media_type, there.digest)
+        # The configuration's digest names the content whatever the layers were compressed with.
+        return (
+            isinstance(manifest, Image)
+            and self._image.id == manifest.config.digest
+            and (self._compression is None or self._compression == compression_of(manifest))
+        )
+
+    def _push(self, reference: Reference) -> str:
+        with engine_access(self._options, reference.registry) as access:
+            return _patiently(
+                lambda: self._engine.push(self._image.id, reference, access, self._compression),
+                self._registry,
+                reference,
+                self._options.access.retries,
+            )
+
+
+def compression_of(image: Image) -> str:
+    """:returns: what the layers are compressed with: C(gzip), C(zstd), C(zstd:chunked), C(none), or C(mixed)"""
+    found = set()
+    for layer in image.layers:
+        if layer.media_type.endswith("zstd"):
+            chunked = "io.github.containers.zstd-chunked.manifest-checksum" in layer.annotations
+            found.add("zstd:chunked" if chunked else "zstd")
+        else:
+            found.add("gzip" if layer.media_type.endswith("gzip") else "none")
+    return found.pop() if len(found) == 1 else "mixed"
+
+
+def _patiently(push: Callable[[], str], registry: Registry, reference: Reference, retries: int) -> str:
+    """Repeat a push after faults that pass: the engine starts over with what the registry does not have yet."""
+    for attempt in range(retries):
+        try:
+            return push()
+        except EngineFailed as error:
+            if error.error not in _PASSING:
+                raise
+        time.sleep(min(2.0**attempt, _MAX_WAIT))
+        try:
+            # Engines do not tell for how long they are to wait; our own client hears it, and waits.
+            registry.digest(reference)
+        except RegistryError:
+            continue
+    return push()
