@@ -127,14 +127,23 @@ def lint(output: int) -> int:
     return run(["ansible-lint", "--offline", "--profile", "production", "--strict"], output)
 
 
+def integration(output: int) -> int:
+    """The targets of ansible-test; they use this machine's own engines and a registry of their own."""
+    return tools(output) or ansible_test(output, "integration", "--allow-destructive", "--allow-root")
+
+
 def sanity(output: int) -> int:
+    return ansible_test(output, "sanity")
+
+
+def ansible_test(output: int, *words: str) -> int:
     home = CACHE / "home"
     # ansible-test downloads a pip bootstrap script; Python's own ensurepip serves where that cannot be reached.
     bootstrap = home / ".ansible/test/cache/get_pip_24_2.py"
     bootstrap.parent.mkdir(parents=True, exist_ok=True)
     bootstrap.write_text("import ensurepip\nensurepip.bootstrap(upgrade=True, default_pip=True)\n")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return run(["ansible-test", "sanity", "--venv", "--python", version, "--color", "no"], output, HOME=str(home))
+    return run(["ansible-test", *words, "--venv", "--python", version, "--color", "no"], output, HOME=str(home))
 
 
 def lab(output: int) -> int:
@@ -171,6 +180,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "images": images,
     "lint": lint,
     "sanity": sanity,
+    "integration": integration,
     "demo": demo,
     "guards": guards,
     "conformance": conformance,
@@ -178,7 +188,7 @@ STAGES: dict[str, Callable[[int], int]] = {
 }
 # A machine under emulation keeps one core busy, and two cores are what there is.
 LANES = (
-    ("ruff", "mypy", "units", "lint", "sanity", "images", "demo", "guards"),
+    ("ruff", "mypy", "units", "lint", "sanity", "integration", "images", "demo", "guards"),
     ("conformance", "day2"),
 )
 CHECK = ["ruff", "mypy", "units", "lint"]

@@ -40,6 +40,12 @@ class Copied:
         return self.digest != self.before
 
 
+class DestinationMissing(ImageModeError):
+    """The directory that the files go into is not there, perhaps because a medium is not mounted."""
+
+    error = "destination_missing"
+
+
 class Side:
     """A place and how it is reached."""
 
@@ -100,7 +106,15 @@ def compare(source: Side, destination: Side, platform: Platform | None, attached
     """What there is to carry: the image first, then what is attached to it.
 
     :raises ImageMissing: the source is not there
+    :raises DestinationMissing: there is no directory for it
     """
+    path = destination.place.path
+    if path and not path.parent.is_dir():
+        raise DestinationMissing(
+            f"{destination.place} cannot be written: there is no directory '{path.parent}'.",
+            hint="Make the directory, or mount the medium that it is on.",
+            path=str(path.parent),
+        )
     by_config = destination.place.transport == "docker-archive" or source.place.transport == "docker-archive"
     if by_config:
         chosen = platform or Platform.here()
@@ -121,6 +135,11 @@ def compare(source: Side, destination: Side, platform: Platform | None, attached
                 if there and here and extra:
                     found.append(Copied(there, here, extra, destination.digest(here)))
     return tuple(found)
+
+
+def moved(items: tuple[Copied, ...], destination: Side) -> bool:
+    """:returns: whether one of these means something else at the destination than before"""
+    return any(destination.digest(item.destination) != item.before for item in items)
 
 
 def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: Platform | None, runner: Runner) -> None:

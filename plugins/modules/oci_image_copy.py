@@ -86,7 +86,6 @@ options:
     suboptions: *registry
 extends_documentation_fragment:
   - imagemode.bootc.attributes
-  - imagemode.bootc.attributes.group_image
 attributes:
   check_mode:
     support: full
@@ -160,7 +159,8 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, carry, compare
+from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, carry, compare, moved
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._layout import Place
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, Platform, RegistryOptions
@@ -185,10 +185,14 @@ def main() -> None:
         source_options, source = side(module, "src")
         destination_options, destination = side(module, "dest")
         items = compare(source, destination, platform, module.params["attached"])
-        missing = [item for item in items if item.changed]
+        missing = tuple(item for item in items if item.changed)
         if missing and not module.check_mode:
-            module.changed = True  # a copy that breaks off may have carried a part
-            carry(items, source, destination, platform, Runner(secrets=(*source_options.secrets, *destination_options.secrets)))
+            runner = Runner(secrets=(*source_options.secrets, *destination_options.secrets))
+            try:
+                carry(items, source, destination, platform, runner)
+            except ImageModeError:
+                module.changed = moved(missing, destination)
+                raise
         module.exit_json(
             changed=bool(missing),
             digest=items[0].digest,

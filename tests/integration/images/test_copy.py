@@ -109,3 +109,9 @@ def test_a_destination_that_cannot_be_written_stays_as_it_was(module: Module, im
     result = module("oci_image_copy", src=image, dest=f"{guarded_registry.address}/os:x", src_registry=PLAIN,
                     dest_registry={"ca_path": f"{guarded_registry.base}/ca.crt"})
     assert result["error"] == "registry_unauthorized", result
+
+
+def test_a_medium_that_is_not_mounted_is_told_before_anything_is_written(module: Module, image: str, tmp_path: Path) -> None:
+    refused = copy(module, image, f"oci:{tmp_path}/stick/os:1", src_registry=PLAIN)
+    assert (refused["error"], refused["changed"]) == ("destination_missing", False)
+    assert not (tmp_path / "stick").exists()
