@@ -14,13 +14,18 @@ description:
   - Stages the newest image of the reference that the host follows, or the one with a given digest.
   - The registry is asked first, so that check mode and the real run decide alike, and a host that has the newest
     image is not touched.
-  - To follow another image or tag, use M(imagemode.bootc.bootc_switch).
+  - To follow another image, use M(imagemode.bootc.bootc_switch).
 options:
   digest:
     description:
       - The digest that the host must get, of the index or of the manifest for its platform.
       - If it is booted or staged already, C(bootc status) is the only command that runs.
       - If the followed tag is at another digest in the registry, the task fails instead of staging that.
+    type: str
+  tag:
+    description:
+      - Follow this tag of the same repository from now on, and stage its newest image. A digest that the host follows gives way to it.
+      - Done by C(bootc switch), which every bootc has; with O(download_only) by C(bootc upgrade --tag), which needs bootc 1.15.0.
     type: str
   download_only:
     description:
@@ -61,6 +66,10 @@ EXAMPLES = r"""
   imagemode.bootc.bootc_reboot:
     digest: "{{ os.digest }}"
   when: os.reboot_required
+
+- name: Go on with another tag of the same repository
+  imagemode.bootc.bootc_upgrade:
+    tag: "2"
 
 - name: Download now, without applying
   imagemode.bootc.bootc_upgrade:
@@ -145,6 +154,7 @@ hint:
 """
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Update, plan_upgrade
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, BootcModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import parse_digest
 
@@ -153,6 +163,7 @@ def main() -> None:
     module = BootcModule(
         argument_spec={
             "digest": {"type": "str"},
+            "tag": {"type": "str"},
             "download_only": {"type": "bool", "default": False},
             "from_downloaded": {"type": "bool", "default": False},
             "soft_reboot": {"type": "str", "choices": ["auto", "required"]},
@@ -162,8 +173,13 @@ def main() -> None:
     )
     with module.errors():
         digest = module.params["digest"]
+        if module.params["from_downloaded"] and (module.params["tag"] or module.params["download_only"]):
+            raise OptionError(
+                "'from_downloaded' applies what was downloaded; 'tag' and 'download_only' download.", hint="Leave one of them out."
+            )
         wanted = Update(
             digest=parse_digest(digest) if digest else None,
+            tag=module.params["tag"],
             download_only=module.params["download_only"],
             from_downloaded=module.params["from_downloaded"],
             soft_reboot=module.params["soft_reboot"],

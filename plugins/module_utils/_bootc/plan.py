@@ -57,11 +57,13 @@ class Follow:
 class Update:
     """Wanted of an upgrade: the newest image of what the host follows, or the one with I(digest).
 
+    :ivar tag: follow this tag of the same repository from now on
     :ivar download_only: stage it locked, so that a reboot does not apply it
     :ivar from_downloaded: unlock what was staged so; nothing is fetched
     """
 
     digest: str | None = None
+    tag: str | None = None
     download_only: bool = False
     from_downloaded: bool = False
     soft_reboot: str | None = None
@@ -136,6 +138,10 @@ def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan
         raise _not_managed()
     if want.from_downloaded:
         return _apply_downloaded(host, want)
+    if want.tag:
+        source = _retagged(host.spec, want.tag)
+        if not _same_source(host.spec, source):
+            return _change_tag(host, want, source, remote)
     if want.digest:
         if host.staged and _satisfied(host.staged, want.digest, remote):
             return _settle_lock(host, host.staged, want)
@@ -217,6 +223,8 @@ def _converge(
         if host.staged and host.staged.digest == digest:
             return Plan("this image is staged already", host, warnings=_other_name(host.staged, source))
         if host.rollback and host.rollback.digest == digest:
+            if locked:  # a queued rollback would be applied
+                return Plan("this image is here already, as the rollback deployment: there is nothing to download", host)
             # Staging it is refused, or skipped without a word (recording composefs, switch-digest).
             return _go_back(host, "this image is the rollback deployment: it is queued instead of staged again")
         if any(deployment.digest == digest for deployment in host.other):
@@ -291,6 +299,37 @@ def _settle_lock(host: Host, staged: Deployment, want: Update) -> Plan:
     return Plan("the staged image is not applied at the next boot", after, (_upgrade_step(None, True),))
 
 
+def _change_tag(host: Host, want: Update, source: Source, remote: Remote | None) -> Plan:
+    """`bootc upgrade --tag` needs bootc 1.15.0, forgets the tag where its digest is booted already, and is ignored on composefs
+    while something is staged (recording composefs, upgrade-tag). A switch has none of that, but cannot stage locked.
+    """
+    if not want.download_only:
+        if source.signature and source.signature.startswith("ostreeRemote"):
+            raise Unsupported(
+                f"The host verifies its image by '{source.signature}', which a switch to another tag would lose.",
+                hint="Use bootc_switch, and say with 'enforce_container_sigpolicy' whether the image is to be verified.",
+            )
+        return plan_switch(host, Follow(source, digest=want.digest, soft_reboot=want.soft_reboot), remote)
+    if host.backend == "composefs" and host.staged:
+        raise Unsupported(
+            "Something is staged, and the composefs backend ignores another tag then.",
+            hint="Drop what is staged with bootc_rollback, or leave 'download_only' out.",
+        )
+    if remote is None:
+        return _ask(host, source)
+    if want.digest:
+        _checked(remote, want.digest, source)
+    step = ("bootc", "upgrade", "--tag", str(want.tag), "--download-only")
+    if host.booted and host.booted.digest == remote.digest:
+        return Plan(f"'{source.image}' is the booted image: there is nothing to download", host)
+    if host.staged and host.staged.digest == remote.digest:
+        if host.staged.download_only:
+            return Plan("this image is staged already", host)
+        after = replace(host, staged=replace(host.staged, download_only=True))
+        return Plan("the staged image is not applied at the next boot", after, (step,))
+    return _converge(host, source, remote, step, locked=True)
+
+
 def _apply_downloaded(host: Host, want: Update) -> Plan:
     if host.staged is None:
         if want.digest and _satisfied(host.booted, want.digest):
@@ -337,6 +376,14 @@ def _pinned(source: Source) -> str | None:
         return Reference.parse(source.image).digest
     except ReferenceInvalid:
         return None
+
+
+def _retagged(source: Source, tag: str) -> Source:
+    if source.transport != "registry":
+        raise Refused(
+            f"The host follows '{source.transport}:{source.image}', which has no tags.", hint="Use bootc_switch to follow another image."
+        )
+    return replace(source, image=str(Reference.parse(source.image).with_tag(tag)))
 
 
 def _satisfied(deployment: Deployment | None, digest: str, remote: Remote | None = None) -> bool:

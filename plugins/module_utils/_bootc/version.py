@@ -37,6 +37,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "--from-downloaded": ("from_downloaded", "Applying what was downloaded (from_downloaded)"),
     "--soft-reboot": ("soft_reboot", "Preparing a soft reboot (soft_reboot)"),
     "delete-deployment": ("delete_deployment", "Dropping a staged deployment on the composefs backend"),
+    "--read-only": ("usr_overlay_read_only", "A read-only overlay on /usr (read_only)"),
+    "--tag": ("tag", "Downloading another tag without applying it (tag with download_only)"),
     "loader-entries": ("loader_entries", "Kernel arguments owned by a source"),
 }
 

@@ -1,0 +1,207 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of switch, upgrade and rollback on both backends, from recorded and sample states."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import (
+    Follow,
+    GoBack,
+    Plan,
+    Remote,
+    Update,
+    footprint,
+    plan_rollback,
+    plan_switch,
+    plan_upgrade,
+)
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host, Source, parse_status
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.version import Capabilities
+
+RECORDINGS = Path(__file__).parents[4] / "reference" / "recordings"
+BACKENDS = ("ostree", "composefs")
+NEW = "sha256:" + "7" * 64
+
+
+def sample(name: str) -> Host:
+    return parse_status((Path(__file__).parent / "status" / f"{name}.json").read_text())
+
+
+def recorded(backend: str, name: str, when: str = "before") -> Host:
+    for line in (RECORDINGS / f"{backend}.jsonl").read_text().splitlines():
+        step = json.loads(line)
+        if step["name"] == name:
+            return parse_status(json.dumps(step[when]))
+    raise AssertionError(f"{backend} has no step {name}")
+
+
+def booted(backend: str) -> Host:
+    """A host with a booted and a rollback deployment, and nothing pending."""
+    host = sample("booted-rollback") if backend == "ostree" else recorded("composefs", "usr-overlay")
+    assert host.backend == backend
+    return replace(host, staged=None, rollback_queued=False)
+
+
+def commands(plan: Plan) -> list[str]:
+    return [" ".join(word for word in step if word != "--") for step in plan.steps]
+
+
+def asked(planner: Any, host: Host, want: Any, digest: str = NEW) -> Plan:
+    plan: Plan = planner(host, want)
+    return planner(host, want, Remote(digest)) if plan.ask else plan
+
+
+def tagged(host: Host, tag: str) -> str:
+    assert host.spec
+    return f"{host.spec.image.rpartition(':')[0]}:{tag}"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_another_tag_is_followed_by_a_switch(backend: str) -> None:
+    host = booted(backend)
+    plan = asked(plan_upgrade, host, Update(tag="next"))
+    assert commands(plan) == [f"bootc switch {tagged(host, 'next')}"]
+    assert plan.after.spec == Source(tagged(host, "next"))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_tag_that_is_followed_is_an_upgrade(backend: str) -> None:
+    host = booted(backend)
+    assert host.spec
+    plan = asked(plan_upgrade, host, Update(tag=host.spec.image.rpartition(":")[2]))
+    assert commands(plan) == ["bootc upgrade"]
+
+
+def test_another_tag_counts_while_something_is_staged_on_composefs() -> None:
+    host = recorded("composefs", "upgrade-tag")
+    assert host.staged
+    plan = asked(plan_upgrade, host, Update(tag="next"))
+    assert commands(plan) == [f"bootc switch {tagged(host, 'next')}"]
+
+
+def test_a_pinned_host_goes_on_with_the_tag() -> None:
+    host = booted("ostree")
+    pinned = replace(host, spec=Source(f"registry.test/os@{NEW}"))
+    assert commands(plan_upgrade(pinned, Update())) == []
+    assert commands(asked(plan_upgrade, pinned, Update(tag="2"))) == ["bootc switch registry.test/os:2"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_another_tag_is_downloaded_without_being_applied(backend: str) -> None:
+    plan = asked(plan_upgrade, booted(backend), Update(tag="next", download_only=True))
+    assert commands(plan) == ["bootc upgrade --tag next --download-only"]
+    assert plan.after.staged
+    assert plan.after.staged.download_only
+    assert not plan.after.reboot_required
+    assert Capabilities((1, 15, 0)).need_for(plan.steps[0]) is None
+    with pytest.raises(BootcError, match=r"1\.15\.0"):
+        Capabilities((1, 14, 0)).need_for(plan.steps[0])
+
+
+def test_another_tag_that_composefs_would_ignore_is_refused() -> None:
+    with pytest.raises(BootcError) as refusal:
+        asked(plan_upgrade, recorded("composefs", "upgrade-tag"), Update(tag="next", download_only=True))
+    assert refusal.value.error == "bootc_unsupported"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_another_tag_with_the_booted_image_downloads_nothing(backend: str) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.digest
+    assert commands(asked(plan_upgrade, host, Update(tag="next", download_only=True), host.booted.digest)) == []
+
+
+def test_a_directory_has_no_tags() -> None:
+    with pytest.raises(BootcError, match="no tags"):
+        plan_upgrade(replace(booted("ostree"), spec=Source("/media/os", "oci")), Update(tag="2"))
+
+
+def test_another_tag_keeps_the_signature_policy() -> None:
+    signed = replace(booted("ostree"), spec=Source("registry.test/os:1", signature="containerPolicy"))
+    assert commands(asked(plan_upgrade, signed, Update(tag="2"))) == ["bootc switch --enforce-container-sigpolicy registry.test/os:2"]
+    remote = sample("ostree-remote-signature")
+    with pytest.raises(BootcError) as refusal:
+        plan_upgrade(remote, Update(tag="2"))
+    assert refusal.value.error == "bootc_unsupported"
+
+
+def test_what_is_the_rollback_deployment_is_not_applied_by_a_download_on_composefs() -> None:
+    host = booted("composefs")
+    assert host.rollback
+    assert host.rollback.digest
+    plan = asked(plan_upgrade, host, Update(download_only=True), host.rollback.digest)
+    assert commands(plan) == []
+    assert not plan.after.reboot_required
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("transport", ["oci", "oci-archive", "docker-archive", "containers-storage", "dir", "docker-daemon"])
+def test_every_transport_is_named_and_kept(backend: str, transport: str) -> None:
+    source = Source("/media/os", transport)
+    plan = asked(plan_switch, booted(backend), Follow(source))
+    assert commands(plan) == [f"bootc switch --transport {transport} /media/os"]
+    assert commands(plan_switch(plan.after, Follow(source))) == []
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_signature_policy_is_set_and_given_up_by_switching(backend: str) -> None:
+    host = booted(backend)
+    assert host.spec
+    signed = asked(plan_switch, host, Follow(Source(host.spec.image, signature="containerPolicy"), retain=True, soft_reboot="auto"))
+    assert commands(signed) == [
+        f"bootc switch --enforce-container-sigpolicy --retain --soft-reboot=auto {host.spec.image}"
+    ]
+    back = asked(plan_switch, signed.after, Follow(Source(host.spec.image)), "sha256:" + "8" * 64)
+    assert commands(back) == [f"bootc switch {host.spec.image}"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_digest_is_followed_and_then_the_tag_again(backend: str) -> None:
+    host = booted(backend)
+    assert host.spec
+    assert host.booted
+    assert host.booted.digest
+    tag, name = host.spec.image, host.spec.image.rpartition(":")[0]
+    pinned = asked(plan_switch, host, Follow(Source(f"{name}@{NEW}")))
+    assert commands(pinned) == [f"bootc switch {name}@{NEW}"]
+    assert commands(plan_switch(pinned.after, Follow(Source(f"{name}@{NEW}")))) == []
+    running = replace(pinned.after, booted=pinned.after.staged, staged=None, rollback=host.booted)
+    back = asked(plan_switch, running, Follow(Source(tag)), "sha256:" + "8" * 64)
+    assert commands(back) == [f"bootc switch {tag}"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"), [("ostree", ["ostree admin undeploy 0"]), ("composefs", ["bootc rollback", "bootc rollback"])]
+)
+def test_a_stage_is_dropped_when_the_booted_image_is_wanted(backend: str, expected: list[str]) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.digest
+    staged = asked(plan_upgrade, host, Update()).after
+    plan = plan_upgrade(staged, Update(digest=host.booted.digest))
+    assert commands(plan) == expected
+    assert footprint(plan.after) == footprint(host)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
+    host = booted(backend)
+    queued = plan_rollback(host, GoBack(soft_reboot="auto"))
+    assert commands(queued) == ["bootc rollback --soft-reboot=auto"]
+    assert commands(plan_rollback(queued.after, GoBack())) == []
+    cancelled = plan_rollback(queued.after, GoBack(queued=False))
+    assert commands(cancelled) == ["bootc rollback"]
+    assert footprint(cancelled.after) == footprint(host)
+    assert commands(plan_rollback(host, GoBack(queued=False))) == []
+    with pytest.raises(BootcError, match=r"1\.7\.0"):
+        Capabilities((1, 6, 0)).need_for(queued.steps[0])
