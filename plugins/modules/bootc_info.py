@@ -12,8 +12,23 @@ short_description: The state of a bootc host as data
 version_added: 0.1.0
 description:
   - Reads C(bootc status) and returns it as data, with what follows from it.
-  - Works on every Linux host. One that does not run a bootc image is RV(managed=false), also if it has no bootc at all.
+  - Works on every Linux host. One that does not run a bootc image is RV(managed=false), also if it has no bootc at all;
+    RV(kind) tells what it is instead.
+  - What costs more than C(bootc status) is looked up only if O(gather) names it.
 options:
+  gather:
+    description:
+      - What to look up beside the status.
+      - V(bound_images) lists the logically bound images of the booted image, and whether bootc has them.
+      - V(disk) finds the disks that the root file system is on.
+      - V(timer) asks systemd for the timer that updates and reboots a host by itself.
+      - V(update) asks the registry, as bootc would, for the image that the host follows. C(bootc upgrade --check) is not
+        used, because it can stage an update on the composefs backend.
+      - V(all) is all of them.
+    type: list
+    elements: str
+    choices: [all, bound_images, disk, timer, update]
+    default: []
   timeout:
     description: Seconds that bootc may take; V(0) means no limit. bootc waits for its lock without a limit of its own.
     type: int
@@ -28,6 +43,8 @@ extends_documentation_fragment:
   - imagemode.bootc.attributes.group_bootc
 notes:
   - Must be run as root on a host that runs a bootc image, because bootc asks for it.
+seealso:
+  - module: imagemode.bootc.bootc_facts
 author:
   - Contributors to the imagemode.bootc project (@imagemode)
 """
@@ -41,6 +58,16 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ os.host.booted.image }} is {{ os.host.booted.digest }}"
   when: os.managed
+
+- name: Ask for an update, and how large it is
+  imagemode.bootc.bootc_info:
+    gather: [update]
+  register: os
+
+- name: Say so
+  ansible.builtin.debug:
+    msg: "{{ os.update.digest }} is there, {{ os.update.bytes_new | default(0, true) | human_readable }} to download"
+  when: os.update_available
 """
 
 RETURN = r"""
@@ -49,6 +76,14 @@ managed:
   returned: success
   type: bool
   sample: true
+kind:
+  description:
+    - V(image) runs a bootable container image that bootc can update, V(layered) one that was changed by rpm-ostree, so that bootc
+      cannot upgrade it, V(ostree) a classic ostree commit, V(live) a live system that nothing can be staged on.
+    - V(package) is a host that installs packages, V(container) a container.
+  returned: success
+  type: str
+  sample: image
 backend:
   description: The storage backend of bootc; null if there is no booted deployment.
   returned: success
@@ -84,6 +119,85 @@ pending_digest:
   returned: success
   type: str
   sample: null
+update_available:
+  description: Whether the image that the host follows is another in the registry than the booted and the staged one.
+  returned: if O(gather) has V(update)
+  type: bool
+  sample: true
+update:
+  description: What the registry has for the host; null if it follows no image.
+  returned: if O(gather) has V(update)
+  type: dict
+  contains:
+    image: {description: The image that the host follows., type: str}
+    digest: {description: The digest of the manifest for its platform., type: str}
+    index_digest: {description: The digest of the index; null if there is none., type: str}
+    available: {description: As RV(update_available)., type: bool}
+    booted: {description: Whether it is the booted image., type: bool}
+    staged: {description: "Whether it is staged already, be it locked.", type: bool}
+    layers_total: {description: Number of its layers., type: int}
+    layers_new: {description: "Number of layers that the booted image lacks; null if the registry has lost that.", type: int}
+    bytes_total: {description: "Bytes of its layers, compressed.", type: int}
+    bytes_new: {description: "Bytes of the layers that the booted image lacks: what is to be downloaded at most.", type: int}
+  sample:
+    available: true
+    booted: false
+    bytes_new: 209
+    bytes_total: 452984831
+    digest: sha256:b248f1a47bdc5ba23b41c0d479014ebb93183baca172e41dcb1167534f5d7f27
+    image: registry.example.com/os:stable
+    index_digest: null
+    layers_new: 1
+    layers_total: 6
+    staged: false
+disks:
+  description: The disks that the root file system is on; several below a volume group or an array.
+  returned: if O(gather) has V(disk)
+  type: list
+  elements: dict
+  sample:
+    - by_id: [/dev/disk/by-id/virtio-S4EWNX0R123456]
+      by_path: pci-0000:00:03.0
+      device: /dev/vda3
+      filesystem: ext4
+      hctl: null
+      model: null
+      name: /dev/vda
+      rotational: true
+      serial: S4EWNX0R123456
+      size: 10737418240
+      transport: virtio
+      vendor: "0x1af4"
+      wwn: null
+timer:
+  description: The timer that updates and reboots a host by itself.
+  returned: if O(gather) has V(timer)
+  type: dict
+  contains:
+    name: {description: The unit., type: str}
+    exists: {description: Whether the host has it., type: bool}
+    masked: {description: Whether it is masked., type: bool}
+    enabled: {description: Whether it starts at boot., type: bool}
+    active: {description: Whether it runs now., type: bool}
+    next: {description: "When it elapses next, in seconds since 1970; null if it does not.", type: int}
+    last: {description: When it did last., type: int}
+  sample:
+    {active: true, enabled: true, exists: true, last: null, masked: false, name: bootc-fetch-apply-updates.timer, next: 1787000000}
+bound_images:
+  description: The logically bound images of the booted image.
+  returned: if O(gather) has V(bound_images)
+  type: list
+  elements: dict
+  contains:
+    name: {description: The link in C(/usr/lib/bootc/bound-images.d)., type: str}
+    image: {description: The image that it names., type: str}
+    present: {description: Whether it is in bootc's storage., type: bool}
+    digest: {description: Its digest there., type: str}
+  sample:
+    - digest: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
+      image: registry.example.com/app:1
+      name: app.container
+      present: true
 host:
   description: What C(bootc status) says.
   returned: success
@@ -127,17 +241,42 @@ hint:
   sample: Run 'bootc status --json' on the host and look at its output.
 """
 
+from typing import Any
+
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.about import about
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.bound import bound_images
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import NotManaged
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.timer import update_timer
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.update import available_update
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.root import root_disks
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.scan import Scanner
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
-NO_HOST = Host(spec=None, staged=None, booted=None, rollback=None)
+EXTRAS = ("bound_images", "disk", "timer", "update")
+
+
+def gather(what: list[str], bootc: Bootc, host: Host) -> dict[str, Any]:
+    wanted = EXTRAS if "all" in what else what
+    found: dict[str, Any] = {}
+    if "bound_images" in wanted:
+        found["bound_images"] = bound_images()
+    if "disk" in wanted:
+        found["disks"] = root_disks(Scanner(Runner()).devices())
+    if "timer" in wanted:
+        found["timer"] = update_timer(Runner())
+    if "update" in wanted:
+        update = available_update(bootc, host)
+        found.update(update=update, update_available=bool(update and update["available"]))
+    return found
 
 
 def main() -> None:
     module = CollectionModule(
         argument_spec={
+            "gather": {"type": "list", "elements": "str", "default": [], "choices": ["all", *EXTRAS]},
             "timeout": {"type": "int", "default": 300},
             "required": {"type": "bool", "default": False},
         },
@@ -145,30 +284,14 @@ def main() -> None:
     )
     with module.errors():
         bootc = Bootc(timeout=module.params["timeout"] or None)
-        try:
-            host, capabilities = bootc.status(), bootc.capabilities
-        except NotManaged:  # no bootc at all
-            if module.params["required"]:
-                raise
-            host, capabilities = NO_HOST, None
+        host, facts = about(bootc)
         if module.params["required"] and not host.managed:
             raise NotManaged(
-                "This host is not managed by bootc: it does not run a bootable container image.",
+                f"This host is not managed by bootc: it does not run a bootable container image (it is of kind '{facts['kind']}').",
                 hint="Install a machine with bootc_install, or take this one over first.",
+                error=None if facts["bootc_version"] else "bootc_missing",
             )
-        pending = host.pending
-        module.exit_json(
-            changed=False,
-            managed=host.managed,
-            backend=host.backend,
-            bootc_version=capabilities.text if capabilities else None,
-            capabilities=capabilities.as_dict() if capabilities else {},
-            digest=host.booted.digest if host.booted else None,
-            pending_digest=pending.digest if pending else None,
-            reboot_required=host.reboot_required,
-            soft_reboot_capable=bool(pending and pending.soft_reboot_capable),
-            host=host.as_dict(),
-        )
+        module.exit_json(changed=False, **facts, host=host.as_dict(), **gather(module.params["gather"], bootc, host))
 
 
 if __name__ == "__main__":

@@ -56,10 +56,15 @@ class Bootc:
 
         :raises BootcError: the image cannot be reached, read or found
         """
+        return remote_of(self.manifest(source), _MACHINES.get(os.uname().machine, os.uname().machine))
+
+    def manifest(self, source: Source) -> str:
+        """:returns: the manifest or index that the source points at, byte for byte
+        :raises BootcError: the image cannot be reached, read or found
+        """
         name = _SKOPEO_TRANSPORTS.get(source.transport, f"{source.transport}:") + source.image
         with _auth_file() as auth_file:
-            raw = self._run(("skopeo", "inspect", "--raw", "--authfile", auth_file, "--", name))
-        return remote_of(raw, _MACHINES.get(os.uname().machine, os.uname().machine))
+            return self._run(("skopeo", "inspect", "--raw", "--authfile", auth_file, "--", name))
 
     def decide(self, planner: Callable[[Remote | None], Plan]) -> Plan:
         """Plan, ask the registry if the planner needs it, and see that this bootc can run every step.
@@ -109,7 +114,7 @@ def remote_of(raw: str, architecture: str) -> Remote:
         if entries is None:
             if "config" not in document:
                 raise ValueError("neither a manifest nor an index")
-            return Remote(digest=_sha256(raw))
+            return Remote(digest=digest_of(raw))
         platforms = [(entry["digest"], entry.get("platform") or {}) for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BootcError(
@@ -117,7 +122,7 @@ def remote_of(raw: str, architecture: str) -> Remote:
         ) from None
     for digest, platform in platforms:
         if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
-            return Remote(digest=digest, index=_sha256(raw))
+            return Remote(digest=digest, index=digest_of(raw))
     there = sorted({str(platform.get("architecture")) for _digest, platform in platforms})
     raise BootcError(
         f"The image exists for {', '.join(there) or 'no platform'}, not for this host's {architecture}.",
@@ -126,7 +131,8 @@ def remote_of(raw: str, architecture: str) -> Remote:
     )
 
 
-def _sha256(raw: str) -> str:
+def digest_of(raw: str) -> str:
+    """:returns: the digest of a manifest or an index, byte for byte"""
     return "sha256:" + hashlib.sha256(raw.encode()).hexdigest()
 
 

@@ -104,6 +104,7 @@ class Host:
     :ivar spec: what the host follows: the staged image's source if something is staged, else the booted one's
     :ivar rollback_queued: the next boot goes to I(rollback)
     :ivar usr_overlay: C(readWrite) or C(readOnly) if an overlay is mounted on /usr
+    :ivar usr_overlay_persistent: it outlives a reboot (`ostree admin unlock --hotfix`)
     """
 
     spec: Source | None
@@ -113,6 +114,7 @@ class Host:
     other: tuple[Deployment, ...] = ()
     rollback_queued: bool = False
     usr_overlay: str | None = None
+    usr_overlay_persistent: bool = False
     read_only: bool = False
 
     @property
@@ -212,6 +214,7 @@ def _host(document: Mapping[str, Any]) -> Host:
         other=tuple(entry for entry in map(_deployment, status.get("otherDeployments") or ()) if entry),
         rollback_queued=bool(status.get("rollbackQueued")),
         usr_overlay=overlay["accessMode"] if overlay else None,
+        usr_overlay_persistent=overlay is not None and overlay.get("persistence") == "persistent",
         read_only=bool(status.get("readOnly")),
     )
 

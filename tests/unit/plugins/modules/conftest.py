@@ -19,6 +19,12 @@ from typing import Any
 import pytest
 
 FAKE = Path(__file__).with_name("fake_host.py")
+RUN = """
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry
+from ansible_collections.imagemode.bootc.plugins.modules import {module}
+boot_entry.ROOT = {root!r}
+{module}.main()
+"""
 
 
 class FakeHost:
@@ -26,6 +32,7 @@ class FakeHost:
 
     def __init__(self, base: Path) -> None:
         self.base = base
+        self.root = base / "root"  # boot entries are read and remembered below it
         self._bin = base / "bin"
         self._bin.mkdir()
         for program in ("bootc", "ostree", "skopeo"):
@@ -43,6 +50,10 @@ class FakeHost:
             (self.base / "registry.json").write_text(json.dumps(registry))
         (self.base / "calls").write_text("")
 
+    def refuse_status(self, stderr: str) -> None:
+        """Have `bootc status` fail with this text."""
+        (self.base / "refusal").write_text(stderr)
+
     @property
     def calls(self) -> list[str]:
         return (self.base / "calls").read_text().splitlines()
@@ -54,7 +65,7 @@ class FakeHost:
         """:returns: the module's result"""
         arguments = {"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}
         done = subprocess.run(
-            [sys.executable, "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{module}"],
+            [sys.executable, "-c", RUN.format(module=module, root=str(self.root))],
             input=json.dumps(arguments),
             capture_output=True,
             text=True,

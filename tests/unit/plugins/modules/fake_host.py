@@ -5,12 +5,14 @@
 """A fake: stands in for bootc, ostree and skopeo, and answers from a prepared directory.
 
 It exists because no bootc host can run beside unit tests. FAKE_HOST names the directory:
-status (text that `bootc status` prints), steps.json (command line → rc, stdout, stderr, after),
+status (text that `bootc status` prints), refusal (its error instead), steps.json (command line → rc, stdout, stderr,
+after, files below root/ in base64),
 registry.json (image → digest or stderr), calls (what was run, appended).
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -26,6 +28,9 @@ def main() -> int:
     if command == "bootc --version":
         print((base / "version").read_text() if (base / "version").exists() else "bootc 1.16.9")
         return 0
+    if command.startswith("bootc status") and (base / "refusal").exists():
+        sys.stderr.write((base / "refusal").read_text() + "\n")
+        return 1
     if command.startswith("bootc status"):
         if "container" in os.environ:
             print("{}")
@@ -47,6 +52,9 @@ def main() -> int:
         return 1
     if step.get("after") is not None:
         (base / "status").write_text(step["after"])
+    for name, content in step.get("files", {}).items():
+        (base / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / "root" / name).write_bytes(base64.b64decode(content))
     sys.stdout.write(step.get("stdout", ""))
     sys.stderr.write(step.get("stderr", ""))
     return int(step.get("rc", 0))

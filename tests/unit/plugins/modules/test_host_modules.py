@@ -1,0 +1,148 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""bootc_info, bootc_facts and bootc_usr_overlay as Ansible runs them, on a fake host."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+NOT_ROOT = "error: Status: Preparing for write: Querying root privilege: This command must be executed as the root user"
+STATUS = "bootc status --json --format-version=1"
+NEW = "sha256:" + "7" * 64
+
+
+def test_info_runs_nothing_that_was_not_asked_for(host: Any, documents: Any) -> None:
+    host.set(documents("booted"))
+    result = host.run("bootc_info")
+    assert host.calls == [STATUS, "bootc --version"]
+    assert result["kind"] == "image"
+    assert not {"update", "disks", "timer", "bound_images"} & set(result)
+
+
+@pytest.mark.parametrize(("digest", "available"), [(NEW, True), (None, False)])
+def test_info_asks_the_registry_for_an_update(host: Any, documents: Any, digest: str | None, available: bool) -> None:
+    document = documents("booted")
+    booted = json.loads(document)["status"]["booted"]["image"]
+    name, newest = booted["image"]["image"], digest or booted["imageDigest"]
+    host.set(document, registry={name: newest})
+    result = host.run("bootc_info", gather=["update"])
+    assert result["update_available"] is available
+    assert result["update"]["booted"] is not available
+    assert result["update"]["digest"] == newest
+    assert result["update"]["bytes_new"] is None  # the fake holds no manifest with that digest
+    assert all(call.startswith(("skopeo inspect", "bootc status", "bootc --version")) for call in host.calls)
+    host.set(registry={name: "connection refused"})
+    assert host.run("bootc_info", gather=["update"])["error"] == "registry_unreachable"
+
+
+def test_info_gathers_the_rest_on_any_machine(host: Any, documents: Any) -> None:
+    host.set(documents("not-booted-or-container"))
+    result = host.run("bootc_info", gather=["disk", "timer", "bound_images"])
+    assert result["managed"] is False
+    assert result["timer"]["active"] is False
+    assert isinstance(result["disks"], list)
+    assert result["bound_images"] == []
+
+
+def test_info_of_a_host_without_bootc(host: Any) -> None:
+    host.without("bootc")
+    result = host.run("bootc_info", gather=["update"])
+    assert (result["managed"], result["bootc_version"], result["update"], result["update_available"]) == (False, None, None, False)
+    assert host.run("bootc_info", required=True)["error"] == "bootc_missing"
+
+
+@pytest.mark.parametrize("module", ["bootc_info", "bootc_usr_overlay", "bootc_kargs", "bootc_upgrade"])
+def test_without_root_a_task_fails(host: Any, module: str) -> None:
+    host.refuse_status(NOT_ROOT)
+    result = host.run(module, **({"kargs": ["quiet"]} if module == "bootc_kargs" else {}))
+    assert result["error"] == "not_root"
+    assert "become" in result["hint"]
+    assert result["changed"] is False
+
+
+@pytest.mark.parametrize("module", ["bootc_info", "bootc_usr_overlay", "bootc_kargs"])
+@pytest.mark.parametrize("text", ["", '{"apiVersion":"org.containers.bootc/v1","kind":"Boot', '{"apiVersion":"org.containers.bootc/v9"}'])
+def test_a_status_that_cannot_be_read(host: Any, module: str, text: str) -> None:
+    host.set(text)
+    assert host.run(module, **({"kargs": ["quiet"]} if module == "bootc_kargs" else {}))["error"] == "bootc_status_invalid"
+
+
+@pytest.mark.parametrize(("module", "options"), [("bootc_usr_overlay", {}), ("bootc_kargs", {"kargs": ["quiet"]})])
+def test_a_host_that_is_not_managed(host: Any, documents: Any, module: str, options: dict[str, Any]) -> None:
+    host.set(documents("not-booted-or-container"))
+    result = host.run(module, environment={"container": "podman"}, **options)
+    assert (result["error"], result["changed"]) == ("host_not_managed", False)
+    host.without("bootc")
+    assert host.run(module, **options)["error"] == "bootc_missing"
+
+
+def test_a_version_that_is_none(host: Any, documents: Any) -> None:
+    host.set(documents("booted"))
+    (host.base / "version").write_text("something else")
+    assert host.run("bootc_info")["error"] == "bootc_version_unknown"
+
+
+def test_facts_hold_what_info_returns(host: Any, documents: Any) -> None:
+    host.set("Waiting for sysroot lock...\n" + documents("booted"))
+    facts = host.run("bootc_facts", environment={"container": "oci"})["ansible_facts"]
+    info = host.run("bootc_info")
+    assert {name: facts["ansible_bootc"][name] for name in ("managed", "kind", "digest", "host", "capabilities")} == {
+        name: info[name] for name in ("managed", "kind", "digest", "host", "capabilities")
+    }
+    # The machine that runs this test has a package manager in /usr/bin or none.
+    manager = facts["ansible_bootc"]["packages"]["manager"]
+    assert facts.get("ansible_pkg_mgr") == facts.get("ansible_package_use") == manager
+    assert "ansible_pkg_mgr" not in host.run("bootc_facts", pkg_mgr=False)["ansible_facts"]
+
+
+def test_facts_leave_a_host_with_packages_alone(host: Any, documents: Any) -> None:
+    host.set(documents("not-booted-or-container"))
+    facts = host.run("bootc_facts")["ansible_facts"]
+    assert list(facts) == ["ansible_bootc"]
+    assert facts["ansible_bootc"]["packages"] is None
+
+
+def test_facts_do_not_stop_a_play_without_root(host: Any) -> None:
+    host.refuse_status(NOT_ROOT)
+    result = host.run("bootc_facts")
+    assert not result.get("failed")
+    assert result["ansible_facts"]["ansible_bootc"]["managed"] is None
+    assert result["ansible_facts"]["ansible_bootc"]["error"] == "not_root"
+    assert "become" in str(result["warnings"])
+
+
+def test_an_overlay_is_predicted_mounted_and_left(host: Any, documents: Any) -> None:
+    host.set(documents("booted"), {"bootc usr-overlay": {"after": documents("usr-overlay")}})
+    predicted, done, again = (host.run("bootc_usr_overlay", check_mode=check) for check in (True, False, False))
+    assert (predicted["changed"], done["changed"], again["changed"]) == (True, True, False)
+    assert predicted["diff"] == done["diff"]
+    assert host.calls.count("bootc usr-overlay") == 1
+    gone = host.run("bootc_usr_overlay", state="absent")
+    assert (gone["changed"], gone["reboot_required"]) == (False, True)
+    assert gone["warnings"]
+    assert host.run("bootc_usr_overlay", read_only=True)["error"] == "bootc_refused"
+
+
+def test_a_hotfix_stays_over_reboots(host: Any, documents: Any) -> None:
+    host.set(documents("usr-overlay").replace('"transient"', '"persistent"'))
+    result = host.run("bootc_usr_overlay", state="absent")
+    assert result["error"] == "bootc_refused"
+    assert "hotfix" in result["msg"]
+
+
+def test_a_read_only_overlay_needs_a_newer_bootc(host: Any, documents: Any) -> None:
+    host.set(documents("booted"))
+    (host.base / "version").write_text("bootc 1.14.2")
+    result = host.run("bootc_usr_overlay", check_mode=True, read_only=True)
+    assert (result["error"], result["bootc_version_needed"]) == ("bootc_unsupported", "1.15.0")
+
+
+def test_an_overlay_that_does_not_come_is_not_believed(host: Any, documents: Any) -> None:
+    host.set(documents("booted"), {"bootc usr-overlay": {"rc": 0}})
+    result = host.run("bootc_usr_overlay")
+    assert (result["error"], result["changed"]) == ("bootc_ignored", False)
