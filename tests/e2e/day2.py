@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Day 2: host.yml, and updates that were killed. On the machine that `tests/reference/conformance --keep` left up, or a new one."""
+"""Day 2: host.yml, adjust.yml, and updates that were killed.
+
+On the machine that `tests/reference/conformance --keep` left up, or a new one.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,10 @@ def refuse_predict_and_prove(player: Player) -> None:
         "repository": conformance.REPOSITORY, "forbidden": FORBIDDEN, "options": {"plain_http": True}})
 
 
+def look_and_adjust(player: Player) -> None:
+    player.play(str(ROOT / "tests/e2e/adjust.yml"), {"serial": conformance.SERIAL})
+
+
 def survive_the_controller(player: Player) -> None:
     """However far an update came, the next run goes on from there."""
     digest = Registry(conformance.NAME).digest("os", "1")
@@ -57,7 +64,7 @@ def main() -> int:
     prepare()
     player = Player(LOGS / "day2", VENV)
     passed = 0
-    parts = (have_a_host, refuse_predict_and_prove, survive_the_controller)
+    parts = (have_a_host, refuse_predict_and_prove, look_and_adjust, survive_the_controller)
     for part in parts:
         print(f"\n━━ {part.__name__.replace('_', ' ')}", flush=True)
         try:
