@@ -13,9 +13,15 @@ options:
   timeout:
     description:
       - Seconds that one command of bootc may take; V(0) means no limit.
-      - bootc waits for its lock without a limit of its own, and pulling an image takes as long as the network does.
+      - Pulling an image takes as long as the network does.
     type: int
     default: 3600
+  lock_timeout:
+    description:
+      - Seconds to wait for another bootc or rpm-ostree that is changing the host; bootc itself waits without a limit.
+      - Then the task fails with RV(ignore:error=bootc_locked) and says which process it is.
+    type: int
+    default: 300
 attributes:
   check_mode:
     support: full
@@ -33,4 +39,27 @@ notes:
   - Must be run as root, for example with C(become).
   - C(changed) is what differs between C(bootc status) before and after, never bootc's output.
   - Never reboots. Use M(imagemode.bootc.bootc_reboot) when RV(ignore:reboot_required) is true.
+"""
+
+    # Modules that may pull an image.
+    PULLS = r"""
+options:
+  watch:
+    description: Set by the action plugin, which follows the pull and shows how far it is. Not for playbooks.
+    type: str
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+    details:
+      - Shows how far the download is, after ten seconds and then every few seconds.
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+    details:
+      - Then there is no progress to be seen.
+notes:
+  - The image is pulled by a transient unit of systemd, C(imagemode-bootc-switch) or C(imagemode-bootc-upgrade), or by a
+    process of its own where systemd does not run. A lost connection or a stopped controller does not end it,
+    and a task that finds one running waits for it.
 """

@@ -6,17 +6,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from ._bootc.client import Bootc
 from ._bootc.errors import BootcError, DigestMismatch
-from ._bootc.plan import Plan, Remote, footprint
-from ._bootc.status import Host
+from ._bootc.job import Job
+from ._bootc.plan import Plan, Remote, footprint, pulls
+from ._bootc.status import Host, parse_status
 from ._errors import ImageModeError
 from ._module import CollectionModule
 
-ARGUMENTS: dict[str, Any] = {"timeout": {"type": "int", "default": 3600}}
+ARGUMENTS: dict[str, Any] = {"timeout": {"type": "int", "default": 3600}, "lock_timeout": {"type": "int", "default": 300}}
+# What the action plugin tells the module: C(start), or the job that it saw to its end.
+WATCHED: dict[str, Any] = {"watch": {"type": "str"}}
+# A watched module waits no longer than this without a word.
+PATIENCE_SECONDS = 10
 
 
 class BootcModule(CollectionModule):
@@ -28,29 +36,56 @@ class BootcModule(CollectionModule):
         :param planner: plans from the host's state and the registry's answer
         :param digest: the digest that the user insists on
         """
-        bootc = Bootc(timeout=self.params["timeout"] or None)
-        before = bootc.status()
-        plan = bootc.decide(lambda remote: planner(before, remote))
+        watch, lock_timeout = self.params.get("watch"), self.params["lock_timeout"]
+        bootc = Bootc(
+            timeout=self.params["timeout"] or None, lock_timeout=min(lock_timeout, PATIENCE_SECONDS) if watch else lock_timeout
+        )
+        job = Job.find()
+        # One that runs is waited for, and is this task's own if it was asked for the same: then it is not started again.
+        ours = bool(job and (job.running or job.id == watch) and job.about["asked"] == self._asked() and not self.check_mode)
+        if job:
+            self._wait(job)
+        if job and ours:
+            before = parse_status(job.about["before"])
+            plan = planner(before, _remote(job.about["remote"]))
+        else:
+            document = bootc.status_text()
+            before = parse_status(document)
+            plan = bootc.decide(lambda remote: planner(before, remote))
         for warning in plan.warnings:
             self.warn(warning)
         after = plan.after
         if plan.steps and not self.check_mode:
-            after = self._run(bootc, before, plan)
+            try:
+                if not ours and pulls(plan):
+                    about = {"asked": self._asked(), "before": document, "remote": bootc.answer and asdict(bootc.answer)}
+                    job, ours = bootc.detach(plan.steps[0], about), True
+                    self._wait(job)
+                if job and ours:
+                    if not job.collect():  # by another task, which tells what it changed; the rest is this one's
+                        return self.converge(planner, digest)
+                else:
+                    for step in plan.steps:
+                        bootc.run(step)
+            except ImageModeError as error:
+                after = bootc.status()
+                self.changed = footprint(before) != footprint(after)
+                error.details.update(before=before.as_dict(), after=after.as_dict(), reboot_required=after.reboot_required)
+                raise
+            after = bootc.status()
+            self.changed = footprint(before) != footprint(after)
             self._prove(plan, before, after, digest)
         self.exit_json(**_result(before, after, plan))
 
-    def _run(self, bootc: Bootc, before: Host, plan: Plan) -> Host:
-        try:
-            for step in plan.steps:
-                bootc.run(step)
-        except ImageModeError as error:
-            after = bootc.status()
-            self.changed = footprint(before) != footprint(after)
-            error.details.update(before=before.as_dict(), after=after.as_dict(), reboot_required=after.reboot_required)
-            raise
-        after = bootc.status()
-        self.changed = footprint(before) != footprint(after)
-        return after
+    def _wait(self, job: Job) -> None:
+        """Until it has ended; a watched module returns before, and is run again."""
+        if not job.wait(PATIENCE_SECONDS if self.params.get("watch") else None):
+            self.exit_json(changed=False, running=job.as_dict())
+
+    def _asked(self) -> str:
+        """What this task was asked for, as one word: the same for a rerun of it."""
+        asked = {name: value for name, value in self.params.items() if name not in (*ARGUMENTS, *WATCHED)}
+        return hashlib.sha256(json.dumps([self._name, asked], sort_keys=True).encode()).hexdigest()
 
     def _prove(self, plan: Plan, before: Host, after: Host, digest: str | None) -> None:
         """bootc's return code is not believed: the host is where the plan said, or the result says why not."""
@@ -73,6 +108,10 @@ class BootcModule(CollectionModule):
                 **details,
             )
         self.warn(f"'{steps}' left the host in another state than planned ({plan.reason}); the result has both.")
+
+
+def _remote(answer: dict[str, str | None] | None) -> Remote | None:
+    return Remote(**answer) if answer else None  # type: ignore[arg-type]
 
 
 def _boots_next(host: Host) -> str | None:

@@ -74,6 +74,7 @@ class Runner:
     :param environment: variables added to the process's own
     :param without: variables taken out of it
     :param secrets: strings that are masked in everything that is returned or raised
+    :ivar environment: what the commands get
     """
 
     def __init__(
@@ -82,8 +83,8 @@ class Runner:
         without: Sequence[str] = (),
         secrets: Sequence[str] = (),
     ) -> None:
-        self._environment = {name: value for name, value in os.environ.items() if name not in without}
-        self._environment.update({"LC_ALL": "C.UTF-8", **(environment or {})})
+        self.environment = {name: value for name, value in os.environ.items() if name not in without}
+        self.environment.update({"LC_ALL": "C.UTF-8", **(environment or {})})
         self._secrets = tuple(sorted((secret for secret in secrets if secret), key=len, reverse=True))
 
     def mask(self, text: str) -> str:
@@ -93,7 +94,7 @@ class Runner:
 
     def find(self, program: str) -> str | None:
         """:returns: the program's path, or C(None); sbin directories are looked at too"""
-        path = self._environment.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+        path = self.environment.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
         return shutil.which(program, path=path)
 
     def run(
@@ -135,7 +136,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env={**self._environment, **(environment or {})},
+            env={**self.environment, **(environment or {})},
             # A group of its own, so that a time limit ends the children too.
             start_new_session=True,
         ) as process:

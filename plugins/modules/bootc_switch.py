@@ -54,6 +54,7 @@ extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.group_bootc
   - imagemode.bootc.bootc
+  - imagemode.bootc.bootc.pulls
 author:
   - Contributors to the imagemode.bootc project (@imagemode)
 seealso:
@@ -161,7 +162,7 @@ hint:
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Follow, plan_switch
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
-from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, BootcModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, WATCHED, BootcModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import TRANSPORTS, Reference, parse_digest
 
 
@@ -175,6 +176,7 @@ def main() -> None:
             "retain": {"type": "bool", "default": False},
             "soft_reboot": {"type": "str", "choices": ["auto", "required"]},
             **ARGUMENTS,
+            **WATCHED,
         },
         supports_check_mode=True,
     )

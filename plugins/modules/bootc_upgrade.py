@@ -49,6 +49,7 @@ extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.group_bootc
   - imagemode.bootc.bootc
+  - imagemode.bootc.bootc.pulls
 author:
   - Contributors to the imagemode.bootc project (@imagemode)
 seealso:
@@ -155,7 +156,7 @@ hint:
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Update, plan_upgrade
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
-from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, BootcModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, WATCHED, BootcModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import parse_digest
 
 
@@ -168,6 +169,7 @@ def main() -> None:
             "from_downloaded": {"type": "bool", "default": False},
             "soft_reboot": {"type": "str", "choices": ["auto", "required"]},
             **ARGUMENTS,
+            **WATCHED,
         },
         supports_check_mode=True,
     )

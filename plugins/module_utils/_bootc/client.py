@@ -10,12 +10,14 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from .._runner import CommandMissing, Runner
+from . import lock
 from .errors import BootcError, NotManaged, failure
+from .job import Job
 from .plan import Plan, Remote
 from .status import Host, Source, parse_status
 from .version import Capabilities, parse_version
@@ -31,13 +33,17 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x
 class Bootc:
     """The bootc of this machine.
 
-    :param timeout: seconds that one command may take; bootc itself waits for its lock without limit (contract.md 1.0)
+    :param timeout: seconds that one command may take
+    :param lock_timeout: seconds to wait for another bootc or rpm-ostree; bootc itself waits without limit (contract.md 1.0)
+    :ivar answer: what the registry said to L(decide), if it was asked
     """
 
-    def __init__(self, timeout: float | None = None) -> None:
+    def __init__(self, timeout: float | None = None, lock_timeout: float = 300) -> None:
         # A variable named "container" makes bootc take a managed host for a container (recording in-container-env).
         self._runner = Runner(without=("container",))
         self._timeout = timeout
+        self._lock_timeout = lock_timeout
+        self.answer: Remote | None = None
         self._capabilities: Capabilities | None = None
 
     @property
@@ -49,7 +55,11 @@ class Bootc:
 
     def status(self) -> Host:
         """:raises BootcError: no bootc here, not root, or a document that cannot be read"""
-        return parse_status(self._run(("bootc", "status", "--json", "--format-version=1")))
+        return parse_status(self.status_text())
+
+    def status_text(self) -> str:
+        """:returns: the document as bootc printed it, for L(parse_status)"""
+        return self._run(("bootc", "status", "--json", "--format-version=1"))
 
     def remote(self, source: Source) -> Remote:
         """Ask where the source points, with the host's own credentials, mirrors and certificates.
@@ -73,11 +83,20 @@ class Bootc:
         """
         plan = planner(None)
         if plan.ask:
-            plan = planner(self.remote(plan.ask))
+            self.answer = self.remote(plan.ask)
+            plan = planner(self.answer)
         for step in plan.steps:
             if any(word.startswith("-") or word == "delete-deployment" for word in step):
                 self.capabilities.need_for(step)
         return plan
+
+    def detach(self, step: Sequence[str], about: Mapping[str, Any]) -> Job:
+        """Start a command that pulls an image.
+
+        :raises BootcError: C(bootc_locked)
+        """
+        lock.wait(self._lock_timeout)
+        return Job.start(step, about, self._timeout or 0, self._runner.environment)
 
     def run(self, step: Sequence[str]) -> str:
         """:returns: what the command said on standard output
@@ -86,6 +105,8 @@ class Bootc:
         return self._run(step)
 
     def _run(self, argv: Sequence[str]) -> str:
+        if argv[0] == "bootc":
+            lock.wait(self._lock_timeout)
         try:
             completed = self._runner.run(argv, timeout=self._timeout, check=False)
         except CommandMissing:

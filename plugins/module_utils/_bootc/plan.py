@@ -194,6 +194,11 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
     return _go_back(host, "the next boot goes to the rollback deployment", want.soft_reboot)
 
 
+def pulls(plan: Plan) -> bool:
+    """Whether the plan fetches an image, which takes as long as the network does. Such a plan has one step."""
+    return any(step[:2] in (("bootc", "switch"), ("bootc", "upgrade")) and step[:3] != UNLOCK for step in plan.steps)
+
+
 def footprint(host: Host) -> tuple[object, ...]:
     """What a change of the host is measured by: each slot's source, digest and lock, and the boot order."""
     slots = tuple(

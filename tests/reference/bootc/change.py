@@ -33,8 +33,8 @@ def _deploy(sysroot: Sysroot, commit: str, image: Image, reference: Reference, p
 
 
 def _fetch(sysroot: Sysroot, reference: Reference, progress: Progress) -> tuple[str, Image]:
-    progress.importing("pending")
-    commit, image = sysroot.repository.pull(reference)
+    commit, image = sysroot.repository.pull(reference, progress=progress)
+    progress.importing(image.digest)
     progress.imported(image.digest)
     return commit, image
 

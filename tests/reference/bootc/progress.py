@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 from .errors import BootcError
@@ -16,6 +17,7 @@ class Progress:
         if descriptor is not None and descriptor < 3:
             raise BootcError(f"Cannot use fd {descriptor} for progress JSON")
         self._descriptor = descriptor
+        self._last = 0.0
         self._line({"type": "Start", "version": "0.1.0"})
 
     def _line(self, data: dict[str, Any]) -> None:
@@ -25,6 +27,15 @@ class Progress:
     def _steps(self, task: str, description: str, digest: str, done: int, total: int, subtasks: list[tuple[str, str, str, bool]]) -> None:
         self._line({"description": description, "id": digest, "steps": done, "stepsCached": 0, "stepsTotal": total, "task": task, "type": "ProgressSteps",
                     "subtasks": [{"completed": c, "description": d, "id": i, "subtask": s} for s, d, i, c in subtasks]})
+
+    def pulling(self, digest: str, layers: list[tuple[str, str, int]], done: int, read: int) -> None:
+        """Of the layers that have to be fetched, so many are done, and so many bytes; at most five lines a second."""
+        now, total = time.monotonic(), sum(layer[2] for layer in layers)
+        if now - self._last < 0.2 and read < total:
+            return
+        self._last = now
+        self._line({"bytes": read, "bytesCached": 0, "bytesTotal": total, "description": f"Pulling Image: {digest}", "id": digest, "steps": done,
+                    "stepsCached": 0, "stepsTotal": len(layers), "subtasks": [], "task": "pulling", "type": "ProgressBytes"})
 
     def importing(self, digest: str) -> None:
         self._steps("importing", "Importing Image", digest, 0, 1, [("importing", "Importing Image", "importing", False)])

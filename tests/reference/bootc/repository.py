@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from .errors import BootcError, context, run
+from .progress import Progress
 from .proxy import Proxy
 from .reference import Reference
 
@@ -138,7 +140,8 @@ class Repository:
             if note.name not in held:
                 note.unlink()
 
-    def pull(self, reference: Reference, *, source: str | None = None, digest: str | None = None, trusted: bool = False) -> tuple[str, Image]:
+    def pull(self, reference: Reference, *, source: str | None = None, digest: str | None = None, trusted: bool = False,
+             progress: Progress | None = None) -> tuple[str, Image]:
         """Fetch what is missing of an image; returns the merged commit."""
         with context("Preparing import", "Fetching manifest"):
             proxy = Proxy(source or reference.url(), trusted=trusted)
@@ -163,12 +166,19 @@ class Repository:
                     raise BootcError(f"Insufficient free space for {reference.image}@{image.digest} "
                                      f"(available: {human_size(room.f_bavail * room.f_frsize)} required: {human_size(needed)})")
             stored = dict(zip(image.layers, proxy.blobs()))
-            for layer in missing:
-                diff_id, blob, _size = layer
+            fetched = 0
+            for number, layer in enumerate(missing):
+                diff_id, blob, size = layer
                 stream = proxy.blob(*stored[layer])
+
+                def read(count: int, number: int = number, fetched: int = fetched) -> None:
+                    if progress:
+                        progress.pulling(image.digest, missing, number, fetched + count)
+
                 with stream, context("Importing", f"Unencapsulating layer {blob}"):
-                    self._import_layer(diff_id.partition(":")[2], stream)
+                    self._import_layer(diff_id.partition(":")[2], stream, read)
                 proxy.finish()
+                fetched += size
         self._forget_cached_updates()
         commit = self._merge(image)
         self._ostree("refs", "--force", f"--create={IMAGE}{escape(reference.url())}", commit)
@@ -181,7 +191,7 @@ class Repository:
             digest, manifest = proxy.manifest()
             return Image.of(digest, manifest, proxy.config())
 
-    def _import_layer(self, name: str, stream: BinaryIO) -> None:
+    def _import_layer(self, name: str, stream: BinaryIO, read: Callable[[int], None]) -> None:
         scratch = tempfile.mkdtemp(dir=f"{self.path}/tmp", prefix="bootc-layer-")
         os.chmod(scratch, 0o755)  # it becomes the root directory, which every user passes
         try:
@@ -191,9 +201,12 @@ class Repository:
                        *[f"--exclude={top}/*" for top in KEPT_EMPTY], *([f"--{compression}"] if compression else [])]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
                 assert tar.stdin and tar.stderr
+                count = 0
                 try:
                     while head:
                         tar.stdin.write(head)
+                        count += len(head)
+                        read(count)
                         head = stream.read(1 << 20)
                     tar.stdin.close()
                 except BrokenPipeError:

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from .errors import BootcError, context
-from .sysroot import Deployment, Sysroot, in_container, is_booted, require_root
+from .sysroot import Deployment, Sysroot, in_container, is_booted, require_root, wait_for_lock
 
 EMPTY = {
     "apiVersion": "org.containers.bootc/v1", "kind": "BootcHost", "metadata": {"name": "host"},
@@ -101,6 +101,7 @@ def gather(booted_only: bool = False) -> dict[str, Any]:
         return EMPTY
     with context("Preparing for write"):
         require_root()
+    wait_for_lock()
     return document(Sysroot(), booted_only=booted_only)
 
 

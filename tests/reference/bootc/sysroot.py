@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+import struct
 import subprocess
+import sys
 import tempfile
 import tomllib
 from dataclasses import dataclass, field
@@ -21,6 +24,7 @@ from .repository import Image, Repository
 LINE = re.compile(r"^[* ] (?P<stateroot>\S+) (?P<checksum>[0-9a-f]{64})\.(?P<serial>\d+)(?P<marks>.*)$")
 STAGED, LOCKED = Path("/run/ostree/staged-deployment"), Path("/run/ostree/staged-deployment-locked")
 STAGED_RECORD = Path("/run/bootc-reference/staged.json")
+LOCK, INNER_LOCK = "/sysroot/ostree/lock", "/run/bootc-reference/lock"
 KARG_SOURCES = Path("/sysroot/ostree/bootc/karg-sources.json")
 
 
@@ -242,6 +246,32 @@ def is_booted() -> bool:
     return os.path.exists("/run/ostree-booted")
 
 
+def wait_for_lock() -> None:
+    """Until nobody holds the lock of the sysroot, as every command does that only reads."""
+    try:
+        with open(LOCK, "rb") as file:
+            _lock(file.fileno(), fcntl.F_RDLCK)
+    except FileNotFoundError:
+        pass
+
+
+def take_lock() -> None:
+    """Hold it until the end of this process. libostree's own commands, which run meanwhile, get another file to lock."""
+    _lock(os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600), fcntl.F_WRLCK)
+    Path(INNER_LOCK).parent.mkdir(mode=0o700, exist_ok=True)
+    Path(INNER_LOCK).touch()
+    run("mount", "--bind", INNER_LOCK, LOCK)
+
+
+def _lock(descriptor: int, kind: int) -> None:
+    whole = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole)
+    except OSError:
+        print("Waiting for sysroot lock...", file=sys.stderr, flush=True)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLKW, whole)
+
+
 def open_sysroot() -> Sysroot:
     """For commands that change something: in a mount namespace of its own, where /sysroot is writable."""
     if in_container():
@@ -255,4 +285,5 @@ def open_sysroot() -> Sysroot:
     os.unshare(os.CLONE_NEWNS)
     subprocess.run(["mount", "--make-rslave", "/"], check=True)
     run("mount", "-o", "remount,rw", "/sysroot")
+    take_lock()
     return Sysroot()

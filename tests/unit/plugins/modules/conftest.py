@@ -19,11 +19,16 @@ from typing import Any
 import pytest
 
 FAKE = Path(__file__).with_name("fake_host.py")
-RUN = """
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry
-from ansible_collections.imagemode.bootc.plugins.modules import {module}
-boot_entry.ROOT = {root!r}
-{module}.main()
+# Each fake host has jobs and a lock of its own; nobody waits ten seconds.
+AS_A_MODULE = """
+import runpy, sys
+from ansible_collections.imagemode.bootc.plugins.module_utils import _host_module
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, job, lock
+base, name = sys.argv[1:]
+job.DIRECTORY, lock.PATH, _host_module.PATIENCE_SECONDS = f"{base}/job", f"{base}/ostree/lock", 0.5
+boot_entry.ROOT = f"{base}/root"
+sys.argv[1:] = []
+runpy.run_module(f"ansible_collections.imagemode.bootc.plugins.modules.{name}", run_name="__main__")
 """
 
 
@@ -33,6 +38,7 @@ class FakeHost:
     def __init__(self, base: Path) -> None:
         self.base = base
         self.root = base / "root"  # boot entries are read and remembered below it
+        self.job = base / "job"
         self._bin = base / "bin"
         self._bin.mkdir()
         for program in ("bootc", "ostree", "skopeo"):
@@ -61,19 +67,29 @@ class FakeHost:
     def without(self, program: str) -> None:
         (self._bin / program).unlink()
 
-    def run(self, module: str, check_mode: bool = False, environment: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
-        """:returns: the module's result"""
-        arguments = {"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}
-        done = subprocess.run(
-            [sys.executable, "-c", RUN.format(module=module, root=str(self.root))],
-            input=json.dumps(arguments),
-            capture_output=True,
+    def start(
+        self, module: str, check_mode: bool = False, environment: dict[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[str]:
+        """:returns: the module, running"""
+        process = subprocess.Popen(
+            [sys.executable, "-c", AS_A_MODULE, str(self.base), module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PATH": f"{self._bin}:/usr/bin:/bin", "FAKE_HOST": str(self.base), **(environment or {})},
-            check=False,
         )
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        assert lines, done.stderr or done.stdout
+        assert process.stdin
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}))
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def run(self, module: str, check_mode: bool = False, environment: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
+        """:returns: the module's result"""
+        stdout, stderr = self.start(module, check_mode, environment, **options).communicate()
+        lines = [line for line in stdout.splitlines() if line.startswith("{")]
+        assert lines, stderr or stdout
         result: dict[str, Any] = json.loads(lines[-1])
         return result
 

@@ -6,7 +6,7 @@
 
 It exists because no bootc host can run beside unit tests. FAKE_HOST names the directory:
 status (text that `bootc status` prints), refusal (its error instead), steps.json (command line → rc, stdout, stderr,
-after, files below root/ in base64),
+after, files below root/ in base64, seconds that it takes),
 registry.json (image → digest or stderr), calls (what was run, appended).
 """
 
@@ -16,13 +16,14 @@ import base64
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 
 def main() -> int:
     base = Path(os.environ["FAKE_HOST"])
     program = Path(sys.argv[0]).name
-    command = " ".join([program, *(word for word in sys.argv[1:] if word != "--")])
+    command = " ".join([program, *(word for word in sys.argv[1:] if word != "--")]).replace(" --progress-fd 3", "")
     with (base / "calls").open("a") as calls:
         calls.write(command + "\n")
     if command == "bootc --version":
@@ -50,6 +51,9 @@ def main() -> int:
     if step is None:
         sys.stderr.write(f"error: the fake has no recording of '{command}'\n")
         return 1
+    if "seconds" in step:
+        os.write(3, b'{"type":"Start","version":"0.1.0"}\n{"type":"ProgressBytes","task":"pulling","bytes":1000,"bytesTotal":4000}\n')
+        time.sleep(step["seconds"])
     if step.get("after") is not None:
         (base / "status").write_text(step["after"])
     for name, content in step.get("files", {}).items():
