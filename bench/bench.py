@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -24,7 +25,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "e2e"), str(TESTS / "reference")]
 
-from labkit import base, conformance, machine, packages, registry
+from labkit import base, conformance, machine, namespace, packages, registry
 from play import Player
 from prepare import LOGS, ROOT, VENV, prepare
 from proof import Registry
@@ -111,8 +112,26 @@ def upgrade(bench: Bench) -> Iterator[Result]:
     for _round in range(ROUNDS):
         seconds["ping"].append(bench.play("ping"))
         seconds["upgrade"].append(bench.play("upgrade", digest=digest))
-    ratio = statistics.median(seconds["upgrade"]) / statistics.median(seconds["ping"])
-    yield Result("pinned upgrade, nothing to do", "play to ping play", ratio, 1.3)
+        seconds["role"].append(bench.play("imagemode.bootc.update", update_image=IMAGE, update_registry_options={"plain_http": True}))
+    medians = {name: statistics.median(found) for name, found in seconds.items()}
+    yield Result("pinned upgrade, nothing to do", "play to ping play", medians["upgrade"] / medians["ping"], 1.3)
+    yield Result("role update, nothing to do", "play to ping play", medians["role"] / medians["ping"], 1.5)
+
+
+def stage(bench: Bench) -> Iterator[Result]:
+    """Images with a layer of 100 MB that cannot be compressed, and of which nothing is there: what is replaced is pruned."""
+    context = bench.player.folder / "large"
+    context.mkdir()
+    for number in (1, 2):
+        (context / "noise").write_bytes(os.urandom(100_000_000))
+        (context / "Containerfile").write_text(f"FROM {IMAGE}\nCOPY noise /usr/share/noise\n")
+        image = f"{REPOSITORY}:large{number}"
+        for words in (["build", "-q", "--format=oci", "--tls-verify=false", f"--tag={image}", str(context)],
+                      ["push", "-q", "--tls-verify=false", image], ["rmi", image]):
+            command, environment = namespace.command(["podman", *words])
+            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    seconds = bench.tasks("stage", 3, repository=REPOSITORY)
+    yield Result("staging of 100 MB", "task to bare `bootc switch`", seconds["Module"] / seconds["Bare"], 1.05)
 
 
 def fleet(bench: Bench) -> Iterator[Result]:
@@ -151,9 +170,9 @@ BENCHES: dict[str, tuple[Callable[[Bench], Iterator[Result]], ...]] = {
     "build": (build,),
     "push": (push,),
     "install": (install,),
-    "hosts": (install, boot, upgrade, fleet),
+    "hosts": (install, boot, upgrade, fleet, stage),
 }
-ALL = (build, push, install, boot, upgrade, fleet)
+ALL = (build, push, install, boot, upgrade, fleet, stage)
 
 
 def main(names: list[str]) -> int:

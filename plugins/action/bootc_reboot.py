@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
@@ -24,6 +25,9 @@ BOOT_COMMAND = "cat /proc/sys/kernel/random/boot_id; systemctl show --property=S
 # the empty directory stays.
 NEXT_ROOT = "mountpoint -q /run/nextroot"
 PREPARE = "bootc upgrade --from-downloaded --soft-reboot=required"
+# Ends when everything has been started, or something wants the host to go down again.
+SETTLED = "timeout 60 systemctl is-system-running --wait || true"
+SETTLE_SECONDS = 5
 # A host that goes down may leave a connection half open, and ssh would wait for it forever.
 KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 
@@ -94,10 +98,9 @@ class ActionModule(ActionBase):
                 f"The host was to boot {expected}: {reboot.get('msg')}",
                 "Look at the host's console; raise 'reboot_timeout' if it is only slow.",
             )
-        after = self._info(task_vars)
+        after, boot_after = self._settled(options["reboot_timeout"], task_vars)
         result.update(after=after["host"], digest=after["digest"], reboot_required=after["reboot_required"])
         result.update(diff=_diff(before["digest"], after["digest"]))
-        boot_after = self._boot()
         result.update(boot_id=boot_after[0], soft_reboots_count=boot_after[1], boot_id_kept=boot[0] == boot_after[0])
         self._prove(expected, before, after)
 
@@ -207,6 +210,24 @@ class ActionModule(ActionBase):
             "Look at the journal of the failed boot (journalctl -b -1) and at ostree-finalize-staged.service.",
             rolled_back=rolled_back,
         )
+
+    def _settled(self, seconds: float, task_vars: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, int | None]]:
+        """What the host says after its boot. One that goes down again is waited for: greenboot, for one, tries several boots."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if str(self._command(SETTLED)["stdout"]).strip() != "stopping":
+                    return self._info(task_vars), self._boot()
+                why = "it is shutting down"
+            except AnsibleConnectionFailure as error:
+                why = str(error)
+            if time.monotonic() >= deadline:
+                raise RebootRefused(
+                    "host_not_back", f"The host came up and goes away again: {why}",
+                    "Look at the host's console; raise 'reboot_timeout' if it is only slow.",
+                )
+            time.sleep(SETTLE_SECONDS)
+            self._connection.reset()
 
     def _info(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """The host's state, by the module; a host that is just coming up is asked again."""

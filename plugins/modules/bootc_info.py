@@ -198,6 +198,11 @@ bound_images:
       image: registry.example.com/app:1
       name: app.container
       present: true
+on_trial:
+  description: The digest that the role P(imagemode.bootc.update#role) booted and has not judged yet; null if there is none.
+  returned: success
+  type: str
+  sample: null
 host:
   description: What C(bootc status) says.
   returned: success
@@ -244,30 +249,38 @@ hint:
 from typing import Any
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.about import about
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.bound import bound_images
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import NotManaged
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.timer import update_timer
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.update import available_update
-from ansible_collections.imagemode.bootc.plugins.module_utils._disk.root import root_disks
-from ansible_collections.imagemode.bootc.plugins.module_utils._disk.scan import Scanner
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
-from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
+# Written by the role update before it reboots a host, removed when the host is found healthy or was taken back.
+TRIAL = "/var/lib/imagemode-bootc.trial"
 EXTRAS = ("bound_images", "disk", "timer", "update")
 
 
 def gather(what: list[str], bootc: Bootc, host: Host) -> dict[str, Any]:
+    """What was asked for; its code is loaded only then, because loading takes longer than looking on a slow host."""
     wanted = EXTRAS if "all" in what else what
     found: dict[str, Any] = {}
     if "bound_images" in wanted:
+        from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.bound import bound_images
+
         found["bound_images"] = bound_images()
     if "disk" in wanted:
+        from ansible_collections.imagemode.bootc.plugins.module_utils._disk.root import root_disks
+        from ansible_collections.imagemode.bootc.plugins.module_utils._disk.scan import Scanner
+        from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
+
         found["disks"] = root_disks(Scanner(Runner()).devices())
     if "timer" in wanted:
+        from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.timer import update_timer
+        from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
+
         found["timer"] = update_timer(Runner())
     if "update" in wanted:
+        from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.update import available_update
+
         update = available_update(bootc, host)
         found.update(update=update, update_available=bool(update and update["available"]))
     return found
@@ -291,7 +304,15 @@ def main() -> None:
                 hint="Install a machine with bootc_install, or take this one over first.",
                 error=None if facts["bootc_version"] else "bootc_missing",
             )
-        module.exit_json(changed=False, **facts, host=host.as_dict(), **gather(module.params["gather"], bootc, host))
+        module.exit_json(changed=False, **facts, on_trial=_on_trial(), host=host.as_dict(), **gather(module.params["gather"], bootc, host))
+
+
+def _on_trial() -> str | None:
+    try:
+        with open(TRIAL, encoding="ascii") as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
 
 
 if __name__ == "__main__":

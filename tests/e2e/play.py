@@ -56,12 +56,26 @@ class Player:
 
         :raises PlayFailed: it failed
         """
+        text, log, failed = self._play(playbook, options, arguments)
+        if failed:
+            raise PlayFailed(f"{playbook} failed; log: {log}")
+        return sum(int(number) for number in re.findall(r"changed=(\d+)", text.rpartition("PLAY RECAP")[2]))
+
+    def refused(self, playbook: str, options: dict[str, object], *arguments: str) -> str:
+        """Run a playbook that has to fail; what it said.
+
+        :raises PlayFailed: it succeeded
+        """
+        text, log, failed = self._play(playbook, options, arguments)
+        if not failed:
+            raise PlayFailed(f"{playbook} was to fail and did not; log: {log}")
+        return text
+
+    def _play(self, playbook: str, options: dict[str, object], arguments: tuple[str, ...]) -> tuple[str, Path, bool]:
         words, log = self._command(playbook, options)
         text = self._stream([*words, *arguments], log)
         recap = text.rpartition("PLAY RECAP")[2]
-        if "failed=" not in recap or re.search(r"(failed|unreachable)=[1-9]", recap):
-            raise PlayFailed(f"{playbook} failed; log: {log}")
-        return sum(int(number) for number in re.findall(r"changed=(\d+)", recap))
+        return text, log, "failed=" not in recap or bool(re.search(r"(failed|unreachable)=[1-9]", recap))
 
     def kill(self, playbook: str, options: dict[str, object], after: float) -> None:
         """Run a playbook, and kill it and its connections after so many seconds, as a power cut of the controller does."""

@@ -1,0 +1,117 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a maintenance window is open."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: window
+short_description: Whether a maintenance window is open, and when the next one opens
+version_added: 0.1.0
+author: Contributors to the imagemode.bootc project (@imagemode)
+description:
+  - Tells for one or several weekly windows whether one of them is open.
+  - The clock is the controller's; the hosts' clocks do not count.
+options:
+  _input:
+    description:
+      - A window, or a list of them. An empty value is a window that is always open.
+      - Each has C(start) and C(end), both C(HH:MM). One that ends before it starts ends on the next day;
+        one that ends when it starts lasts a day.
+      - C(timezone) is a name of the time zone database, V(UTC) unless told. Daylight saving time is followed.
+      - C(weekdays) are the days on which it starts, by their first three letters or more. Every day unless told.
+    type: raw
+    required: true
+  now:
+    description: The time to look at, as ISO 8601 with an offset, instead of now.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Say when the weekend's night is
+  ansible.builtin.debug:
+    msg: "Open: {{ state.open }}. Opens at {{ state.opens }}."
+  vars:
+    state: "{{ {'start': '22:00', 'end': '04:00', 'timezone': 'Europe/Berlin', 'weekdays': ['sat', 'sun']} | imagemode.bootc.window }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(open), a boolean; C(closes), when the open window closes; C(opens), when the next one opens.
+    - Times are ISO 8601 in the window's time zone, or null.
+  type: dict
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ansible.errors import AnsibleFilterError
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def window(windows: Any, now: str | None = None) -> dict[str, Any]:
+    moment = datetime.fromisoformat(now) if now else datetime.now(timezone.utc)
+    if moment.tzinfo is None:
+        raise AnsibleFilterError(f"The time {now!r} has no offset from UTC.")
+    if not windows:
+        return {"open": True, "opens": None, "closes": None}
+    # In UTC, because times in the same zone are compared by the clock on the wall, which goes back once a year.
+    moment = moment.astimezone(timezone.utc)
+    openings = [opening for each in ([windows] if isinstance(windows, Mapping) else windows) for opening in _openings(each, moment)]
+    closes = [end for start, end in openings if start <= moment < end]
+    opens = [start for start, _end in openings if start > moment]
+    return {
+        "open": bool(closes),
+        "closes": max(closes).isoformat(timespec="minutes") if closes else None,
+        "opens": min(opens).isoformat(timespec="minutes") if opens else None,
+    }
+
+
+def _openings(described: Any, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Those from yesterday to a week ahead."""
+    if not isinstance(described, Mapping) or not {"start", "end"} <= set(described) <= {"start", "end", "timezone", "weekdays"}:
+        raise AnsibleFilterError(f"Not a window: {described!r}. It has start and end, and may have timezone and weekdays.")
+    start, end = _clock(described["start"]), _clock(described["end"])
+    name = described.get("timezone") or "UTC"
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise AnsibleFilterError(f"The controller knows no time zone {name!r}. Names are like Europe/Berlin.") from None
+    weekdays = [_weekday(word) for word in described.get("weekdays") or DAYS]
+    today = moment.astimezone(zone).date()
+    for offset in range(-1, 9):
+        day = today + timedelta(days=offset)
+        if day.weekday() in weekdays:
+            yield _at(day, start, zone), _at(day + timedelta(days=int(end <= start)), end, zone)
+
+
+def _at(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, clock, zone)
+
+
+def _clock(text: Any) -> time:
+    # YAML reads 22:00 without quotes as 22 times 60.
+    if isinstance(text, int) and not isinstance(text, bool) and 0 <= text < 24 * 60:
+        return time(*divmod(text, 60))
+    try:
+        return time.fromisoformat(str(text).zfill(5))
+    except ValueError:
+        raise AnsibleFilterError(f"Not a time of day: {text!r}. Write it as HH:MM.") from None
+
+
+def _weekday(word: Any) -> int:
+    found = [number for number, day in enumerate(DAYS) if len(str(word)) >= 3 and day.startswith(str(word).lower())]
+    if not found:
+        raise AnsibleFilterError(f"Not a weekday: {word!r}. They are {', '.join(DAYS)}.")
+    return found[0]
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Any]:
+        return {"window": window}

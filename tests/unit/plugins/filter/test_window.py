@@ -1,0 +1,52 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Maintenance windows: over midnight, by weekday, in another zone, over the change of the clocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.imagemode.bootc.plugins.filter.window import window
+
+NIGHT = {"start": "22:00", "end": "04:00", "timezone": "Europe/Berlin", "weekdays": ["sat"]}  # 2026-11-21 is a Saturday
+
+
+@pytest.mark.parametrize(
+    ("windows", "now", "is_open", "opens"),
+    [
+        (NIGHT, "2026-11-21T20:59+00:00", False, "2026-11-21T22:00+01:00"),
+        (NIGHT, "2026-11-21T21:00+00:00", True, "2026-11-28T22:00+01:00"),
+        (NIGHT, "2026-11-22T02:59+00:00", True, "2026-11-28T22:00+01:00"),
+        (NIGHT, "2026-11-22T03:00+00:00", False, "2026-11-28T22:00+01:00"),
+        ([NIGHT, {"start": "12:00", "end": "13:00"}], "2026-11-22T12:30+00:00", True, "2026-11-23T12:00+00:00"),
+        ({"start": 720, "end": 780}, "2026-11-22T12:30+00:00", True, "2026-11-23T12:00+00:00"),
+        ({"start": "9:00", "end": "9:00"}, "2026-11-22T03:00+00:00", True, "2026-11-22T09:00+00:00"),
+        # The night in which the clock goes from 3 back to 2: half past two comes twice, and the window is four hours long.
+        ({"start": "01:00", "end": "04:00", "timezone": "Europe/Berlin"}, "2026-10-25T00:30+00:00", True, "2026-10-26T01:00+01:00"),
+        ({"start": "01:00", "end": "04:00", "timezone": "Europe/Berlin"}, "2026-10-25T02:59+00:00", True, "2026-10-26T01:00+01:00"),
+        ("", "2026-11-22T03:00+00:00", True, None),
+    ],
+)
+def test_a_window_is_open_from_its_start_to_its_end(windows: Any, now: str, is_open: bool, opens: str | None) -> None:
+    state = window(windows, now)
+    assert state["open"] is is_open
+    assert state["opens"] == opens
+    assert bool(state["closes"]) is (is_open and bool(windows))
+
+
+def test_now_is_now() -> None:
+    assert window({"start": "00:00", "end": "00:00"})["open"] is True
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [{"start": "22:00"}, {"start": "25:00", "end": "01:00"}, {**NIGHT, "weekdays": ["someday"]}, {**NIGHT, "timezone": "Berlin"},
+     {**NIGHT, "until": "04:00"}, "22:00-04:00"],
+)
+def test_what_is_no_window_is_an_error(windows: Any) -> None:
+    with pytest.raises(AnsibleFilterError):
+        window(windows)
