@@ -54,10 +54,14 @@ def _holder() -> dict[str, Any] | None:
 
     The kernel names no process for such a lock in /proc/locks, but /proc/PID/fdinfo has it.
     """
+    try:
+        wanted = os.stat(PATH)
+    except OSError:
+        return None
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             for descriptor in os.listdir(f"/proc/{pid}/fd"):
-                if os.readlink(f"/proc/{pid}/fd/{descriptor}").endswith("/ostree/lock"):
+                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{descriptor}"), wanted):
                     with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii") as info:
                         if "lock:" not in info.read():
                             continue
