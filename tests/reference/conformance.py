@@ -5,6 +5,8 @@
 The host is any bootc host that has booted REGISTRY/REPOSITORY:1 and never another image, with root by SSH. The registry
 holds `1` to `5`, which differ by a small layer, `one`, which is `1`, and `stable`, which this program moves. Without
 --host, the lab makes all of that.
+
+With --modules it is the collection's modules that are asked for what was recorded, in check mode and for real.
 """
 
 from __future__ import annotations
@@ -12,31 +14,22 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-RECORDING = Path(__file__).resolve().parent / "recordings" / "ostree.jsonl"
-RECORDED_REGISTRY = "registry.test:5000"
-RECORDED_REPOSITORY = f"{RECORDED_REGISTRY}/os"
-# Between two steps somebody pushed: from here on `stable` is another image.
-MOVES = {"upgrade-noop": "2", "check-update-available": "3"}
+import recorded
+from recorded import Step
+
 STATUS = "bootc status --json --format-version=1"
 BOOTS = "cat /proc/sys/kernel/random/boot_id; systemctl show -p SoftRebootsCount; systemctl is-system-running | grep -v stopping"
-
-
-@dataclass(frozen=True)
-class Step:
-    name: str
-    cmd: str
-    rc: int
-    stderr: str
-    before: dict[str, Any]
-    after: dict[str, Any]
+# Name, in what the host was different, and a remark.
+Verdict = tuple[str, list[str], str]
+# One way to run a step.
+Run = Callable[["Host", "Images", Step], tuple[list[str], str]]
 
 
 class Host:
@@ -75,19 +68,12 @@ class Host:
 class Images:
     """The five images, by what they are called here and in the recording."""
 
-    def __init__(self, repository: str, plain_http: bool, steps: list[Step]) -> None:
+    def __init__(self, repository: str, plain_http: bool, recording: list[Step]) -> None:
         self.repository = repository
         self.registry = repository.partition("/")[0]
         self.options = ["--tls-verify=false"] if plain_http else []
         self.here = {tag: self._digest(tag) for tag in "12345"}
-        recorded = {}
-        for step in steps:
-            for entry in (step.before, step.after):
-                for deployment in ("booted", "staged", "rollback"):
-                    image = ((entry.get("status") or {}).get(deployment) or {}).get("image")
-                    if image:
-                        recorded[image["version"]] = image["imageDigest"]
-        self.recorded = {digest: tag for tag, digest in recorded.items()}
+        self.recorded = {digest: tag for tag, digest in recorded.digests(recording).items()}
         self.known = {digest: tag for tag, digest in self.here.items()}
 
     def _digest(self, tag: str) -> str:
@@ -103,13 +89,13 @@ class Images:
         """A recorded command, for this registry's names and digests."""
         for digest, tag in self.recorded.items():
             command = command.replace(digest, self.here.get(tag, digest))
-        return command.replace(RECORDED_REPOSITORY, self.repository).replace(RECORDED_REGISTRY, self.registry)
+        return command.replace(recorded.REPOSITORY, self.repository).replace(recorded.REGISTRY, self.registry)
 
     def plain(self, text: str) -> str:
         """Digests as tags and the repository by one name, so that two hosts can be compared."""
         for digest, tag in {**self.recorded, **self.known}.items():
             text = text.replace(digest, f"<{tag}>")
-        return text.replace(self.repository, RECORDED_REPOSITORY).replace(self.registry, RECORDED_REGISTRY)
+        return text.replace(self.repository, recorded.REPOSITORY).replace(self.registry, recorded.REGISTRY)
 
     def state(self, document: dict[str, Any]) -> dict[str, str]:
         """What a status says that does not depend on the machine or on the time."""
@@ -121,76 +107,105 @@ class Images:
             if deployment:
                 image, update = deployment["image"], deployment["cachedUpdate"]
                 said[name] = {**{key: deployment[key] for key in ("downloadOnly", "pinned", "incompatible", "softRebootCapable", "store")},
-                              "image": image["image"], "digest": image["imageDigest"], "cachedUpdate": update and update["imageDigest"]}
+                              "image": image["image"], "digest": image["imageDigest"], "cachedUpdate": update and update["imageDigest"],
+                              "hasVersion": bool(image["version"]), **{key: sorted(deployment[key] or ()) for key in recorded.BACKENDS}}
             else:
                 said[name] = None
         return {key: self.plain(json.dumps(value, sort_keys=True)) for key, value in said.items()}
 
     def errors(self, text: str) -> str:
-        """The lines that name the error, without what differs from host to host."""
-        lines = [line for line in self.plain(text).splitlines() if line and not line.startswith("Deploying...done")]
+        """The lines that name the error, without what differs from host to host, or from run to run."""
+        chance = ("Deploying...done", "error: Status: Writing to stdout: Broken pipe")
+        lines = [line for line in self.plain(text).splitlines() if line and not line.startswith(chance)]
         return re.sub(r"dial tcp \S+:", "dial tcp ADDRESS:", "\n".join(lines))
 
 
-def replay(host: Host, images: Images, steps: list[Step], patience: float) -> Iterator[tuple[str, list[str]]]:
-    """Each step's name, and in what the host was different."""
-    previous, state = None, images.state(host.status())
-    for step in steps:
-        if step.name in MOVES:
-            images.move_stable(MOVES[step.name])
-        if (previous and _booted(step) != _booted(previous)) or step.name == "after-dlonly-reboot":
-            host.reboot("soft-reboot" if step.name == "after-soft-reboot" else "reboot", patience)
-            state = images.state(host.status())
-        differences = _compare("before", images.state(step.before), state)
-        done = host.run(images.translate(step.cmd))
-        if done.returncode != step.rc:
-            differences.append(f"exit code {done.returncode}, recorded {step.rc}: {done.stderr.strip()}")
-        if step.rc and images.errors(done.stderr) != images.errors(step.stderr):
-            differences.append(f"error {images.errors(done.stderr)!r}, recorded {images.errors(step.stderr)!r}")
-        state = images.state(host.status())
-        differences += _compare("after", images.state(step.after), state)
-        yield step.name, differences
+def by_verbs(host: Host, images: Images, step: Step, volatile: bool = False) -> tuple[list[str], str]:
+    """The recorded command itself."""
+    done = host.run(images.translate(step.cmd))
+    differences = []
+    if done.returncode != step.rc:
+        differences.append(f"exit code {done.returncode}, recorded {step.rc}: {done.stderr.strip()}")
+    if step.rc and images.errors(done.stderr) != images.errors(step.stderr):
+        differences.append(f"error {images.errors(done.stderr)!r}, recorded {images.errors(step.stderr)!r}")
+    return differences + compare("after", images.state(step.after), images.state(host.status()), volatile), ""
+
+
+def replay(host: Host, images: Images, recording: list[Step], run: Run, patience: float) -> Iterator[Verdict]:
+    """Each step's name, in what the host was different, and a remark."""
+    previous = None
+    for step in recording:
+        tag = recorded.STABLE_FROM[step.backend].get(step.name)
+        if tag:
+            images.move_stable(tag)
+        verb = recorded.reboots(previous, step)
+        differences = []
+        if verb:
+            host.reboot(verb, patience)
+        if verb or previous is None:
+            differences = compare("before", images.state(step.before), images.state(host.status()), volatile=run is not by_verbs)
+        found, remark = run(host, images, step)
+        yield step.name, differences + found, remark
         previous = step
 
 
-def _booted(step: Step) -> str:
-    return json.dumps(step.before["status"]["booted"]["ostree"])
+def compare(when: str, expected: dict[str, str], found: dict[str, str], volatile: bool = False) -> list[str]:
+    """:param volatile: leave out what only a recorded `--check` writes"""
+    if volatile:
+        expected, found = ({key: re.sub(r'"cachedUpdate": [^,]+', "", text) for key, text in state.items()} for state in (expected, found))
+    return [f"{when}: {key} {found[key]}, recorded {expected[key]}" for key in expected if expected[key] != found[key]]
 
 
-def _compare(when: str, recorded: dict[str, str], found: dict[str, str]) -> list[str]:
-    return [f"{when}: {key} {found[key]}, recorded {recorded[key]}" for key in recorded if recorded[key] != found[key]]
-
-
-def read(path: Path) -> list[Step]:
-    names = ("name", "cmd", "rc", "stderr", "before", "after")
-    return [Step(**{name: line[name] for name in names}) for line in map(json.loads, path.read_text().splitlines())]
+def tell(verdicts: Iterator[Verdict]) -> list[bool]:
+    """:returns: whether each was as it has to be"""
+    good, began = [], time.monotonic()
+    for number, (name, differences, remark) in enumerate(verdicts, 1):
+        good.append(not differences)
+        seconds = time.monotonic() - began
+        print(f"{number:2} {seconds:4.0f} s {'ok  ' if good[-1] else 'FAIL'} {name}{remark and '  ' + remark}", flush=True)
+        for line in differences:
+            print(f"      {line}", flush=True)
+    return good
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", metavar="USER@ADDRESS", help="a host that has just been installed; without it the lab makes one")
     parser.add_argument("--ssh-option", action="append", default=[], metavar="OPTION", help="for ssh, e.g. -oPort=2222")
-    parser.add_argument("--repository", default=RECORDED_REPOSITORY, help="as the host and this machine reach it (%(default)s)")
+    parser.add_argument("--repository", default=recorded.REPOSITORY, help="as the host and this machine reach it (%(default)s)")
     parser.add_argument("--plain-http", action="store_true", help="for this machine's skopeo")
-    parser.add_argument("--recording", type=Path, default=RECORDING)
+    parser.add_argument("--flavour", choices=recorded.BACKENDS, default="ostree", help="which recording (%(default)s)")
+    parser.add_argument("--modules", action="store_true", help="by the collection's modules instead of the recorded commands")
+    parser.add_argument("--both", action="store_true", help="by the commands, then by the modules; needs --reinstall")
+    parser.add_argument("--faults", action="store_true", help="afterwards, what a host refuses; needs the images that faults.py names")
+    parser.add_argument("--reinstall", metavar="COMMAND", help="puts the host back to where it was; the lab has its own")
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one reboot")
     parser.add_argument("--keep", action="store_true", help="leave the lab's machine and registry up")
     options = parser.parse_args()
     if not options.host:
         from labkit import conformance  # with --host nothing of the lab is needed
 
-        return conformance.run_here(sys.argv[1:], keep=options.keep)
-    steps = read(options.recording)
+        return conformance.run_here(sys.argv[1:], flavour=options.flavour, keep=options.keep)
+    if options.both and not options.reinstall:
+        parser.error("--both needs --reinstall: the modules start where the commands started, on a host that has just been installed")
+    recording = recorded.steps(options.flavour)
     host = Host(["ssh", "-oBatchMode=yes", "-oConnectTimeout=20", "-oServerAliveInterval=15", *options.ssh_option, options.host])
-    images = Images(options.repository, options.plain_http, steps)
-    failed = 0
-    for number, (name, differences) in enumerate(replay(host, images, steps, options.timeout), 1):
-        print(f"{number:2}/{len(steps)} {'ok  ' if not differences else 'FAIL'} {name}", flush=True)
-        for line in differences:
-            print(f"      {line}", flush=True)
-        failed += bool(differences)
-    print(f"{len(steps) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    images = Images(options.repository, options.plain_http, recording)
+    good = []
+    if not options.modules:
+        good += tell(replay(host, images, recording, by_verbs, options.timeout))
+    if options.both:
+        subprocess.run(shlex.split(options.reinstall), check=True)
+    if options.both or options.modules:
+        from by_modules import Modules  # needs the collection's Python environment
+        from faults import provoke
+
+        modules = Modules(host)
+        good += tell(replay(host, images, recording, modules.run, options.timeout))
+        if options.faults:
+            good += tell(provoke(host, images, modules, options.flavour))
+    print(f"{sum(good)} passed, {len(good) - sum(good)} failed")
+    return 0 if all(good) else 1
 
 
 if __name__ == "__main__":

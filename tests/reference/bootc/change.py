@@ -39,7 +39,8 @@ def _fetch(sysroot: Sysroot, reference: Reference, progress: Progress) -> tuple[
     return commit, image
 
 
-def _finish(sysroot: Sysroot, options: Any, changed: bool) -> None:
+def finish(sysroot: Sysroot, options: Any, changed: bool) -> None:
+    """The options that go on after the change: soft reboot, and reboot."""
     if options.soft_reboot and sysroot.staged:
         softreboot.prepare(sysroot, required=options.soft_reboot == "required")
     if options.apply and changed:
@@ -79,7 +80,7 @@ def upgrade(options: Any) -> None:
             _deploy(sysroot, commit, image, reference, Progress(options.progress_fd), locked=options.download_only)
             if booted:
                 print_difference(booted, image)
-        _finish(sysroot, options, changed)
+        finish(sysroot, options, changed)
 
 
 def _from_downloaded(sysroot: Sysroot, options: Any) -> None:
@@ -90,7 +91,7 @@ def _from_downloaded(sysroot: Sysroot, options: Any) -> None:
         print("Staged deployment will now be applied on reboot")
     else:
         print("Staged deployment is already set to apply on reboot")
-    _finish(sysroot, options, True)
+    finish(sysroot, options, True)
 
 
 def _check(sysroot: Sysroot, reference: Reference) -> None:
@@ -131,9 +132,9 @@ def switch(options: Any) -> None:
             raise
         if reference == sysroot.current_reference():
             print("Image specification is unchanged.")
-            return _finish(sysroot, options, sysroot.staged is not None)
+            return finish(sysroot, options, sysroot.staged is not None)
         switch_to(sysroot, reference, options)
-        _finish(sysroot, options, True)
+        finish(sysroot, options, True)
 
 
 def rollback_order(sysroot: Sysroot) -> None:
@@ -161,7 +162,7 @@ def rollback(options: Any) -> None:
             with open("/run/reboot-required", "w", encoding="utf-8") as stream:
                 stream.write(f"bootc: Reboot required for image: {image.digest}\n")
         options.soft_reboot = None
-        _finish(sysroot, options, True)
+        finish(sysroot, options, True)
 
 
 def wanted_spec(text: str) -> dict[str, str]:

@@ -74,8 +74,8 @@ def partition_path(device: str, number: int) -> str:
     return f"{device}p{number}" if device[-1].isdigit() else f"{device}{number}"
 
 
-def partition(device: str, node: dict[str, Any], root_size: str | None) -> tuple[str, str, str]:
-    """BIOS boot, ESP and root partitions, as bootc lays them out on x86-64."""
+def partition(device: str, node: dict[str, Any], root_size: str | None, esp_size: int) -> tuple[str, str, str]:
+    """BIOS boot, ESP (of so many MiB) and root partitions, as bootc lays them out on x86-64."""
     print(f"Block setup: direct\n       Size: {node['size']}\n     Serial: {node['serial'] or '<unknown>'}\n      Model: {node['model'] or '<unknown>'}\n"
           " Partitions: UUID", flush=True)
     size = ""
@@ -83,9 +83,9 @@ def partition(device: str, node: dict[str, Any], root_size: str | None) -> tuple
         match = re.fullmatch(r"(\d+)([MGT]?)", root_size)
         if not match:
             raise BootcError(f"invalid size: {root_size}")
-        room = int(node["size"]) // (1 << 20) - 516
+        room = int(node["size"]) // (1 << 20) - esp_size - 4
         size = f"size={min(int(match[1]) * UNITS[match[2]], room)}MiB, "
-    esp = min(512, max(1, int(node["size"]) // (1 << 20) - 4))
+    esp = min(esp_size, max(1, int(node["size"]) // (1 << 20) - 4))
     table = (f'label: gpt\nsize=1MiB, type={BIOS_BOOT}, name="BIOS-BOOT"\nsize={esp}MiB, type={ESP}, name="EFI-SYSTEM"\n'
              f'{size}type={ROOT}, name="root"\n')
     show("sfdisk", "--wipe=always", device, stdin=table)

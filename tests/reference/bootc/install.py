@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import bootloader, disk, installconfig
+from . import COMPOSEFS_MARK, bootloader, disk, installconfig
 from .errors import BootcError, context, run
 from .reference import Reference
 from .repository import Image, Repository
@@ -94,7 +94,7 @@ def _install(options: Any, device: str, chosen: Source) -> None:
         node = disk.clear(device, wipe=options.wipe)
         if (options.block_setup or "direct") not in (config["block"] or ["direct"]):
             raise BootcError("Block setup Tpm2Luks is not enabled in installation config")
-        bios, esp, root = disk.partition(device, node, options.root_size)
+        bios, esp, root = disk.partition(device, node, options.root_size, 1024 if options.composefs_backend else 512)
         disk.make_root(root, kind, identity)
     ROOT.mkdir(parents=True, exist_ok=True)
     run("mount", root, str(ROOT))
@@ -110,7 +110,11 @@ def _install(options: Any, device: str, chosen: Source) -> None:
             with context("Installing bootloader") if Path("/usr/lib/bootupd/updates").is_dir() else context():
                 bootloader.install(ROOT, device, bios, esp, identity)
         print(f"Bootloader: {chosen_loader}", flush=True)
-        _write_aleph(options, chosen, image, deployment)
+        if options.composefs_backend:
+            (ROOT / COMPOSEFS_MARK).parent.mkdir(exist_ok=True)
+            (ROOT / COMPOSEFS_MARK).touch()
+        else:
+            _write_aleph(options, chosen, image, deployment)
         print("Trimming root", flush=True)
         subprocess.run(["fstrim", "--quiet-unsupported", "-v", str(ROOT)], check=False)
         print("Finalizing filesystem root\nUnmounting filesystems", flush=True)
@@ -120,7 +124,9 @@ def _install(options: Any, device: str, chosen: Source) -> None:
 
 
 def _deploy(options: Any, config: dict[str, Any], identity: str, chosen: Source) -> tuple[Image, Path]:
-    stateroot = options.stateroot or config["stateroot"] or "default"
+    # What that backend ignores without a word: the state root, the kernel arguments of the install configuration, root's keys.
+    composefs = options.composefs_backend
+    stateroot = "default" if composefs else options.stateroot or config["stateroot"] or "default"
     signature = "containerPolicy" if options.enforce_container_sigpolicy else None
     target = chosen.reference
     if options.target_imgref:
@@ -135,7 +141,8 @@ def _deploy(options: Any, config: dict[str, Any], identity: str, chosen: Source)
         commit, image = Repository(str(ROOT)).pull(target, source=chosen.url, digest=chosen.digest, trusted=True)
         started = time.monotonic()
         deleted = options.karg_delete
-        kargs = [word for word in [*config["kargs"], *image_kargs(Path("/"))] if word not in deleted and word.partition("=")[0] not in deleted]
+        brought = [*([] if options.composefs_backend else config["kargs"]), *image_kargs(Path("/"))]
+        kargs = [word for word in brought if word not in deleted and word.partition("=")[0] not in deleted]
         kargs = [f"root=UUID={identity}", *kargs, *options.karg]
         origin = Path("/run/bootc-reference/target.origin")
         origin.parent.mkdir(parents=True, exist_ok=True)
@@ -144,7 +151,7 @@ def _deploy(options: Any, config: dict[str, Any], identity: str, chosen: Source)
             "--karg-none", *[f"--karg-append={word}" for word in kargs], commit)
         print(f"Deploying container image...done ({time.monotonic() - started:.0f} seconds)", file=sys.stderr, flush=True)
     deployment = ROOT / f"ostree/deploy/{stateroot}/deploy/{commit}.0"
-    if options.root_ssh_authorized_keys:
+    if options.root_ssh_authorized_keys and not composefs:
         with context("Injecting SSH keys"):
             _inject_keys(deployment, options.root_ssh_authorized_keys)
     return image, deployment

@@ -26,3 +26,11 @@ def fsck(_options: Any) -> None:
     if resolv.is_file() and not resolv.is_symlink() and os.path.getsize(resolv) > 0:
         raise BootcError("fsck: etc-resolvconf: image has its builder's /etc/resolv.conf")
     print("ok: etc-resolvconf\nok: fsverity")
+
+
+def gc(_options: Any) -> None:
+    raise BootcError("This command only works with the composefs backend")
+
+
+def delete(_options: Any) -> None:
+    raise BootcError("This command only works with the composefs backend")

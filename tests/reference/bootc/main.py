@@ -6,13 +6,20 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import subprocess
 import sys
 from typing import Any, NoReturn
 
-from . import VERSION
+from . import COMPOSEFS_VERSION, VERSION, is_composefs
 from .errors import BootcError, UsageError
 
+# Where the backends differ by more than what `status` shows.
+COMPOSEFS = {
+    "change:upgrade": "composefs:upgrade", "change:switch": "composefs:switch", "change:rollback": "composefs:rollback",
+    "change:edit": "composefs:edit", "kargs:command": "composefs:loader_entries", "overlay:command": "composefs:usr_overlay",
+    "listing:images": "composefs:images", "listing:gc": "composefs:gc", "listing:delete": "composefs:delete_deployment",
+}
 HELP = "For more information, try '--help'."
 
 
@@ -41,7 +48,7 @@ def sub(verbs: Any, name: str, run: str, **options: Any) -> Parser:
 
 def build() -> Parser:
     top = Parser(prog="bootc", allow_abbrev=False)
-    top.add_argument("--version", action="version", version=f"bootc {VERSION}")
+    top.add_argument("--version", action="version", version=f"bootc {COMPOSEFS_VERSION if is_composefs() else VERSION}")
     verbs = top.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
 
     parser = sub(verbs, "upgrade", "change:upgrade", aliases=["update"])
@@ -85,6 +92,11 @@ def build() -> Parser:
 
     inner = verbs.add_parser("internals").add_subparsers(required=True, parser_class=Parser)
     sub(inner, "fsck", "listing:fsck")
+    parser = sub(inner, "composefs-gc", "listing:gc")
+    flags(parser, "--dry-run")
+
+    parser = sub(verbs, "delete-deployment", "listing:delete")
+    parser.add_argument("id")
 
     inner = verbs.add_parser("container").add_subparsers(required=True, parser_class=Parser)
     parser = sub(inner, "lint", "lint:command")
@@ -97,7 +109,8 @@ def build() -> Parser:
     flags(parser, "--all")
     parser = sub(inner, "to-disk", "install:to_disk")
     flags(parser, "--wipe", "--via-loopback", "--generic-image", "--skip-fetch-check", "--run-fetch-check", "--disable-selinux",
-          "--enforce-container-sigpolicy", "--target-no-signature-verification", "--bootupd-skip-boot-uuid")
+          "--enforce-container-sigpolicy", "--target-no-signature-verification", "--bootupd-skip-boot-uuid", "--composefs-backend",
+          "--allow-missing-verity")
     parser.add_argument("--filesystem", choices=["xfs", "ext4", "btrfs"])
     parser.add_argument("--block-setup", choices=["direct", "tpm2-luks"])
     parser.add_argument("--bootloader", choices=["grub", "grub-cc", "systemd", "none"])
@@ -126,15 +139,22 @@ def main(arguments: list[str] | None = None) -> int:
         if unknown:
             raise UsageError(f"error: unexpected argument '{unknown[0]}' found\n\nUsage: {options.parser.prog} [OPTIONS]\n\n{HELP}")
         refuse_conflicts(options)
-        module, _colon, function = options.run.partition(":")
+        run = COMPOSEFS.get(options.run, options.run) if is_composefs() else options.run
+        module, _colon, function = run.partition(":")
         # Only what a verb needs is loaded: start-up is most of the time of `status`.
         getattr(importlib.import_module(f"bootc.{module}"), function)(options)
+        sys.stdout.flush()
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
     except BootcError as error:
         sys.stdout.flush()
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be written at the exit
+        verb = options.parser.prog.partition(" ")[2].capitalize()
+        print(f"error: {verb}: Writing to stdout: Broken pipe (os error {error.errno})", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
         print(f"error: {error.cmd[0]} ended with {error.returncode}", file=sys.stderr)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import shutil
@@ -24,6 +25,8 @@ from .reference import Reference
 
 LAYER, IMAGE = "ostree/container/layer/", "ostree/container/image/"
 KEPT_EMPTY = ("dev", "proc", "sys", "run", "tmp")
+POLICY = Path("/etc/containers/policy.json")
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 COMPRESSION = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 
 
@@ -37,6 +40,11 @@ class Image:
     architecture: str
     layers: tuple[tuple[str, str, int], ...]  # diff_id, blob digest, blob size
     bootable: bool = True
+
+    @property
+    def verity(self) -> str:
+        """What stands for the digest of composefs: the same for the same layers, whatever an image is called or says of itself."""
+        return hashlib.sha512("\n".join(layer[0] for layer in self.layers).encode()).hexdigest()
 
     def size(self) -> int:
         return sum(layer[2] for layer in self.layers)
@@ -58,6 +66,22 @@ class Image:
                    config.get("architecture", "amd64"),
                    tuple((diff, blob["digest"], blob["size"]) for diff, blob in zip(diff_ids, manifest["layers"])),
                    "containers.bootc" in labels or "ostree.bootable" in labels)
+
+
+def _require_bootable(image: Image) -> None:
+    if not image.bootable:
+        raise BootcError("Target image does not have ostree.bootable label")
+    here = MACHINES.get(os.uname().machine, os.uname().machine)
+    if image.architecture != here:
+        raise BootcError(f"Image has architecture {image.architecture}; expected {here}")
+
+
+def _require_policy(reference: Reference) -> None:
+    """Who wants the policy to be enforced must have one."""
+    if reference.signature == "containerPolicy":
+        default = json.loads(POLICY.read_text())["default"] if POLICY.exists() else []
+        if default in ([], [{"type": "insecureAcceptAnything"}]):
+            raise BootcError("containers-policy.json specifies a default of `insecureAcceptAnything`; refusing usage")
 
 
 def human_size(size: float) -> str:
@@ -141,9 +165,11 @@ class Repository:
                 note.unlink()
 
     def pull(self, reference: Reference, *, source: str | None = None, digest: str | None = None, trusted: bool = False,
-             progress: Progress | None = None) -> tuple[str, Image]:
+             bootable: bool = True, progress: Progress | None = None) -> tuple[str, Image]:
         """Fetch what is missing of an image; returns the merged commit."""
         with context("Preparing import", "Fetching manifest"):
+            if bootable and not trusted:
+                _require_policy(reference)
             proxy = Proxy(source or reference.url(), trusted=trusted)
         with proxy:
             found, manifest = proxy.manifest()
@@ -155,8 +181,8 @@ class Repository:
                     print(f"No changes in {reference.image} => {image.digest}", flush=True)
                     return last, known
                 self.set_cached_update(last, image, reference)
-            if not image.bootable:
-                raise BootcError("Target image does not have ostree.bootable label")
+            if bootable:
+                _require_bootable(image)
             missing = [layer for layer in image.layers if not self.commit_of(LAYER + layer[0].partition(":")[2])]
             if missing:
                 needed = sum(layer[2] for layer in missing)
@@ -184,8 +210,16 @@ class Repository:
         self._ostree("refs", "--force", f"--create={IMAGE}{escape(reference.url())}", commit)
         return commit, image
 
-    def peek(self, reference: Reference) -> Image:
-        with context("Preparing import", "Fetching manifest"):
+    def holds(self, digest: str) -> bool:
+        """Whether an image with this digest was pulled, under any name."""
+        known = (self.image(self.commit_of(IMAGE + name) or "") for name in self.refs(IMAGE))
+        return any(image is not None and image.digest == digest for image in known)
+
+    def peek(self, reference: Reference, *steps: str) -> Image:
+        """Its manifest and configuration; an error says during which steps."""
+        with context(*(steps or ("Preparing import", "Fetching manifest"))):
+            if not steps:
+                _require_policy(reference)
             proxy = Proxy(reference.url())
         with proxy:
             digest, manifest = proxy.manifest()

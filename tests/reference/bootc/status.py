@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from typing import Any
 
+from . import is_composefs
 from .errors import BootcError, context
+from .repository import Image
 from .sysroot import Deployment, Sysroot, in_container, is_booted, require_root, wait_for_lock
 
 EMPTY = {
@@ -18,20 +21,26 @@ EMPTY = {
 }
 
 
+def composefs(deployment: Deployment, image: Image) -> dict[str, Any]:
+    boot = hashlib.sha256((deployment.bootcsum or deployment.checksum).encode()).hexdigest()
+    return {"bootDigest": boot, "bootType": "Bls", "bootloader": "grub", "missingVerityAllowed": False, "verity": image.verity}
+
+
 def entry(sysroot: Sysroot, deployment: Deployment | None) -> dict[str, Any] | None:
     if deployment is None:
         return None
-    reference, image = deployment.reference(), sysroot.image(deployment)
+    reference, image, flavour = deployment.reference(), sysroot.image(deployment), is_composefs()
+    described = image.document(reference) if image and reference else None
     return {
-        "cachedUpdate": sysroot.repository.cached_update(deployment.checksum),
-        "composefs": None,
+        "cachedUpdate": None if flavour else sysroot.repository.cached_update(deployment.checksum),
+        "composefs": composefs(deployment, image) if flavour and image else None,
         "downloadOnly": deployment.staged and sysroot.locked,
-        "image": image.document(reference) if image and reference else None,
+        "image": {**described, "version": None} if described and flavour else described,
         "incompatible": False,
-        "ostree": {"checksum": deployment.checksum, "deploySerial": deployment.serial, "stateroot": deployment.stateroot},
+        "ostree": None if flavour else {"checksum": deployment.checksum, "deploySerial": deployment.serial, "stateroot": deployment.stateroot},
         "pinned": deployment.pinned,
-        "softRebootCapable": sysroot.soft_reboot_capable(deployment),
-        "store": "ostreeContainer" if image else None,
+        "softRebootCapable": not (flavour and deployment.booted) and sysroot.soft_reboot_capable(deployment),
+        "store": "ostreeContainer" if image and not flavour else None,
     }
 
 
@@ -45,7 +54,7 @@ def document(sysroot: Sysroot, *, booted_only: bool = False) -> dict[str, Any]:
         "rollback": None if booted_only else entry(sysroot, rollback),
         "rollbackQueued": sysroot.rollback_queued,
         "readOnly": False,
-        "type": "bootcHost" if reference else None,
+        "type": "bootcHost" if reference and not is_composefs() else None,
         "usrOverlay": {
             "accessMode": "readOnly" if booted.unlocked == "transient" else "readWrite",
             "persistence": "persistent" if booted.unlocked == "hotfix" else "transient",
@@ -87,6 +96,10 @@ def human(data: dict[str, Any]) -> str:
             continue
         width = len(mark)
         lines = [f"{mark}: {image['image']['image']}", f"{'Digest'.rjust(width)}: {image['imageDigest']} ({image['architecture']})"]
+        if found["composefs"]:
+            lines.append(f"{'Verity'.rjust(width)}: {found['composefs']['verity']}")
+        if found["composefs"] and image["timestamp"]:
+            lines.append(f"{'Timestamp'.rjust(width)}: {image['timestamp'][:19]}Z")
         if image["version"]:
             stamp = f" ({image['timestamp'][:19]}Z)" if image["timestamp"] else ""
             lines.append(f"{'Version'.rjust(width)}: {image['version']}{stamp}")

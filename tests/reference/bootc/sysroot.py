@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import is_composefs
 from .errors import BootcError, run
 from .reference import Reference
 from .repository import Image, Repository
@@ -159,7 +160,7 @@ class Sysroot:
         STAGED_RECORD.write_text(json.dumps({"id": staged.id, "kargs": kargs, "bootcsum": staged.bootcsum}))
         self._record_sources(staged, sources)
         image = self.image(staged)
-        if image:
+        if image and not is_composefs():
             Path("/run/reboot-required").write_text(f"bootc: Reboot required for image: {image.digest}\n")
         return staged
 

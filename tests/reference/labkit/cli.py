@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     action.add_argument("--firmware", choices=["bios", "uefi"])
     for name, text in {"wait": "until SSH answers", "down": "orderly shutdown", "kill": "power cut", "reset": "reset button",
                        "ssh": "run a command", "inventory": "Ansible host variables as JSON", "console": "what the serial console showed",
+                       "save": "keep the disks as they are", "restore": "put the saved disks back, and start",
                        "remove": "power cut, and its disks are gone"}.items():
         action = actions.add_parser(name, help=text)
         action.add_argument("name")
@@ -84,7 +85,8 @@ def run_machine(options: argparse.Namespace) -> int:
     elif options.action == "console":
         sys.stdout.write(Path(machine.state(name)["console"]).read_text(errors="replace"))
     else:
-        {"down": machine.down, "kill": machine.kill, "reset": machine.reset, "remove": machine.remove}[options.action](name)
+        {"down": machine.down, "kill": machine.kill, "reset": machine.reset, "save": machine.save, "restore": machine.restore,
+         "remove": machine.remove}[options.action](name)
     return 0
 
 

@@ -6,7 +6,7 @@
 
 Each recorded step is asked of the planner as a user would ask it of the modules. What it predicts
 (changed, commands, the state afterwards) agrees with what happened, or the step is named in
-C(BETTER) with what the planner does instead and why.
+C(BETTER) of recorded.py with what the planner does instead and why.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,61 +31,14 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host, Source, parse_status
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
+from ansible_collections.imagemode.bootc.tests.reference import recorded
+from ansible_collections.imagemode.bootc.tests.reference.recorded import BACKENDS, BETTER, RECORDINGS, REFUSED, STABLE_FROM
 
-RECORDINGS = Path(__file__).parents[4] / "reference" / "recordings"
-BACKENDS = ("ostree", "composefs")
-
-# The registry did not change but for the moving tag: from this step on it is the image with this tag.
-STABLE_FROM = {
-    "ostree": {"upgrade-noop": "2", "check-update-available": "3"},
-    "composefs": {"upgrade-noop": "2", "dl-only-when-tag-moved": "3", "check-update-available": "4", "upgrade-with-overlay": "5"},
-}
-
-# Steps where the planner does better than the recorded command: what it runs, and why that is right.
-BETTER: dict[tuple[str, str], tuple[list[str], str]] = {
-    ("composefs", "switch-same-digest"):
-        ([], "the digest is booted under another name: nothing to do instead of a failure"),
-    ("composefs", "plain-upgrade-unlocks"):
-        (["bootc upgrade --from-downloaded"], "the verb leaves the stage locked; the planner unlocks it"),
-    ("composefs", "check-after-dlonly-reboot"):
-        (["bootc upgrade"], "the verb stages although only asked to check; the planner predicts that and only looks"),
-    ("ostree", "check-after-dlonly-reboot"):
-        (["bootc upgrade"], "the verb denies an update that there is; the planner asks the registry"),
-    ("ostree", "from-downloaded-none"): ([], "a second run has nothing to do instead of failing"),
-    ("composefs", "from-downloaded-none"): ([], "a second run has nothing to do instead of failing"),
-    ("composefs", "upgrade-tag"):
-        (["bootc rollback"], "the verb ignores the tag while something is staged; the image is the rollback deployment"),
-    ("composefs", "switch-booted-image-with-staged"):
-        (["bootc rollback", "bootc rollback"], "the booted image is wanted: the stage is dropped instead of a failure"),
-    ("composefs", "switch-digest"):
-        (["bootc rollback"], "the image is the rollback deployment: it is queued instead of a failure"),
-}
 # Steps where the planner reaches the recorded state by another command.
 OTHER_COMMAND = {
     ("ostree", "plain-upgrade-unlocks"): "bootc upgrade --from-downloaded",  # needs no network
     ("ostree", "upgrade-tag"): "bootc switch registry.test:5000/os:4",  # every backend and version has it
     ("ostree", "edit-rollback"): "bootc rollback",  # composefs has no edit
-}
-# Asked of the modules, but answered with an error on purpose, by code.
-REFUSED = {
-    ("ostree", "rollback-none"): "no_rollback_deployment",
-    ("composefs", "rollback-none"): "no_rollback_deployment",
-    ("ostree", "rollback-with-staged-no-rollback"): "no_rollback_deployment",
-    ("composefs", "rollback-with-staged"): "no_rollback_deployment",
-    ("ostree", "switch-missing"): "image_missing",
-    ("composefs", "switch-missing"): "image_missing",
-    ("ostree", "switch-refused"): "registry_unreachable",
-    ("composefs", "switch-refused"): "registry_unreachable",
-    ("ostree", "switch-badref"): "reference_invalid",
-    ("composefs", "switch-badref"): "reference_invalid",
-    ("ostree", "switch-badtransport"): "reference_invalid",
-    ("composefs", "switch-badtransport"): "reference_invalid",
-    ("composefs", "download-only-2"): "bootc_unsupported",  # the verb says yes and leaves the stage unlocked
-    ("ostree", "upgrade-in-container-env"): "container_detected",
-    ("ostree", "status-nonroot"): "not_root",
-    ("ostree", "usage"): "bootc_unsupported",
-    ("composefs", "usage"): "bootc_unsupported",
-    ("composefs", "edit"): "bootc_unsupported",
 }
 # Not the planner's: looking, other commands, or boots that only show what came of the step before.
 NOT_PLANNED = re.compile(
@@ -108,30 +60,13 @@ def _steps() -> list[Any]:
 STEPS = _steps()
 
 
-def _registry(backend: str) -> dict[str, str]:
-    """Tag → digest, from what the host reported when it had the image."""
-    tags: dict[str, str] = {}
-    for parameters in STEPS:
-        if parameters.values[0] != backend:
-            continue
-        _backend, step, stable = parameters.values
-        for document in (step["before"], step["after"]):
-            host = parse_status(json.dumps(document))
-            for slot in (host.staged, host.booted):
-                if slot and slot.image:
-                    reference = Reference.parse(slot.image.source.image)
-                    if reference.tag and reference.tag != "stable":
-                        tags[reference.tag] = slot.image.digest
-                    elif reference.tag and slot is host.staged and step["after"] is document and step["before"] != document:
-                        tags.setdefault(stable, slot.image.digest)
-    tags["one"] = tags["1"]
-    return tags
+DIGESTS = {backend: recorded.digests(recorded.steps(backend)) for backend in BACKENDS}
 
 
 def _remote(backend: str, source: Source, stable: str) -> Remote:
     reference = Reference.parse(source.image)
     tag = stable if reference.tag == "stable" else reference.tag
-    return Remote(reference.digest or _registry(backend)[str(tag)])
+    return Remote(reference.digest or DIGESTS[backend][{"one": "1"}.get(str(tag), str(tag))])
 
 
 def _as_asked(name: str, words: list[str]) -> Any:
