@@ -6,7 +6,7 @@
 
 Everything is done by the collection's own playbooks. What they claim is then proven by other means: the registry's
 answers and its log, `bootc status` over SSH, the bytes of the other disk.
-BASE_IMAGE names a bootable image to use instead of the reference host's.
+BASE_IMAGE names a bootable image to use instead of the reference host's; DEMO_FIRMWARE is bios or uefi.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from proof import Failed, Registry, check, human, status
 MACHINE = "metal"
 SYSTEM, DATA = "DEMO-SYSTEM", "DEMO-DATA"
 DATA_SIZE = 64 << 20
+FIRMWARE = os.environ.get("DEMO_FIRMWARE") or "bios"
 NAME = f"{registry.address('main')}/os"
 RELEASE = "/usr/share/example/release"
 # /etc and /var are the machine's own: an update must not touch them.
@@ -87,16 +88,18 @@ class Demo:
         disk = machine.where(MACHINE) / f"disk-{DATA}.raw"
         disk.write_bytes(os.urandom(DATA_SIZE))
         self.data = _sum(disk)
-        machine.up(MACHINE, live=True, disks=[f"{SYSTEM}:10G", f"{DATA}:64M"], memory=None, keys=[], firmware=None)
+        machine.up(MACHINE, live=True, disks=[f"{SYSTEM}:10G", f"{DATA}:64M"], memory=None, keys=[], firmware=FIRMWARE)
         machine.wait(MACHINE, timeout=600)
         self.player.inventory(localhost=["builder"], **{MACHINE: ["installers", "bootc_hosts"]})
-        return f"live installer; disks {SYSTEM} (10 GiB, empty) and {DATA} (64 MiB of data)"
+        return f"live installer under {FIRMWARE.upper()} firmware; disks {SYSTEM} (10 GiB, empty) and {DATA} (64 MiB of data)"
 
     def install(self) -> str:
         changed = self.player.play("imagemode.bootc.install", self.install_options())
         check(changed > 0, "installing changed nothing")
         self.runs(1)
         root = machine.ssh(MACHINE, "lsblk -nso SERIAL $(findmnt -nvo SOURCE /sysroot)").stdout.split()
+        firmware = machine.ssh(MACHINE, "test -d /sys/firmware/efi && echo uefi || echo bios").stdout.strip()
+        check(firmware == FIRMWARE, f"the machine was started by {firmware} firmware, not by {FIRMWARE}")
         check(SYSTEM in root, f"the root file system is on {root}, not on {SYSTEM}")
         self.data_untouched()
         return f"runs {self.digests[1]} from {SYSTEM}; {DATA} is as it was"
@@ -216,6 +219,9 @@ def _sum(path: Path) -> str:
 def main() -> int:
     if os.geteuid() != 0:
         print("The demo needs root: it builds images and runs containers and virtual machines.", file=sys.stderr)
+        return 2
+    if FIRMWARE not in ("bios", "uefi"):
+        print(f"DEMO_FIRMWARE is {FIRMWARE!r}; it can be bios or uefi.", file=sys.stderr)
         return 2
     prepare()
     demo = Demo(Player(LOGS / "demo", VENV))
