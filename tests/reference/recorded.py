@@ -39,6 +39,7 @@ BETTER: dict[tuple[str, str], tuple[list[str], str]] = {
         (["bootc upgrade"], "the verb denies an update that there is; the planner asks the registry"),
     ("ostree", "from-downloaded-none"): ([], "a second run has nothing to do instead of failing"),
     ("composefs", "from-downloaded-none"): ([], "a second run has nothing to do instead of failing"),
+    ("ostree", "usr-overlay-again"): ([], "there is an overlay: a second run has nothing to do instead of failing"),
     ("composefs", "upgrade-tag"):
         (["bootc rollback"], "the verb ignores the tag while something is staged; the image is the rollback deployment"),
     ("composefs", "switch-booted-image-with-staged"):
@@ -170,4 +171,10 @@ def asked(step: Step) -> Call | None:
             return Call("bootc_switch", {"image": f"{followed}:{options[options.index('--tag') + 1]}"}, looks, **how)
         flags = {name: True for name in ("download_only", "from_downloaded") if f"--{name.replace('_', '-')}" in options}
         return Call("bootc_upgrade", {**flags, **soft}, looks, **how)
+    if verb == "usr-overlay":
+        return Call("bootc_usr_overlay")
+    if verb == "loader-entries":
+        source = options[options.index("--source") + 1]
+        kargs = options[options.index("--options") + 1].split() if "--options" in options else []
+        return Call("bootc_kargs", {"source": source, **({"kargs": kargs} if kargs else {"state": "absent"})})
     return None
