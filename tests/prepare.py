@@ -74,6 +74,7 @@ def environment(**more: str) -> dict[str, str]:
         **os.environ,
         "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}",
         "ANSIBLE_COLLECTIONS_PATH": str(TREE),
+        "IMAGEMODE_CACHE": str(CACHE),
         "ANSIBLE_FORCE_COLOR": "0",
         "NO_COLOR": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -62,3 +62,14 @@ attributes:
     membership:
       - imagemode.bootc.image
 """
+
+    # Members of the action group imagemode.bootc.test.
+    GROUP_TEST = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/imagemode.bootc.test) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - imagemode.bootc.test
+"""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from ._build import BuildFailed, BuildRequest, BuildResult
 from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_support
 from ._cli import Engine, EngineFailed, ImageMissingLocal, RegistryAccess
-from ._local import LOCAL, LocalImage, local_name
+from ._container import Container, container
+from ._local import LOCAL, LocalImage, local_name, stored_name
 
 __all__ = [
     "CHOICES",
@@ -17,6 +18,7 @@ __all__ = [
     "BuildFailed",
     "BuildRequest",
     "BuildResult",
+    "Container",
     "Engine",
     "EngineFailed",
     "EngineMissing",
@@ -25,6 +27,8 @@ __all__ = [
     "LocalImage",
     "RegistryAccess",
     "choose_engine",
+    "container",
     "local_name",
     "require_support",
+    "stored_name",
 ]

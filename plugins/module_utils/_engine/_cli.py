@@ -149,19 +149,19 @@ class Engine(abc.ABC):
         with private_directory() as directory:
             digest = directory / "digest"
             words = ["push", "--quiet", *arguments(_ACCESS, access), *chosen, f"--digestfile={digest}"]
-            self._talk([*words, self._id(image_id), f"docker://{reference}"], f"push {reference}")
+            self._talk([*words, self.id_argument(image_id), f"docker://{reference}"], f"push {reference}")
             return digest.read_text().strip()
 
     def tag(self, image_id: str, name: str) -> None:
         """Let the name mean this image in local storage."""
-        self._talk(["tag", self._id(image_id), name], f"tag {name}")
+        self._talk(["tag", self.id_argument(image_id), name], f"tag {name}")
 
-    def _id(self, name: str) -> str:
-        """Podman and Buildah know an image by the bare hexadecimal id."""
+    def id_argument(self, name: str) -> str:
+        """An image id as this engine takes it: Podman and Buildah know an image by the bare hexadecimal id."""
         return name.removeprefix("sha256:")
 
     def _inspect(self, words: list[str], name: str) -> Any:
-        done = self._runner.run([self.program, *words, self._id(name)], check=False)
+        done = self._runner.run([self.program, *words, self.id_argument(name)], check=False)
         if done.rc == 0:
             return json.loads(done.stdout)
         if "not known" in done.stderr or "no such" in done.stderr.lower():

@@ -76,7 +76,7 @@ class Docker(Engine):
     def tag(self, image_id: str, name: str) -> None:
         self._talk(["tag", image_id, name], f"tag {name}")
 
-    def _id(self, name: str) -> str:
+    def id_argument(self, name: str) -> str:
         return name
 
     def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:

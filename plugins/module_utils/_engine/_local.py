@@ -49,6 +49,13 @@ def local_name(text: str) -> Reference:
     return Reference.parse(text if qualified else f"{LOCAL}/{text}")
 
 
+def stored_name(text: str) -> str:
+    """:returns: how an engine finds an image: the full name, or the id C(sha256:…) as it is
+    :raises ReferenceInvalid: the text is neither
+    """
+    return text if text.startswith("sha256:") else str(local_name(text))
+
+
 def from_podman(document: Mapping[str, Any]) -> LocalImage:
     """:param document: one entry of C(podman image inspect), Podman 4.3 to 5.6"""
     return LocalImage(

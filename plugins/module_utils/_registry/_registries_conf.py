@@ -15,6 +15,7 @@ from typing import Any
 
 from .._errors import ImageModeError
 from .._reference import Reference
+from .._toml import parse_toml
 from .errors import RegistryForbidden
 
 _TABLE = re.compile(r"^\s*(\[|unqualified-search-registries)", re.MULTILINE)
@@ -143,19 +144,8 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not _TABLE.search(text):
         return {}  # nothing but comments, as distributions ship it
     try:
-        import tomllib as toml
-    except ImportError:
-        try:
-            import tomli as toml  # type: ignore[import-not-found,no-redef,unused-ignore]
-        except ImportError:
-            raise RegistriesConfInvalid(
-                f"The file '{path}' configures registries, and this Python has no library that reads TOML.",
-                hint="Install python3-tomli for the Python that runs the module, or use Python 3.11.",
-                error="python_library_missing",
-            ) from None
-    try:
-        return toml.loads(text)
-    except toml.TOMLDecodeError as error:
+        return parse_toml(text, f"'{path}', which configures registries")
+    except ValueError as error:
         raise _invalid(path, str(error)) from None
 
 

@@ -21,6 +21,11 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "reference"))
+
+from labkit import namespace
+from labkit.base import base as lab_base_image
+
 USER, PASSWORD = "builder", "s3cret-canary"
 
 
@@ -146,10 +151,14 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.fixture(autouse=True)
 def storage(storage_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Engines work in storage of the tests' own; nothing of the machine's is seen or left behind."""
+    """Engines work in storage of the tests' own; nothing of the machine's but its images is seen, and nothing left behind."""
     base = storage_directory
     driver = "overlay" if os.path.exists("/sys/module/overlay") else "vfs"
-    (base / "storage.conf").write_text(f'[storage]\ndriver = "{driver}"\nrunroot = "{base}/run"\ngraphroot = "{base}/graph"\n')
+    (base / "storage.conf").write_text(
+        f'[storage]\ndriver = "{driver}"\nrunroot = "{base}/run"\ngraphroot = "{base}/graph"\n'
+        # Where the lab has its base image; nothing is written there.
+        '[storage.options]\nadditionalimagestores = ["/var/lib/containers/storage"]\n'
+    )
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(base / "storage.conf"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(base / "cache"))
     monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
@@ -157,16 +166,25 @@ def storage(storage_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(base / "auth.json"))
 
 
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """The reference host's image, built by the lab if it is not there yet; under a name that stays with it."""
+    name = lab_base_image()
+    inspected = subprocess.run(["podman", "image", "inspect", "--format", "{{.Id}}", name], capture_output=True, text=True, check=True)
+    image_id = inspected.stdout.strip()
+    subprocess.run(["podman", "tag", image_id, f"localhost/imagemode/tested:{image_id[:12]}"], check=True)
+    return f"localhost/imagemode/tested:{image_id[:12]}"
+
+
 @pytest.fixture
 def module() -> Callable[..., dict[str, Any]]:
-    """Runs a module in its own process and returns its result."""
+    """Runs a module in its own process and returns its result; with `containers`, where containers can be run."""
 
-    def run(which: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    def run(which: str, check_mode: bool = False, containers: bool = False, **options: Any) -> dict[str, Any]:
         arguments = {"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}
-        done = subprocess.run(
-            [sys.executable, "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{which}"],
-            input=json.dumps(arguments), capture_output=True, text=True, check=False,
-        )
+        words = [sys.executable, "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{which}"]
+        words, variables = namespace.command(words) if containers else (words, dict(os.environ))
+        done = subprocess.run(words, input=json.dumps(arguments), capture_output=True, text=True, check=False, env=variables)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         assert lines, done.stderr or done.stdout
         assert PASSWORD not in lines[-1].partition('"invocation"')[0]
