@@ -21,7 +21,7 @@ def engine_access(options: RegistryOptions, registry: str) -> Iterator[RegistryA
     """Files for the engine while it works: credentials and certificates, removed whatever happens."""
     access = options.access
     insecure = access.plain_http or not access.validate_certs
-    with options.engine_auth_file() as auth_file, private_directory() as directory:
+    with options.engine_auth_file(registry) as auth_file, private_directory() as directory:
         yield RegistryAccess(auth_file, _certificates(access, registry, directory), insecure)
 
 

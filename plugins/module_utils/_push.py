@@ -18,7 +18,7 @@ from ._reference import Reference
 from ._registry import Content, Image, ImageMissing, Registry, RegistryError, RegistryOptions, parse_manifest, put_manifest
 
 # Faults that may be gone a moment later.
-_PASSING = ("registry_rate_limited", "registry_unreachable", "registry_error")
+_PASSING = ("registry_rate_limited", "registry_unreachable", "registry_unavailable", "registry_answer_incomplete")
 _MAX_WAIT = 30.0
 
 

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
-from ._credentials import Credentials, CredentialsInvalid, auth_file_places, find_credentials, merged, read_auth_file
+from ._credentials import Credentials, CredentialsInvalid, auth_file_places, merged, read_auth_file
 from ._entries import entry, namespace_of, with_entry
 from ._files import private_directory, temporary_auth_file, write_auth_file
+from ._find import find_credentials
+from ._helpers import CredentialHelperFailed
 
 __all__ = [
+    "CredentialHelperFailed",
     "Credentials",
     "CredentialsInvalid",
     "auth_file_places",

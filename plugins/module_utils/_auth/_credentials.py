@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ImageModeError
-from .._reference import DEFAULT_REGISTRY, Reference
+from .._reference import DEFAULT_REGISTRY
 
+# Docker's file before there was a directory: nothing but entries.
+_LEGACY = ".dockercfg"
 # Docker's own files name Docker Hub by the address of its first API.
+_DOCKER_HUB = "https://index.docker.io/v1/"
 _DOCKER_HUB_KEYS = ("index.docker.io/v1", "index.docker.io", "registry-1.docker.io")
 
 
@@ -35,11 +38,13 @@ class Credentials:
     :ivar username: user name; C("") with an identity token
     :ivar password: password or access token
     :ivar identity_token: OAuth2 refresh token, used instead of the password
+    :ivar stored: whether they are from a C(credsStore), which Docker asks and Podman does not
     """
 
     username: str
     password: str = field(repr=False)
     identity_token: str | None = field(default=None, repr=False)
+    stored: bool = field(default=False, compare=False)
 
     @property
     def basic(self) -> str:
@@ -61,7 +66,7 @@ class Credentials:
 
 
 def auth_file_places(environment: Mapping[str, str] | None = None, uid: int | None = None) -> tuple[Path, ...]:
-    """Where Podman looks, in its order; C(REGISTRY_AUTH_FILE) stands for all of them.
+    """Where Podman looks, in its order, Docker's files being the last; C(REGISTRY_AUTH_FILE) stands for all of them.
 
     Source: containers/image 5.23, ``pkg/docker/config``, and containers-auth.json(5).
     """
@@ -73,7 +78,7 @@ def auth_file_places(environment: Mapping[str, str] | None = None, uid: int | No
     runtime = Path(env["XDG_RUNTIME_DIR"]) / "containers" if env.get("XDG_RUNTIME_DIR") else Path(f"/run/containers/{uid}")
     config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
     docker = Path(env.get("DOCKER_CONFIG") or home / ".docker")
-    return runtime / "auth.json", config / "containers" / "auth.json", docker / "config.json"
+    return runtime / "auth.json", config / "containers" / "auth.json", docker / "config.json", home / _LEGACY
 
 
 def read_auth_file(path: Path) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def read_auth_file(path: Path) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text() or "{}")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         # The text of a JSON error does not quote the document, so no secret is repeated here.
@@ -91,6 +96,8 @@ def read_auth_file(path: Path) -> dict[str, Any]:
             hint="Repair or remove the file, or give another one with 'auth_file'.",
             path=str(path),
         ) from None
+    if path.name == _LEGACY:
+        document = {"auths": document}
     if not isinstance(document, dict) or not isinstance(document.get("auths") or {}, dict):
         raise CredentialsInvalid(
             f"The auth file '{path}' is not a document with 'auths'.",
@@ -98,25 +105,6 @@ def read_auth_file(path: Path) -> dict[str, Any]:
             path=str(path),
         )
     return document
-
-
-def find_credentials(reference: Reference, paths: Iterable[Path]) -> Credentials | None:
-    """The credentials of the longest namespace that holds the repository, from the first file that has any.
-
-    :raises CredentialsInvalid: a file cannot be read as an auth file, or its entry is not one
-    """
-    for path in paths:
-        auths = {normalised_key(key): entry for key, entry in (read_auth_file(path).get("auths") or {}).items()}
-        namespace = reference.name
-        while True:
-            if namespace in auths:
-                found = entry_credentials(auths[namespace], path, namespace)
-                if found:
-                    return found
-            if "/" not in namespace:
-                break
-            namespace = namespace.rpartition("/")[0]
-    return None
 
 
 def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[str, Any]:
@@ -128,7 +116,13 @@ def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[
                 document[name] = {**value, **document.get(name, {})}
             else:
                 document.setdefault(name, value)
-    document["auths"].update({namespace: credentials.as_entry() for namespace, credentials in additions.items()})
+    for namespace, credentials in additions.items():
+        # Engines would take the entry of a longer namespace, or ask a helper instead.
+        auths = {key: value for key, value in document["auths"].items() if not normalised_key(key).startswith(f"{namespace}/")}
+        keys = (namespace, _DOCKER_HUB) if namespace == DEFAULT_REGISTRY else (namespace,)
+        document["auths"] = {**auths, **dict.fromkeys(keys, credentials.as_entry())}
+        document.get("credHelpers", {}).pop(namespace.partition("/")[0], None)
+        document.pop("credsStore", None)
     return document
 
 

@@ -68,7 +68,9 @@ _FAULTS = (
     (re.compile(r"connection refused|no such host|i/o timeout|unreachable|no route to host", re.I), "registry_unreachable"),
     (re.compile(r"manifest unknown|name unknown|not found", re.I), "image_missing"),
     (re.compile(r"no space left on device", re.I), "disk_full"),
-    (re.compile(r"connection reset|broken pipe|unexpected EOF|status(?: code)?:? 5\d\d|server error", re.I), "registry_error"),
+    (re.compile(r"connection reset|broken pipe|unexpected EOF", re.I), "registry_answer_incomplete"),
+    (re.compile(r"status(?: code)?:? 5\d\d|server error", re.I), "registry_unavailable"),
+    (re.compile(r"digest did not match|does not match digest", re.I), "digest_mismatch"),
 )
 
 

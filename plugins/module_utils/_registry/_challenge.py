@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from .._auth import Credentials
 from ._http import Http, Response
-from .errors import RegistryError, RegistryForbidden, RegistryUnauthorized
+from .errors import RegistryForbidden, RegistryUnauthorized, TokenInvalid
 
 _SCHEME = re.compile(r"(?:^|,)\s*(Bearer|Basic)\b\s*", re.IGNORECASE)
 _PARAMETER = re.compile(r'([A-Za-z][\w-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
@@ -72,36 +72,46 @@ class Authorization:
 
     def _token(self, parameters: Mapping[str, str]) -> str:
         realm = parameters.get("realm", "")
-        scheme = urlsplit(realm).scheme
+        scheme, host = urlsplit(realm).scheme, urlsplit(realm).hostname
         if scheme != "https" and not (scheme == "http" and self._plain_http):
-            raise RegistryError(
+            raise TokenInvalid(
                 f"The registry names '{realm}' as the place to log in at, which is not HTTPS.",
                 hint="Correct the registry's token realm; 'plain_http' allows HTTP.",
             )
-        query = {"scope": parameters.get("scope") or f"repository:{self._repository}:pull"}
-        if parameters.get("service"):
-            query["service"] = parameters["service"]
+        response = self._ask_token(realm, parameters)
         credentials = self._credentials
-        if credentials and credentials.identity_token:
-            renewal = {"grant_type": "refresh_token", "refresh_token": credentials.identity_token, "client_id": "imagemode.bootc"}
-            response = self._http.request("POST", realm, {}, {**query, **renewal})
-        else:
-            headers = {"Authorization": f"Basic {credentials.basic}"} if credentials else {}
-            address = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-            response = self._http.request("GET", address, headers)
         if response.status in (400, 401):
             raise RegistryUnauthorized(
-                f"The token server {urlsplit(realm).hostname} refuses {'the credentials' if credentials else 'anonymous access'}"
-                f" for {self._repository} ({response.status}).",
+                f"The token server {host} refuses {'the credentials' if credentials else 'anonymous access'}"
+                f" for {self._repository} ({response.status}){response.words}.",
                 hint="Check the user name and the password or token." if credentials else "Give credentials, or log in first.",
             )
         if response.status == 403:
-            raise RegistryForbidden(f"The token server {urlsplit(realm).hostname} denies access to {self._repository} (403).")
+            raise RegistryForbidden(
+                f"The token server {host} denies access to {self._repository} (403){response.words}.",
+                hint="Check the name; if it is right, credentials are needed, or a user with the right to it.",
+            )
         try:
             document = json.loads(response.body)
             token = document.get("token") or document.get("access_token")
         except (ValueError, AttributeError):
             token = None
         if response.status != 200 or not isinstance(token, str):
-            raise RegistryError(f"The token server {urlsplit(realm).hostname} answered {response.status} without a token.")
+            raise TokenInvalid(
+                f"The token server {host} answered {response.status} without a token{response.words}.",
+                hint="Look at the token server's log; a proxy between may have answered in its place.",
+            )
         return token
+
+    def _ask_token(self, realm: str, parameters: Mapping[str, str]) -> Response:
+        scope = parameters.get("scope") or f"repository:{self._repository}:pull"
+        service = {"service": parameters["service"]} if parameters.get("service") else {}
+        credentials = self._credentials
+        if credentials and credentials.identity_token:
+            # Distribution's OAuth2 specification: the scopes in one field.
+            renewal = {"grant_type": "refresh_token", "refresh_token": credentials.identity_token, "client_id": "imagemode.bootc"}
+            return self._http.request("POST", realm, {}, {"scope": scope, **service, **renewal})
+        headers = {"Authorization": f"Basic {credentials.basic}"} if credentials else {}
+        # Distribution's token specification: one parameter for each scope.
+        query = urlencode([*(("scope", one) for one in scope.split()), *service.items()])
+        return self._http.request("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers)

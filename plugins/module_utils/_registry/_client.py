@@ -18,7 +18,7 @@ from .._reference import Reference, is_digest
 from ._access import Access
 from ._challenge import Authorization
 from ._http import Http, Response, next_page
-from ._manifests import ACCEPT, Descriptor, Image, Index, Manifest, descriptor, digest_of, parse_manifest
+from ._manifests import ACCEPT, Descriptor, Image, Index, Manifest, descriptor, digest_of, parse_manifest, refuse_schema_1
 from ._platform import Platform
 from ._registries_conf import RegistriesConf, Source
 from .errors import (
@@ -90,6 +90,7 @@ class Registry:
         digest = response.headers.get("docker-content-digest", "")
         # Some registries answer HEAD with 405 or without the header: the specification demands neither.
         if response.status == 200 and is_digest(digest):
+            refuse_schema_1(response.headers.get("content-type", ""), str(reference))
             self._compare(reference, reference.digest, digest)
             return digest
         return self.manifest(reference).digest
@@ -111,6 +112,7 @@ class Registry:
         """
         response = self._ask("GET", reference, f"manifests/{reference.digest or reference.tag}")
         self._expect(response, reference)
+        refuse_schema_1(response.headers.get("content-type", ""), str(reference))
         announced = response.headers.get("docker-content-digest") or None
         digest = announced or reference.digest or digest_of(response.body)
         for expected in (reference.digest, announced):
@@ -264,15 +266,17 @@ class Registry:
         # Once for the challenge; a token that ran out meanwhile is the challenge of a later request.
         if response.status == 401 and here and authorization.answer(response):
             response = http.request(method, url, {**given, **authorization.headers}, body)
-        if response.status == 401:
+        # Amazon's registry says 403 where its password of twelve hours has run out.
+        if response.status == 401 or (response.status == 403 and "expired" in response.words):
             raise RegistryUnauthorized(
-                f"The registry {reference.registry} does not let this user {_TO[method]} {reference.repository} (401).",
+                f"The registry {reference.registry} does not let this user {_TO[method]} {reference.repository}"
+                f" ({response.status}){response.words}.",
                 hint="Check the credentials; many registries answer the same for a repository that does not exist.",
                 registry=reference.registry,
             )
         if response.status == 403:
             raise RegistryForbidden(
-                f"The registry {reference.registry} denies access to {reference.repository} (403).",
+                f"The registry {reference.registry} denies access to {reference.repository} (403){response.words}.",
                 hint=f"The user needs the right to {_TO[method]} this repository.",
                 registry=reference.registry,
             )
@@ -287,7 +291,7 @@ class Registry:
     def _expect(self, response: Response, reference: Reference) -> None:
         if response.status != 200:
             raise RegistryError(
-                f"The registry {reference.registry} answered {response.status} for {reference}.",
+                f"The registry {reference.registry} answered {response.status} for {reference}{response.words}.",
                 hint="Look at the registry's log, or try again later.",
                 status=response.status,
             )

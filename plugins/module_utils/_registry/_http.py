@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from ._access import Access
-from .errors import RegistryError, RegistryRateLimited, RegistryTls, RegistryUnreachable, RequestsMissing
+from .errors import (
+    AnswerIncomplete,
+    ProxyFailed,
+    RedirectRefused,
+    RegistryError,
+    RegistryRateLimited,
+    RegistryTls,
+    RegistryUnavailable,
+    RegistryUnreachable,
+    RequestsMissing,
+)
 
 try:
     import requests
@@ -47,6 +58,21 @@ class Response:
     body: bytes
     url: str
 
+    @property
+    def words(self) -> str:
+        """What the registry or token server says of its refusal, as the end of a sentence; C("") if it says nothing.
+
+        OCI distribution specification 1.1, "Error Codes"; RFC 6749 section 5.2; C(details) is Docker Hub's.
+        """
+        try:
+            document = json.loads(self.body)
+            errors = document.get("errors") or [document]
+            said = errors[0]
+            found = next((said[name] for name in ("message", "error_description", "details", "error", "code") if said.get(name)), "")
+        except (ValueError, AttributeError, KeyError, IndexError, TypeError):
+            return ""
+        return f": {' '.join(found.split())[:200].rstrip('.')}" if isinstance(found, str) and found else ""
+
 
 class Http:
     """Requests to one registry, and to where it sends us.
@@ -74,6 +100,8 @@ class Http:
         :raises RegistryUnreachable: no connection or no answer, also after repeating
         :raises RegistryTls: TLS failed
         :raises RegistryRateLimited: 429, also after waiting
+        :raises RegistryUnavailable: 5xx, also after waiting
+        :raises AnswerIncomplete: the answer broke off, also when it was asked for again
         """
         for _hop in range(MAX_REDIRECTS + 1):
             response = self._repeat(method, url, headers, data)
@@ -82,12 +110,15 @@ class Http:
             target = urljoin(url, response.headers.get("location", ""))
             headers = self._discreet(headers, url, target)
             url = target
-        raise RegistryError(f"The registry {self._registry} redirects in circles, last to {_shown(url)}.")
+        raise RedirectRefused(
+            f"The registry {self._registry} redirects in circles, last to {_shown(url)}.",
+            hint="Correct the registry's address, or the reverse proxy before it.",
+        )
 
     def _discreet(self, headers: Mapping[str, str], url: str, target: str) -> Mapping[str, str]:
         there, here = urlsplit(target), urlsplit(url)
         if there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme != "https"):
-            raise RegistryError(
+            raise RedirectRefused(
                 f"The registry {self._registry} redirects from {here.scheme} to {_shown(target)}, which is not safe.",
                 hint="The registry's storage has to be reachable by HTTPS.",
             )
@@ -104,23 +135,34 @@ class Http:
             except (RegistryUnreachable, _Broken) as error:
                 if last:
                     if isinstance(error, _Broken):
-                        raise RegistryError(f"{method} {_shown(url)}: the answer broke off: {error}.") from None
+                        raise AnswerIncomplete(
+                            f"{method} {_shown(url)}: the answer broke off: {error}.",
+                            hint="Try again later; a proxy between here and the registry may cut answers off.",
+                        ) from None
                     raise
             else:
                 if response.status not in _TRANSIENT:
                     return response
                 asked = retry_after(response.headers.get("retry-after"))
-                if response.status == 429 and (last or (asked or 0.0) > MAX_WAIT):
-                    raise RegistryRateLimited(
-                        f"The registry {self._registry} refuses further requests for now (429).",
-                        hint="Wait, or log in: registries allow more to known users.",
-                        retry_after=asked,
-                    )
                 if last or (asked or 0.0) > MAX_WAIT:
-                    return response
+                    raise self._busy(response, asked)
                 wait = wait if asked is None else asked
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    def _busy(self, response: Response, asked: float | None) -> RegistryError:
+        if response.status == 429:
+            return RegistryRateLimited(
+                f"The registry {self._registry} refuses further requests for now (429){response.words}.",
+                hint="Wait, or log in: registries allow more to known users.",
+                retry_after=asked,
+            )
+        return RegistryUnavailable(
+            f"The registry {self._registry} has a fault of its own ({response.status}){response.words}.",
+            hint="Look at the registry's log, or try again later.",
+            status=response.status,
+            retry_after=asked,
+        )
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | bytes | None) -> Response:
         self.sent += 1
@@ -143,6 +185,12 @@ class Http:
             raise RegistryTls(
                 f"TLS with the registry {self._registry} failed: {_cause(error)}.",
                 hint="Give its CA with 'ca_path'; for a registry without TLS set 'plain_http'.",
+                registry=self._registry,
+            ) from None
+        except requests.exceptions.ProxyError as error:
+            raise ProxyFailed(
+                f"The registry {self._registry} cannot be reached through the proxy of the environment: {_cause(error)}.",
+                hint="Correct HTTPS_PROXY or HTTP_PROXY where the task runs, or name the registry in NO_PROXY.",
                 registry=self._registry,
             ) from None
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:

@@ -14,7 +14,7 @@ from typing import Any, Union
 
 from .._reference import is_digest
 from ._platform import Platform
-from .errors import ManifestInvalid, PlatformMissing
+from .errors import ManifestInvalid, ManifestUnsupported, PlatformMissing
 
 IMAGE_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -25,6 +25,7 @@ INDEX_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
 ACCEPT = ", ".join(IMAGE_TYPES + INDEX_TYPES)
+_SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,25 @@ def digest_of(content: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
+def refuse_schema_1(media_type: str, what: str) -> None:
+    """:raises ManifestUnsupported: it is Docker's schema 1, whose digest is not even that of its content"""
+    if media_type.startswith(_SCHEMA_1):
+        raise ManifestUnsupported(
+            f"{what} is an image of Docker's schema 1.",
+            hint="Push it again with a present-day engine.",
+        )
+
+
 def parse_manifest(content: bytes, media_type: str, digest: str) -> Manifest:
     """:param media_type: the Content-Type it came with; what the document says of itself wins
     :raises ManifestInvalid: the content is neither an image manifest nor an index
     """
     try:
         document = json.loads(content)
+        if document.get("schemaVersion") == 1:
+            media_type = f"{_SCHEMA_1}json"
         stated = document.get("mediaType") or media_type.partition(";")[0].strip()
+        refuse_schema_1(stated, f"The manifest {digest}")
         if stated in INDEX_TYPES or (stated not in IMAGE_TYPES and "manifests" in document):
             entries = tuple(descriptor(entry) for entry in document["manifests"])
             return Index(digest, stated, len(content), entries, _texts(document))
@@ -119,7 +132,7 @@ def parse_manifest(content: bytes, media_type: str, digest: str) -> Manifest:
         raise ManifestInvalid(f"The manifest {digest} is not one of the OCI image specification: {error!r}.") from None
     raise ManifestInvalid(
         f"The manifest {digest} has the media type '{stated}', which is neither an image nor an index.",
-        hint="Images of Docker's schema 1 have to be pushed again by a present-day engine.",
+        hint="Check the name; the registry may hold something other than an image there.",
     )
 
 

@@ -98,10 +98,15 @@ class RegistryOptions:
         return find_credentials(reference, self.files)
 
     @contextmanager
-    def engine_auth_file(self) -> Iterator[Path | None]:
+    def engine_auth_file(self, registry: str) -> Iterator[Path | None]:
         """The file for an engine's C(--authfile); C(None) if the engine finds the same by itself."""
-        if self.given:
-            with temporary_auth_file(dict(self.given), self.files) as path:
+        given = dict(self.given)
+        if registry not in given:
+            found = find_credentials(Reference(registry, "", None, None), self.files)
+            if found and found.stored:
+                given[registry] = found
+        if given:
+            with temporary_auth_file(given, self.files) as path:
                 yield path
         else:
             yield None if self.default_files else self.files[0]

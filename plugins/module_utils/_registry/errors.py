@@ -21,6 +21,12 @@ class RegistryUnreachable(RegistryError):
     error = "registry_unreachable"
 
 
+class ProxyFailed(RegistryUnreachable):
+    """The proxy of the environment cannot be reached, or does not let the request through."""
+
+    error = "proxy_failed"
+
+
 class RegistryTls(RegistryError):
     """The registry's certificate is not trusted, or it does not speak TLS."""
 
@@ -45,6 +51,30 @@ class RegistryRateLimited(RegistryError):
     error = "registry_rate_limited"
 
 
+class RegistryUnavailable(RegistryError):
+    """The registry has a fault of its own (5xx), also after waiting."""
+
+    error = "registry_unavailable"
+
+
+class AnswerIncomplete(RegistryError):
+    """The answer broke off before its announced length, also when it was asked for again."""
+
+    error = "registry_answer_incomplete"
+
+
+class RedirectRefused(RegistryError):
+    """The registry sends its client in circles, or to where nothing protects what is read."""
+
+    error = "registry_redirect_refused"
+
+
+class TokenInvalid(RegistryError):
+    """The place that the registry names to log in at is not safe, or gives no token."""
+
+    error = "registry_token_invalid"
+
+
 class ImageMissing(RegistryError):
     """The registry has no such repository, tag or digest."""
 
@@ -67,6 +97,12 @@ class ManifestInvalid(RegistryError):
     """A document that is not a manifest of the OCI image specification or of Docker's schema 2."""
 
     error = "manifest_invalid"
+
+
+class ManifestUnsupported(ManifestInvalid):
+    """An image of Docker's schema 1, which no present-day engine or host can use."""
+
+    error = "manifest_unsupported"
 
 
 class DigestMismatch(RegistryError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class ScriptedRegistry:
     :ivar seen: the requests so far
     """
 
-    def __init__(self, script: Callable[[Seen], Answer] | None = None) -> None:
+    def __init__(self, script: Callable[[Seen], Answer] | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.script = script or (lambda seen: Answer(404))
         self.seen: list[Seen] = []
         outer = self
@@ -94,6 +95,10 @@ class ScriptedRegistry:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls:
+            # The handshake belongs to the connection's own thread.
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.server.handle_error = lambda *_words: None  # type: ignore[method-assign]
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
