@@ -101,7 +101,7 @@ KINDS = {
     "acr-admin": bearer("/oauth2/token", "x.azurecr.io", USER, answer={"access_token": "granted"}),
     "gitlab-deploy-token": bearer("/jwt/auth", "container_registry", Credentials("gitlab+deploy-token-1", "gldt-x")),
     "artifactory-basic": Kind('Basic realm="Artifactory Realm"', USER),
-    "artifactory-token": bearer("/v2/token", "x.jfrog.io", USER, answer={"token": "granted", "access_token": "granted", "expires_in": 3600}),
+    "artifactory-token": bearer("/v2/token", "x.jfrog.io", USER, answer={"token": "granted", "access_token": "granted"}),
     # Two challenges, the weaker one first, in one header, as proxies join them.
     "both": Kind('Basic realm="Registry, of the team", Bearer realm="{at}/token",service="x",scope="repository:team/os:pull"',
                  USER, "/token", {"service": ["x"], "scope": PULL}),
