@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +17,24 @@ from ._engine import RegistryAccess
 from ._engine._skopeo import copy
 from ._engine_access import engine_access
 from ._errors import ImageModeError
-from ._layout import Place, file_digest, file_manifest
-from ._registry import ATTACHED, FALLBACK, Image, ImageMissing, Index, Manifest, Platform, PlatformMissing, Registry, RegistryOptions
+from ._layout import LayoutInvalid, Place, broken_blobs, file_digest, file_manifest, named, names, packed, unpacked
+from ._registry import (
+    Attached,
+    Image,
+    ImageMissing,
+    Index,
+    Manifest,
+    Platform,
+    PlatformMissing,
+    Registry,
+    RegistryOptions,
+    artifact_kind,
+    artifact_type,
+    attached,
+    attached_tags,
+    list_referrers,
+    subject_tag,
+)
 from ._runner import Runner
 
 
@@ -28,12 +44,14 @@ class Copied:
 
     :ivar digest: of the source
     :ivar before: the destination's digest before; C(None) if nothing was there
+    :ivar attached: what it is, where it is not the image itself
     """
 
     source: Place
     destination: Place
     digest: str
     before: str | None
+    attached: Attached | None = None
 
     @property
     def changed(self) -> bool:
@@ -74,10 +92,55 @@ class Side:
             return None
         return image.config.digest if image else None
 
-    def all_digests(self, place: Place, digest: str) -> tuple[str, ...]:
+    def all_digests(self, digest: str) -> tuple[str, ...]:
         """:returns: the digest and, of an index, those of its images"""
-        manifest = self._manifest(place, digest)
+        manifest = self._manifest(self.place, digest)
         return (digest, *(entry.digest for entry in manifest.manifests)) if isinstance(manifest, Index) else (digest,)
+
+    def attachments(self, subject: str) -> tuple[Attached, ...]:
+        """:returns: what is attached to this digest: in a registry, or in a layout by the names that L(at) gives"""
+        if self.place.reference:
+            return attached(self._registry, self.place.reference, subject)
+        if not self.place.is_layout:
+            return ()
+        tags = {tag: kind for kind, tag in attached_tags(subject)}
+        found = []
+        for name, digest in sorted(names(self.place).items()):
+            if name in tags:
+                found.append(Attached(tags[name], digest, "", subject, name))
+            elif name == f"{subject_tag(subject)}.{subject_tag(digest)}":
+                told = artifact_type(self._manifest(self.place, digest))
+                found.append(Attached(artifact_kind(told), digest, told, subject))
+        return tuple(found)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more than the image can be put here: a layout whose image has no name is read as one image."""
+        return bool(self.place.reference or (self.place.is_layout and self.place.name))
+
+    def at(self, item: Attached) -> Place:
+        """:returns: where something attached is, or would be"""
+        if self.place.reference:
+            reference = self.place.reference
+            return Place("docker", reference=reference.with_tag(item.tag) if item.tag else reference.with_digest(item.digest))
+        return replace(self.place, name=item.tag or f"{subject_tag(item.subject)}.{subject_tag(item.digest)}")
+
+    def has(self, item: Attached, place: Place) -> str | None:
+        """:returns: the digest of something attached, if it is here; a referrer in a registry counts only if it is listed"""
+        if self.place.reference and not item.tag:
+            listed = {entry.digest for entry in self._registry.referrers(self.place.reference, item.subject)}
+            return item.digest if item.digest in listed else None
+        return self.digest(place)
+
+    def announce(self, items: Iterable[Attached]) -> None:
+        """Let the registry list referrers that were copied into it."""
+        referrers: dict[str, list[str]] = {}
+        for item in items:
+            if not item.tag:
+                referrers.setdefault(item.subject, []).append(item.digest)
+        for subject, digests in referrers.items():
+            if self.place.reference:
+                list_referrers(self._registry, self.place.reference, subject, digests)
 
     def _image(self, place: Place, platform: Platform) -> Image | None:
         if place.reference:
@@ -102,11 +165,12 @@ class Side:
             yield RegistryAccess()
 
 
-def compare(source: Side, destination: Side, platform: Platform | None, attached: bool) -> tuple[Copied, ...]:
-    """What there is to carry: the image first, then what is attached to it.
+def compare(source: Side, destination: Side, platform: Platform | None, with_attached: bool) -> tuple[Copied, ...]:
+    """What there is to carry: the image first, then what is attached to it, and to that.
 
     :raises ImageMissing: the source is not there
     :raises DestinationMissing: there is no directory for it
+    :raises LayoutInvalid: the source is not whole
     """
     path = destination.place.path
     if path and not path.parent.is_dir():
@@ -122,24 +186,30 @@ def compare(source: Side, destination: Side, platform: Platform | None, attached
         before = destination.image_id(destination.place, chosen)
     else:
         digest = source.digest(source.place, platform)
-        before = destination.digest(destination.place)
+        before = _whole(destination.place, destination.digest(destination.place))
     if digest is None:
         raise ImageMissing(f"There is no image {source.place}.", hint="Check the name, the tag and the path.")
     found = [Copied(source.place, destination.place, digest, before)]
-    if attached and not by_config:
-        for subject in source.all_digests(source.place, digest):
-            for suffix in (*ATTACHED.values(), FALLBACK):
-                tag = subject.replace(":", "-") + suffix
-                there, here = source.place.named(tag), destination.place.named(tag)
-                extra = source.digest(there) if there and here else None
-                if there and here and extra:
-                    found.append(Copied(there, here, extra, destination.digest(here)))
+    for item in _all_attached(source, digest) if with_attached and destination.has_room and not by_config else ():
+        here = destination.at(item)
+        found.append(Copied(source.at(item), here, item.digest, _whole(here, destination.has(item, here)), item))
+    for broken in filter(None, (broken_blobs(item.source, item.digest) for item in found)):
+        raise LayoutInvalid(
+            f"{source.place} is not whole: {len(broken)} files are missing or cut off, {broken[0]} first.",
+            hint="Copy the image there again, and do not pull out a medium while it is written.",
+        )
     return tuple(found)
 
 
 def moved(items: tuple[Copied, ...], destination: Side) -> bool:
     """:returns: whether one of these means something else at the destination than before"""
-    return any(destination.digest(item.destination) != item.before for item in items)
+    return any(_whole(item.destination, destination.digest(item.destination)) != item.before for item in items)
+
+
+def left_behind(items: tuple[Copied, ...], destination: Side, source: Side) -> int:
+    """:returns: how much is attached to the image that the destination has no room for"""
+    by_config = "docker-archive" in (source.place.transport, destination.place.transport)
+    return 0 if destination.has_room or by_config else len(_all_attached(source, items[0].digest))
 
 
 def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: Platform | None, runner: Runner) -> None:
@@ -148,45 +218,84 @@ def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: 
     :raises EngineFailed: skopeo could not
     :raises ImageModeError: C(digest_mismatch), the destination has something else afterwards
     """
-    with source.access() as source_access, destination.access() as destination_access:
-        # What is attached goes first: the image is never there without its signature.
-        for item in sorted(items, key=lambda item: item is items[0]):
-            if not item.changed:
-                continue
-            preserve = "docker-archive" not in (item.source.transport, item.destination.transport)
-            chosen = str(platform) if platform and item is items[0] else None
-            if not preserve:
-                chosen = str(platform or Platform.here())
-            with _whole(item.destination) as destination_place:
-                copy(runner, _pinned(item), str(destination_place), source_access, destination_access, chosen, preserve)
-            after = destination.digest(item.destination)
-            if preserve and after != item.digest:
-                raise ImageModeError(
-                    f"{item.destination} has {after} now, not {item.digest}, which was copied there.",
-                    error="digest_mismatch",
-                    hint="Somebody else wrote there meanwhile. Run the task again.",
-                )
+    # An archive is written as a whole.
+    missing = [item for item in items if item.changed or destination.place.transport == "oci-archive"]
+    # What is attached goes first: the image is never there without its signature.
+    missing.sort(key=lambda item: item is items[0])
+    preserve = "docker-archive" not in (source.place.transport, destination.place.transport)
+    with ExitStack() as stack:
+        source_access, destination_access = stack.enter_context(source.access()), stack.enter_context(destination.access())
+        readable, writable = stack.enter_context(_readable(source.place)), stack.enter_context(_writable(destination.place))
+        for item in missing:
+            chosen = platform if preserve else platform or Platform.here()
+            for blob in broken_blobs(item.destination, item.digest):
+                blob.unlink(missing_ok=True)  # skopeo takes a file that is there for a whole one
+            there, here = _moved(_pinned(item), readable), _moved(item.destination, writable)
+            wanted = str(chosen) if chosen and not item.attached else None
+            copy(runner, str(there), str(here), source_access, destination_access, wanted, preserve)
+    if destination.place.path:
+        runner.run(["sync", "--file-system", str(destination.place.path)])  # a stick may be pulled out now
+    destination.announce(item.attached for item in missing if item.attached)
+    for item in missing:
+        after = destination.has(item.attached, item.destination) if item.attached else destination.digest(item.destination)
+        if preserve and after != item.digest:
+            raise ImageModeError(
+                f"{item.destination} has {after} now, not {item.digest}, which was copied there.",
+                error="digest_mismatch",
+                hint="Somebody else wrote there meanwhile. Run the task again.",
+            )
+
+
+def _all_attached(source: Side, digest: str) -> list[Attached]:
+    """What is attached to an image, to the images of an index, and to what is attached."""
+    found: list[Attached] = []
+    subjects = list(source.all_digests(digest))
+    for subject in subjects:
+        found += source.attachments(subject)
+        subjects += [item.digest for item in found if item.digest not in subjects]
+    return found
+
+
+def _whole(place: Place, digest: str | None) -> str | None:
+    return None if digest is None or broken_blobs(place, digest) else digest
 
 
 @contextmanager
-def _whole(place: Place) -> Iterator[Place]:
-    """A place beside an archive, which replaces it when it is complete."""
-    if place.path is None or place.transport not in ("oci-archive", "docker-archive"):
+def _readable(place: Place) -> Iterator[Place]:
+    """Where skopeo reads: an archive of several images is unpacked once, and not for each of them."""
+    if place.path is None or place.transport != "oci-archive":
         yield place
         return
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{place.path.name}.", dir=place.path.parent)
-    os.close(descriptor)
-    try:
-        os.unlink(temporary)  # skopeo writes to no archive that is there
-        yield replace(place, path=Path(temporary))
-        os.replace(temporary, place.path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with unpacked(place.path) as directory:
+        yield Place("oci", directory)
 
 
-def _pinned(item: Copied) -> str:
-    """The source by its digest, so that a tag that moves meanwhile does no harm."""
+@contextmanager
+def _writable(place: Place) -> Iterator[Place]:
+    """Where skopeo writes: beside an archive, which is replaced when all is complete."""
+    if place.path is None or place.transport not in ("oci-archive", "docker-archive"):
+        yield place
+    elif place.transport == "oci-archive":
+        with packed(place.path) as directory:
+            yield Place("oci", directory)
+    else:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{place.path.name}.", dir=place.path.parent)
+        os.close(descriptor)
+        try:
+            os.unlink(temporary)  # skopeo writes to no archive that is there
+            yield replace(place, path=Path(temporary))
+            os.replace(temporary, place.path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _moved(place: Place, to: Place) -> Place:
+    return place if place.reference else replace(place, transport=to.transport, path=to.path)
+
+
+def _pinned(item: Copied) -> Place:
+    """The source by its digest, so that a tag that moves meanwhile does no harm; in a layout by the image's name."""
     reference = item.source.reference
     if reference and item.destination.transport != "docker-archive":
-        return f"docker://{reference.with_digest(item.digest)}"
-    return str(item.source)
+        return replace(item.source, reference=reference.with_digest(item.digest))
+    return named(item.source)

@@ -6,20 +6,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import re
+import shutil
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ._errors import ImageModeError, OptionError
 from ._reference import Reference, same_reference
-from ._registry import Manifest, parse_manifest
+from ._registry import Descriptor, Index, Manifest, parse_manifest
 
 FILES = ("oci", "oci-archive", "docker-archive", "dir")
 _NAME = "org.opencontainers.image.ref.name"
+# What belongs to an image has names that start with the image's digest, as cosign's tags do.
+_BESIDE = re.compile(r"^sha(256|512)-[0-9a-f]{64,128}\b")
+_BLOB = re.compile(r"^blobs/[a-z0-9]+/[0-9a-f]{64,128}$")
 
 
 class LayoutInvalid(ImageModeError):
@@ -63,11 +71,10 @@ class Place:
             return f"docker://{self.reference}"
         return f"{self.transport}:{self.path}{f':{self.name}' if self.name else ''}"
 
-    def named(self, tag: str) -> Place | None:
-        """:returns: the place beside this one for another tag; C(None) where there is room for one image only"""
-        if self.reference:
-            return Place("docker", reference=self.reference.with_tag(tag))
-        return Place("oci", self.path, tag) if self.transport == "oci" and self.name else None
+    @property
+    def is_layout(self) -> bool:
+        """Whether it is an OCI layout, packed or not, which can hold several images by name."""
+        return self.transport in ("oci", "oci-archive")
 
 
 def file_digest(place: Place) -> str | None:
@@ -84,8 +91,8 @@ def file_digest(place: Place) -> str | None:
             return f"sha256:{hashlib.sha256((path / 'manifest.json').read_bytes()).hexdigest()}"
         if place.transport == "docker-archive":
             return _docker_archive(json.loads(_member(path, "manifest.json")), place)
-        index = (path / "index.json").read_bytes() if place.transport == "oci" else _member(path, "index.json")
-        return _named(json.loads(index), place)
+        entry = _chosen(_entries(place), place)
+        return str(entry["digest"]) if entry else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, tarfile.TarError) as error:
@@ -104,24 +111,126 @@ def file_manifest(place: Place, digest: str) -> Manifest:
     if path is None:
         raise LayoutInvalid(f"{place} is not in files.")
     try:
-        if place.transport == "dir":
-            content = (path / "manifest.json").read_bytes()
-        else:
-            blob = f"blobs/{digest.replace(':', '/')}"
-            content = (path / blob).read_bytes() if place.transport == "oci" else _member(path, blob)
+        content = (path / "manifest.json").read_bytes() if place.transport == "dir" else _content(place, _blob(digest))
     except (OSError, KeyError, tarfile.TarError) as error:
         raise LayoutInvalid(f"'{path}' lacks the manifest {digest}: {error!r}.", hint="Copy the image there again.") from None
     return parse_manifest(content, "", digest)
 
 
-def _named(index: Mapping[str, Any], place: Place) -> str | None:
-    entries = index["manifests"]
+def names(place: Place) -> dict[str, str]:
+    """:returns: the names in a layout and their digests; C({}) if there is none"""
+    try:
+        return {_name(entry): str(entry["digest"]) for entry in _entries(place) if _name(entry)}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def named(place: Place) -> Place:
+    """:returns: the place with the name of its image, which an engine wants to be told where there are attachments, too"""
+    if not place.is_layout or place.name:
+        return place
+    entry = _chosen(_entries(place), place)
+    return replace(place, name=_name(entry) if entry else "")
+
+
+def broken_blobs(place: Place, digest: str) -> tuple[Path, ...]:
+    """:returns: the files of an image in a directory of C(oci) that are missing or cut off, as after a stick was pulled out"""
+    path = place.path
+    if place.transport != "oci" or path is None:
+        return ()
+
+    def whole(entry: Descriptor) -> bool:
+        file = path / _blob(entry.digest)
+        return file.is_file() and file.stat().st_size == entry.size
+
+    broken: list[Descriptor] = []
+    waiting = [digest]
+    while waiting:
+        try:
+            manifest = file_manifest(place, waiting.pop())
+        except ImageModeError:
+            return (path / _blob(digest),)
+        parts = manifest.manifests if isinstance(manifest, Index) else (manifest.config, *manifest.layers)
+        broken += [entry for entry in parts if not whole(entry)]
+        waiting += [entry.digest for entry in parts if isinstance(manifest, Index) and whole(entry)]
+    return tuple(path / _blob(entry.digest) for entry in broken)
+
+
+@contextlib.contextmanager
+def unpacked(archive: Path) -> Iterator[Path]:
+    """An archive as a layout, while it is needed.
+
+    :raises LayoutInvalid: it cannot be unpacked
+    """
+    directory = Path(tempfile.mkdtemp(prefix="imagemode-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                file = tar.extractfile(member) if member.isreg() and (name in ("index.json", "oci-layout") or _BLOB.match(name)) else None
+                if file:
+                    (directory / name).parent.mkdir(parents=True, exist_ok=True)
+                    with (directory / name).open("wb") as target:
+                        shutil.copyfileobj(file, target, 1024 * 1024)
+        yield directory
+    except tarfile.TarError as error:
+        raise LayoutInvalid(f"'{archive}' cannot be unpacked: {error}.", hint="Copy the image there again.") from None
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def packed(archive: Path) -> Iterator[Path]:
+    """A new layout beside the archive, which replaces it when all is written."""
+    directory = Path(tempfile.mkdtemp(prefix=f".{archive.name}.", dir=archive.parent))
+    try:
+        yield directory
+        temporary = directory / "archive"
+        with tarfile.open(temporary, "w") as tar:
+            # The index first: who looks for a digest need not read through the layers.
+            for name in ("oci-layout", "index.json", "blobs"):
+                tar.add(directory / name, name, filter=_plain)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, archive)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.mtime = member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def _content(place: Place, name: str) -> bytes:
+    if place.path is None:
+        raise FileNotFoundError(name)
+    return (place.path / name).read_bytes() if place.transport == "oci" else _member(place.path, name)
+
+
+def _entries(place: Place) -> list[Mapping[str, Any]]:
+    entries = json.loads(_content(place, "index.json"))["manifests"]
+    return [entry for entry in entries if entry["digest"]]
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return str((entry.get("annotations") or {}).get(_NAME) or "")
+
+
+def _chosen(entries: list[Mapping[str, Any]], place: Place) -> Mapping[str, Any] | None:
     if place.name:
-        entries = [entry for entry in entries if (entry.get("annotations") or {}).get(_NAME) == place.name]
+        entries = [entry for entry in entries if _name(entry) == place.name]
+    else:
+        entries = [entry for entry in entries if not _BESIDE.match(_name(entry))]
     if len(entries) > 1:
-        names = ", ".join(str((entry.get("annotations") or {}).get(_NAME)) for entry in entries)
-        raise LayoutInvalid(f"'{place.path}' holds several images: {names}.", hint=f"Name one: {place.transport}:{place.path}:NAME.")
-    return str(entries[0]["digest"]) if entries else None
+        there = ", ".join(_name(entry) or str(entry["digest"]) for entry in entries)
+        raise LayoutInvalid(f"'{place.path}' holds several images: {there}.", hint=f"Name one: {place.transport}:{place.path}:NAME.")
+    return entries[0] if entries else None
 
 
 def _docker_archive(manifests: list[Mapping[str, Any]], place: Place) -> str | None:

@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Copies an image between registries, OCI layouts, archives and directories, with all its platforms, byte for byte, so that its
     digest stays the same. What has this digest already is not copied.
-  - What is attached to the image by cosign's tags and by the fallback tags of OCI referrers goes with it.
+  - Signatures, attestations and SBOMs go with it, whether they are attached by cosign's tags or as OCI referrers, and whether
+    the registries on either side have the referrers API or not.
   - The destination is read back afterwards.
 options:
   src:
@@ -25,6 +26,8 @@ options:
   dest:
     description:
       - Where it goes, written as O(src) is.
+      - A layout (C(oci:PATH:NAME)) can hold several images by name. An archive (C(oci-archive:PATH:NAME)) holds one, with what is
+        attached to it; it is written beside and replaced when it is complete.
       - A C(docker-archive) keeps no digest; the image id, which is the digest of the image configuration, is compared instead.
     type: str
     required: true
@@ -33,8 +36,8 @@ options:
     type: str
   attached:
     description:
-      - Whether signatures, attestations and SBOMs are carried along. A layout has room for
-        them if O(dest) names the image in it (C(oci:PATH:NAME)); archives have not.
+      - Whether signatures, attestations and SBOMs are carried along. Layouts and OCI archives have room for them, by names that
+        start with the image's digest, where O(dest) names the image, too; C(dir) has not, and a warning says what stays behind.
     type: bool
     default: true
   src_registry:
@@ -142,11 +145,18 @@ copied:
       dest: oci:/media/stick/os:1
       digest: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
 attached:
-  description: What is attached to the image at O(src), as tags.
+  description:
+    - What is attached to the image at O(src) and has a place at O(dest) - C(kind) (signature, attestation, sbom, other), C(digest),
+      C(artifact_type), C(subject), the digest that it is attached to, and cosign's C(tag), empty for referrers.
   returned: success
   type: list
-  elements: str
-  sample: [sha256-512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7.sig]
+  elements: dict
+  sample:
+    - kind: signature
+      digest: sha256:41af286dc0b172ed2f1ca934fd2278de4a1192302ffa07087cea2682e7d372e3
+      artifact_type: ""
+      subject: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
+      tag: sha256-512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7.sig
 error:
   description: A stable code for what went wrong.
   returned: failure
@@ -159,7 +169,9 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, carry, compare, moved
+from dataclasses import asdict
+
+from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, carry, compare, left_behind, moved
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._layout import Place
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
@@ -186,6 +198,9 @@ def main() -> None:
         destination_options, destination = side(module, "dest")
         items = compare(source, destination, platform, module.params["attached"])
         missing = tuple(item for item in items if item.changed)
+        left = left_behind(items, destination, source) if module.params["attached"] else 0
+        if left:
+            module.warn(f"{left} signatures, attestations or SBOMs stay behind: {destination.place} has room for the image only.")
         if missing and not module.check_mode:
             runner = Runner(secrets=(*source_options.secrets, *destination_options.secrets))
             try:
@@ -198,7 +213,7 @@ def main() -> None:
             digest=items[0].digest,
             before_digest=items[0].before,
             copied=[{"src": str(item.source), "dest": str(item.destination), "digest": item.digest} for item in missing],
-            attached=[tag_of(item.source) for item in items[1:]],
+            attached=[asdict(item.attached) for item in items if item.attached],
             diff={
                 "before": "".join(f"{item.destination}: {item.before}\n" for item in items),
                 "after": "".join(f"{item.destination}: {item.digest}\n" for item in items),
@@ -210,10 +225,6 @@ def side(module: CollectionModule, which: str) -> tuple[RegistryOptions, Side]:
     place = Place.parse(module.need(which))
     options = RegistryOptions.of(module.params[f"{which}_registry"], place.reference)
     return options, Side(place, options, options.puller() if which == "src" else options.pusher())
-
-
-def tag_of(place: Place) -> str:
-    return (place.reference.tag if place.reference else place.name) or ""
 
 
 if __name__ == "__main__":

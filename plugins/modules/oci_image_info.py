@@ -120,7 +120,9 @@ download:
   type: dict
   sample: {size: 1234, layers: 1, digests: ["sha256:0b1079cbf28edf302126a16429c305d57e071e1a0a92878102c0bb7f95f3f6e3"]}
 attached:
-  description: What is attached to the image or to its index - C(kind) (signature, attestation, sbom, other), C(digest), C(artifact_type).
+  description:
+    - What is attached to the image or to its index - C(kind) (signature, attestation, sbom, other), C(digest), C(artifact_type),
+      C(subject), the digest that it is attached to, and cosign's C(tag), empty for referrers.
   returned: when O(attached) is true
   type: list
   elements: dict
@@ -128,6 +130,8 @@ attached:
     - kind: signature
       digest: sha256:41af286dc0b172ed2f1ca934fd2278de4a1192302ffa07087cea2682e7d372e3
       artifact_type: ""
+      subject: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
+      tag: sha256-512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7.sig
 tags:
   description: The tags of the repository.
   returned: when O(tags) is true

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ._access import Access, certificate_directories
-from ._attached import ATTACHED, FALLBACK, Attached, attached
+from ._attached import Attached, artifact_kind, artifact_type, attached, attached_tags, list_referrers, subject_tag
 from ._client import Content, Registry
 from ._manifests import Descriptor, Image, Index, Layer, Manifest, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
@@ -36,8 +36,6 @@ from .errors import (
 )
 
 __all__ = [
-    "ATTACHED",
-    "FALLBACK",
     "REGISTRY_ARGUMENTS",
     "Access",
     "AnswerIncomplete",
@@ -71,9 +69,14 @@ __all__ = [
     "RequestsMissing",
     "Source",
     "TokenInvalid",
+    "artifact_kind",
+    "artifact_type",
     "attached",
+    "attached_tags",
     "certificate_directories",
+    "list_referrers",
     "parse_manifest",
     "put_blob",
     "put_manifest",
+    "subject_tag",
 ]

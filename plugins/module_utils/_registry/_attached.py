@@ -6,41 +6,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .._reference import Reference
-from ._client import Registry
+from ._client import Content, Registry
+from ._manifests import Descriptor, Index, Manifest, digest_of, index_of
+from ._upload import put_manifest
 from .errors import ImageMissing
 
 # cosign's tag scheme: what is attached to sha256:X has the tag sha256-X with one of these suffixes.
 ATTACHED = {"signature": ".sig", "attestation": ".att", "sbom": ".sbom"}
-# The tag of the OCI distribution specification 1.1 for registries without the referrers API.
-FALLBACK = ""
 _KINDS = (("sigstore.bundle", "signature"), ("cosign.artifact.sig", "signature"), ("signature", "signature"), ("spdx", "sbom"),
           ("cyclonedx", "sbom"), ("in-toto", "attestation"))
+# Types that say nothing: some registries list these for every artifact.
+_UNTOLD = ("", "application/vnd.oci.empty.v1+json", "application/vnd.oci.image.config.v1+json")
 
 
 @dataclass(frozen=True)
 class Attached:
     """:ivar kind: C(signature), C(attestation), C(sbom) or C(other)
     :ivar artifact_type: as the referrer states it; C("") with cosign's tags
+    :ivar subject: the digest that it is attached to
+    :ivar tag: cosign's tag; C("") with referrers
     """
 
     kind: str
     digest: str
     artifact_type: str = ""
+    subject: str = ""
+    tag: str = ""
 
 
 def attached(registry: Registry, reference: Reference, digest: str) -> tuple[Attached, ...]:
     """:returns: what is attached to the manifest of this digest, by referrers and by cosign's tags: four requests or more"""
-    found = [Attached(_kind(entry.artifact_type), entry.digest, entry.artifact_type) for entry in registry.referrers(reference, digest)]
-    for kind, suffix in ATTACHED.items():
+    found = []
+    for entry in registry.referrers(reference, digest):
+        told = entry.artifact_type
+        if told in _UNTOLD:
+            told = artifact_type(registry.manifest(reference.with_digest(entry.digest)))
+        found.append(Attached(artifact_kind(told), entry.digest, told, digest))
+    for kind, tag in attached_tags(digest):
         try:
-            found.append(Attached(kind, registry.digest(reference.with_tag(digest.replace(":", "-") + suffix))))
+            found.append(Attached(kind, registry.digest(reference.with_tag(tag)), "", digest, tag))
         except ImageMissing:
             continue
     return tuple(found)
 
 
-def _kind(artifact_type: str) -> str:
-    return next((kind for word, kind in _KINDS if word in artifact_type.lower()), "other")
+def attached_tags(digest: str) -> tuple[tuple[str, str], ...]:
+    """:returns: the kinds that cosign attaches by tag, and those tags for this digest"""
+    return tuple((kind, subject_tag(digest) + suffix) for kind, suffix in ATTACHED.items())
+
+
+def subject_tag(digest: str) -> str:
+    """:returns: the digest as a tag; by itself it is where registries without the referrers API have their list"""
+    return digest.replace(":", "-")
+
+
+def artifact_type(manifest: Manifest) -> str:
+    """:returns: what an artifact says it is, or what its first part is"""
+    if isinstance(manifest, Index) or manifest.artifact_type not in _UNTOLD or not manifest.layers:
+        return "" if isinstance(manifest, Index) else manifest.artifact_type
+    return manifest.layers[0].media_type
+
+
+def artifact_kind(told: str) -> str:
+    """:returns: C(signature), C(attestation), C(sbom) or C(other)"""
+    return next((kind for word, kind in _KINDS if word in told.lower()), "other")
+
+
+def list_referrers(registry: Registry, reference: Reference, subject: str, digests: Iterable[str]) -> None:
+    """Let a registry know referrers that are in it: what does not have the referrers API needs a tag with their list.
+
+    OCI distribution specification 1.1, "Pushing Manifests with Subject" and "Referrers Tag Schema".
+    """
+    there = registry.referrers(reference, subject)
+    missing = [digest for digest in digests if digest not in {entry.digest for entry in there}]
+    if not missing:
+        return
+    entries = list(there)
+    for digest in missing:
+        manifest = registry.manifest(reference.with_digest(digest))
+        told = artifact_type(manifest)
+        entries.append(Descriptor(manifest.media_type, digest, manifest.size, None, manifest.annotations, told))
+    body, media_type = index_of(entries)
+    put_manifest(registry, reference.with_tag(subject_tag(subject)), Content(body, media_type, digest_of(body)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -44,6 +44,11 @@ class Descriptor:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     artifact_type: str = ""
 
+    def as_document(self) -> dict[str, Any]:
+        """:returns: the descriptor of an artifact as an index has it"""
+        parts = {"artifactType": self.artifact_type, "annotations": dict(self.annotations)}
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size, **{k: v for k, v in parts.items() if v}}
+
 
 Layer = Descriptor
 
@@ -54,6 +59,7 @@ class Image:
 
     :ivar digest: digest of the manifest itself
     :ivar config: descriptor of the image configuration; its digest is the image id that engines show
+    :ivar artifact_type: what it is, for example C(application/spdx+json); of an image the type of its configuration
     """
 
     digest: str
@@ -62,6 +68,7 @@ class Image:
     config: Descriptor
     layers: tuple[Layer, ...]
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    artifact_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,12 @@ def digest_of(content: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
+def index_of(entries: Iterable[Descriptor]) -> tuple[bytes, str]:
+    """:returns: an index of artifacts, and its media type"""
+    document = {"schemaVersion": 2, "mediaType": INDEX_TYPES[0], "manifests": [entry.as_document() for entry in entries]}
+    return json.dumps(document, separators=(",", ":"), sort_keys=True).encode(), INDEX_TYPES[0]
+
+
 def refuse_schema_1(media_type: str, what: str) -> None:
     """:raises ManifestUnsupported: it is Docker's schema 1, whose digest is not even that of its content"""
     if media_type.startswith(_SCHEMA_1):
@@ -127,7 +140,9 @@ def parse_manifest(content: bytes, media_type: str, digest: str) -> Manifest:
             return Index(digest, stated, len(content), entries, _texts(document))
         if stated in IMAGE_TYPES or ("config" in document and "layers" in document):
             layers = tuple(descriptor(entry) for entry in document["layers"])
-            return Image(digest, stated, len(content), descriptor(document["config"]), layers, _texts(document))
+            config = descriptor(document["config"])
+            told = document.get("artifactType") or config.media_type
+            return Image(digest, stated, len(content), config, layers, _texts(document), told)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestInvalid(f"The manifest {digest} is not one of the OCI image specification: {error!r}.") from None
     raise ManifestInvalid(

@@ -6,14 +6,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .artifacts import attach, put_image
 from .conftest import PASSWORD, USER, LiveRegistry
 
 Module = Callable[..., dict[str, Any]]
@@ -21,16 +26,11 @@ PLAIN = {"plain_http": True}
 
 
 @pytest.fixture
-def image(module: Module, context: Path, registry: LiveRegistry, tmp_path: Path) -> str:
+def image(registry: LiveRegistry, tmp_path: Path) -> str:
     """With a signature as cosign's tag scheme has it: here any image under that tag will do."""
     name = f"{registry.address}/{tmp_path.name.replace('_', '-')}:1"
-    built = module("oci_image_build", name=name, context=str(context), **PLAIN)
-    pushed = module("oci_image_push", name=name, **PLAIN)
-    assert "digest" in pushed, (built, pushed)
-    digest = pushed["digest"]
-    signature = f"{name.rpartition(':')[0]}:{digest.replace(':', '-')}.sig"
-    module("oci_image_build", name="signature:1", context=str(context), labels={"of": digest})
-    module("oci_image_push", name="signature:1", to=signature, **PLAIN)
+    digest = put_image(name)
+    put_image(f"{name.rpartition(':')[0]}:{digest.replace(':', '-')}.sig", of=digest)
     return name
 
 
@@ -46,19 +46,95 @@ def copy(module: Module, src: str, dest: str, **options: Any) -> dict[str, Any]:
     return done
 
 
+@pytest.mark.parametrize("stick", ["oci:{tmp}/stick:1", "oci-archive:{tmp}/stick.tar:1"])
 def test_to_a_disconnected_site_and_into_its_registry(
-        module: Module, registry: LiveRegistry, guarded_registry: LiveRegistry, image: str, tmp_path: Path) -> None:
-    stick, site = f"oci:{tmp_path}/stick:1", f"{guarded_registry.address}/os:1"
+        module: Module, registry: LiveRegistry, guarded_registry: LiveRegistry, image: str, tmp_path: Path, stick: str) -> None:
+    """With a signature by tag, an SBOM as a referrer, and a signature of the SBOM."""
+    stick = stick.format(tmp=tmp_path)
+    site = f"{guarded_registry.address}/{image.partition('/')[2]}"
+    sbom = attach(image, "application/spdx+json", b'{"spdxVersion": "SPDX-2.3"}')
+    signed = attach(image, "application/vnd.dev.sigstore.bundle.v0.3+json", b"{}", sbom)
     carried = copy(module, image, stick, src_registry=PLAIN)
     repository = image.partition("/")[2].rpartition(":")[0]
     assert carried["digest"] == registry.digest(repository, "1")
-    assert carried["attached"] == [f"{carried['digest'].replace(':', '-')}.sig"]
-    assert len(carried["copied"]) == 2
+    digest = carried["digest"]
+    assert [(item["kind"], item["tag"], item["subject"]) for item in carried["attached"]] == [
+        ("sbom", "", digest), ("signature", f"{digest.replace(':', '-')}.sig", digest), ("signature", "", sbom)]
+    assert len(carried["copied"]) == 4
     access = {"ca_path": f"{guarded_registry.base}/ca.crt", "username": USER, "password": PASSWORD}
     served = copy(module, stick, site, dest_registry=access)
-    assert (served["digest"], served["attached"]) == (carried["digest"], carried["attached"])
-    there = module("oci_image_info", name=site, **access)
+    assert served["digest"] == carried["digest"]
+    there = module("oci_image_info", name=site, attached=True, **access)
     assert there["digest"] == carried["digest"]
+    assert sorted(item["kind"] for item in there["attached"]) == ["sbom", "signature"]
+    about_sbom = module("oci_image_info", name=f"{site.rpartition(':')[0]}@{sbom}", attached=True, **access)
+    assert [item["digest"] for item in about_sbom["attached"]] == [signed]
+    # What is attached later is carried without the image.
+    attach(image, "application/vnd.cyclonedx+json", b"{}")
+    again = copy(module, image, stick, src_registry=PLAIN)
+    assert [item["digest"] for item in again["copied"]] == [again["attached"][1]["digest"]]
+    assert not list(tmp_path.glob(".stick*"))
+
+
+def test_a_stick_that_was_pulled_out_is_found_out_and_mended(
+        module: Module, guarded_registry: LiveRegistry, image: str, tmp_path: Path) -> None:
+    stick, site = f"oci:{tmp_path}/stick:1", f"{guarded_registry.address}/tipped:1"
+    access = {"ca_path": f"{guarded_registry.base}/ca.crt", "username": USER, "password": PASSWORD}
+    copy(module, image, stick, src_registry=PLAIN)
+    layer = next(file for file in (tmp_path / "stick/blobs/sha256").iterdir() if file.read_bytes().startswith(b"\x1f\x8b"))
+    whole = layer.read_bytes()
+    layer.write_bytes(whole[:-1])
+    assert module("oci_image_copy", src=stick, dest=site, dest_registry=access)["error"] == "layout_invalid"
+    layer.unlink()
+    assert module("oci_image_copy", src=stick, dest=site, dest_registry=access)["error"] == "layout_invalid"
+    layer.write_bytes(whole[:-1])
+    assert copy(module, image, stick, src_registry=PLAIN)["changed"]
+    assert layer.read_bytes() == whole
+    # A bit that tipped over is noticed where the content is read.
+    layer.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    tipped = module("oci_image_copy", src=stick, dest=site, dest_registry=access)
+    assert tipped["error"] == "digest_mismatch", tipped
+    assert not module("oci_image_info", name=site, **access)["exists"]
+
+
+def test_an_archive_is_replaced_as_a_whole_or_not_at_all(module: Module, image: str, tmp_path: Path) -> None:
+    archive = tmp_path / "site.tar"
+    copy(module, image, f"oci-archive:{archive}:1", src_registry=PLAIN)
+    before = archive.read_bytes()
+    with tarfile.open(archive) as tar:
+        assert {name.split("/")[0] for name in tar.getnames()} == {"blobs", "index.json", "oci-layout"}
+    program = tmp_path / "bin/skopeo"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n[ ! -e {tmp_path}/again ] && touch {tmp_path}/again && exec {shutil.which('skopeo')} \"$@\"\nexit 1\n")
+    program.chmod(0o755)
+    attach(image, "application/spdx+json", b"{}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        failed = module("oci_image_copy", src=image, dest=f"oci-archive:{archive}:1", src_registry=PLAIN)
+    assert failed["error"] == "engine_failed", failed
+    assert (archive.read_bytes(), [file.name for file in tmp_path.glob(".site*")]) == (before, [])
+    assert copy(module, image, f"oci-archive:{archive}:1", src_registry=PLAIN)["changed"]
+
+
+def test_where_there_is_no_room_a_warning_says_what_stays_behind(module: Module, image: str, tmp_path: Path) -> None:
+    for place in (f"dir:{tmp_path}/files", f"oci:{tmp_path}/unnamed", f"oci-archive:{tmp_path}/unnamed.tar"):
+        done = copy(module, image, place, src_registry=PLAIN)
+        assert "1 signatures" in str(done["warnings"]), done
+        silent = module("oci_image_copy", src=image, dest=place, src_registry=PLAIN, attached=False)
+        assert (silent["changed"], silent.get("warnings")) == (False, None)
+
+
+def test_a_layout_holds_several_images_and_other_tools_read_it(module: Module, image: str, tmp_path: Path) -> None:
+    attach(image, "application/spdx+json", b"{}")
+    one, two = (copy(module, image, f"oci:{tmp_path}/stick:{name}", src_registry=PLAIN) for name in ("one", "two"))
+    assert (len(one["copied"]), len(two["copied"])) == (3, 1)
+    assert module("oci_image_copy", src=f"oci:{tmp_path}/stick", dest=f"dir:{tmp_path}/x")["error"] == "layout_invalid"
+    copy(module, image, f"oci-archive:{tmp_path}/stick.tar:one", src_registry=PLAIN)
+    for place in (f"oci:{tmp_path}/stick:two", f"oci-archive:{tmp_path}/stick.tar:one"):
+        seen = subprocess.run(["skopeo", "inspect", "--raw", place], check=True, capture_output=True).stdout
+        assert f"sha256:{hashlib.sha256(seen).hexdigest()}" == one["digest"]
+    # Where there is one image, its attachments do not make it ambiguous.
+    assert copy(module, f"oci-archive:{tmp_path}/stick.tar", f"oci:{tmp_path}/more:1")["digest"] == one["digest"]
 
 
 @pytest.mark.parametrize("transport", ["oci", "oci-archive", "dir", "docker-archive"])

@@ -172,5 +172,5 @@ def test_credentials_of_the_task_are_above_every_entry_and_helper(tmp_path: Path
                      auths={"registry.test/team": entry("team"), "registry.test": entry("all"), "other.test": entry("other")})
     document = merged([path], {"registry.test": Credentials("mine", "p"), "docker.io": Credentials("hub", "p")})
     assert document == {"credHelpers": {}, "auths": {
-        "registry.test": entry("mine"), "other.test": entry("other"), "docker.io": entry("hub"), 
+        "registry.test": entry("mine"), "other.test": entry("other"), "docker.io": entry("hub"),
         "https://index.docker.io/v1/": entry("hub")}}

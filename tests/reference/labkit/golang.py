@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: Contributors to the imagemode.bootc project
+"""Programs that Debian does not have, built from Go modules: once for each version, and kept in the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import store
+from .say import LabError
+
+# What the newest module that is built here asks for.
+NEEDED = (1, 25, 0)
+_OFFLINE = re.compile(r"dial tcp|no such host|i/o timeout|proxyconnect|TLS handshake|module lookup disabled|: 5\d\d ", re.I)
+
+
+class GoMissing(LabError):
+    """There is no Go here, or its modules cannot be had."""
+
+
+def program(package: str, version: str) -> Path:
+    """The program of a package, by `go install PACKAGE@VERSION`.
+
+    :raises GoMissing: Go or the modules cannot be had
+    :raises LabError: it does not build
+    """
+    name = package.rpartition("/")[2]
+
+    def make(scratch: Path) -> None:
+        _go(scratch, ["install", f"{package}@{version}"], GOBIN=str(scratch))
+
+    return store.artefact("go", store.fingerprint([], package, version), make) / name
+
+
+def own_program(source: Path) -> Path:
+    """The program in a directory with a go.mod; :raises: as `program` does"""
+
+    def make(scratch: Path) -> None:
+        work = scratch / "source"
+        shutil.copytree(source, work)
+        _go(scratch, ["mod", "tidy"], work)
+        _go(scratch, ["build", "-o", str(scratch / source.name), "."], work)
+        shutil.rmtree(work)
+
+    return store.artefact("go", store.fingerprint([source]), make) / source.name
+
+
+def _go(scratch: Path, words: list[str], directory: Path | None = None, **variables: str) -> None:
+    """Run Go with everything that it makes beside the result; modules are downloaded once and not kept."""
+    _run([str(_command()), *words], directory, GOMODCACHE=str(store.directory("go-modules")), GOCACHE=str(store.directory("go-build")),
+         **variables)
+
+
+def _command() -> Path:
+    """The machine's Go, or where that is too old (Debian 12 has 1.19) a newer one, which is a Go module itself."""
+    found = shutil.which("go") or next((str(path) for path in sorted(Path("/usr/lib").glob("go-*/bin/go"))), None)
+    if not found:
+        raise GoMissing("there is no Go on this machine; try `tests/reference/lab packages --install`")
+    version = tuple(int(number) for number in re.findall(r"\d+", _run([found, "env", "GOVERSION"])))
+    if version >= NEEDED:
+        return Path(found)
+
+    def make(scratch: Path) -> None:
+        architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+        module = f"golang.org/toolchain@v0.0.1-go{wanted}.linux-{architecture}"
+        told = _run([found, "mod", "download", "-json", module], GOMODCACHE=str(scratch / "modules"))
+        shutil.move(json.loads(told)["Dir"], scratch / "go")
+        shutil.rmtree(scratch / "modules")
+        # Modules carry no permissions.
+        for path in (*(scratch / "go/bin").iterdir(), *(scratch / "go/pkg/tool").rglob("*")):
+            path.chmod(0o755)
+
+    wanted = ".".join(str(number) for number in NEEDED)
+    return store.artefact("go-toolchain", wanted, make) / "go/bin/go"
+
+
+def _run(words: list[str], directory: Path | None = None, **variables: str) -> str:
+    # Without a C compiler; and nothing is stamped with the version control of what lies around it.
+    fixed = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw -trimpath -buildvcs=false"}
+    done = subprocess.run(words, cwd=directory or "/", env={**os.environ, **fixed, **variables}, text=True, capture_output=True, check=False)
+    if done.returncode == 0:
+        return done.stdout
+    tail = "\n".join(done.stderr.strip().splitlines()[-15:])
+    error = GoMissing if _OFFLINE.search(done.stderr) else LabError
+    raise error(f"`{' '.join(words[:4])}` ended with {done.returncode}:\n{tail}")
