@@ -11,8 +11,8 @@ name: digest
 short_description: The digest that a registry has for an image
 version_added: 0.1.0
 description:
-  - Asks a registry, from the controller, for the digest of an image. One answer is kept for each image and platform as long as
-    the process runs.
+  - Asks a registry, from the controller, for the digest of an image. The answer is kept for the run of the playbook, so that any
+    number of hosts and tasks make one request and see one digest, whatever becomes of the tag meanwhile.
   - Returns the digest of the manifest for a platform, as C(bootc status) reports it, so that hosts can compare without asking.
 options:
   _terms:
@@ -24,7 +24,7 @@ options:
     description: The platform, for example V(linux/arm64); without it that of the controller.
     type: str
   index:
-    description: Return the digest that the reference itself points at, which may be an index's.
+    description: Return the digest that the reference itself points at, which is an index's where it is one, whatever O(platform) is.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -42,6 +42,10 @@ EXAMPLES = r"""
   ansible.builtin.set_fact:
     wanted: "{{ lookup('imagemode.bootc.digest', 'registry.example.com/os:stable', platform='linux/amd64') }}"
   run_once: true
+
+- name: Refuse to go on with another image than the one that was approved
+  ansible.builtin.assert:
+    that: lookup('imagemode.bootc.digest', 'registry.example.com/os:stable', index=true) == approved_digest
 """
 
 RETURN = r"""
@@ -52,17 +56,21 @@ _raw:
   sample: [sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7]
 """
 
-from functools import cache
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference, is_digest
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     REGISTRY_ARGUMENTS,
-    Image,
     Platform,
     RegistryOptions,
 )
@@ -73,21 +81,32 @@ class LookupModule(LookupBase):
         self.set_options(var_options=variables, direct=kwargs)
         params = {name: self.get_option(name) for name in (*REGISTRY_ARGUMENTS, "platform", "index")}
         unset(params)
+        # The answer does not depend on who asks, and a secret belongs in no name.
+        asked = {name: value for name, value in params.items() if name != "password"}
         try:
-            return [_digest(str(term), tuple(sorted(params.items()))) for term in terms]
+            return [_once([str(term), asked], lambda term=term: _digest(str(term), params)) for term in terms]
         except ImageModeError as error:
             raise AnsibleLookupError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from error
 
 
-@cache
-def _digest(term: str, options: tuple[tuple[str, Any], ...]) -> str:
-    params = dict(options)
+def _once(question: list[Any], ask: Callable[[], str]) -> str:
+    """The run's own temporary directory has the answers: each host's task is templated in a process of its own."""
+    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    with (Path(constants.DEFAULT_LOCAL_TMP) / f"imagemode-digest-{key}").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        known = file.read()
+        if not is_digest(known):
+            known = ask()
+            file.truncate(0)
+            file.write(known)
+        return known
+
+
+def _digest(term: str, params: Mapping[str, Any]) -> str:
     reference = Reference.parse(term)
-    access = RegistryOptions.of(params, reference)
-    registry = access.puller()
+    registry = RegistryOptions.of(params, reference).puller()
     if params["index"]:
         return registry.digest(reference)
-    platform = Platform.parse(params["platform"]) if params["platform"] else Platform.here()
     # One request for an image without an index; an index itself names the platform's digest.
-    manifest = registry.manifest(reference)
-    return manifest.digest if isinstance(manifest, Image) else manifest.choose(platform).digest
+    return registry.platform_digest(reference, Platform.parse(params["platform"]) if params["platform"] else Platform.here())
