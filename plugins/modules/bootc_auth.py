@@ -135,8 +135,8 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._auth import (
     entry,
     namespace_of,
     read_auth_file,
+    update_auth_file,
     with_entry,
-    write_auth_file,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._skopeo import login
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
@@ -169,9 +169,9 @@ def ensure(module: CollectionModule) -> None:
     wanted = Credentials(module.need("username"), module.need("password")) if module.params["state"] == "present" else None
     before = read_auth_file(path)
     known = entry(before, namespace, path)
-    after = with_entry(before, namespace, wanted) if known != wanted else before
     exposed = path.exists() and bool(path.stat().st_mode & SHARED)
     changed = known != wanted or exposed
+    after = with_entry(before, namespace, wanted) if known != wanted else before
     verified = False
     if changed and not module.check_mode:
         if wanted and known != wanted and module.params["verify"]:
@@ -179,7 +179,7 @@ def ensure(module: CollectionModule) -> None:
             ca_path = Path(module.params["ca_path"]) if module.params["ca_path"] else None
             login(runner, namespace, wanted, ca_path, module.params["validate_certs"], module.params["timeout"])
             verified = True
-        write_auth_file(path, after)
+        after = update_auth_file(path, namespace, wanted)
     module.exit_json(
         changed=changed,
         path=str(path),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .._reference import Reference
-from ._credentials import Credentials, entry_credentials, normalised_key
+from ._credentials import Credentials, entry_credentials, normalised_key, read_auth_file
+from ._files import locked_auth_file, write_auth_file
 
 
 def namespace_of(text: str) -> str:
@@ -44,3 +45,15 @@ def with_entry(document: Mapping[str, Any], namespace: str, credentials: Credent
         auths[namespace] = credentials.as_entry()
     changed["auths"] = auths
     return changed
+
+
+def update_auth_file(path: Path, namespace: str, credentials: Credentials | None) -> dict[str, Any]:
+    """Set or remove one entry; entries that others write at the same time in this way are kept.
+
+    :returns: the document as it is now
+    :raises CredentialsInvalid: the file cannot be read as an auth file
+    """
+    with locked_auth_file(path):
+        document = with_entry(read_auth_file(path), namespace, credentials)
+        write_auth_file(path, document)
+        return document

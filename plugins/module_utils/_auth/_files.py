@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,23 +21,44 @@ from typing import Any
 
 from ._credentials import Credentials, merged
 
+_UNFINISHED = ".imagemode"
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def write_auth_file(path: Path, document: Mapping[str, Any]) -> None:
-    """Write an auth file atomically, readable by its owner only; missing directories are made 0700."""
+    """Write an auth file atomically, readable by its owner only; missing directories are made 0700.
+
+    A link stays one, an owner stays the owner, and what a killed run left behind is removed.
+    """
+    path = path.resolve()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    for left in path.parent.glob(f".{path.name}.*{_UNFINISHED}"):
+        left.unlink(missing_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
     try:
         with os.fdopen(descriptor, "w") as file:
             json.dump(document, file, indent=2, sort_keys=True)
             file.write("\n")
             file.flush()
+            if path.exists() and os.getuid() == 0:
+                os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+@contextmanager
+def locked_auth_file(path: Path) -> Iterator[None]:
+    """Nobody else who asks in this way changes the auth file meanwhile; missing directories are made 0700."""
+    path.resolve().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,65 @@ def test_a_wrong_password_is_an_error_now(module: Module, options: dict[str, Any
     assert wrong["error"] == "registry_unauthorized", wrong
     assert not wrong["changed"]
     assert Path(options["path"]).read_text() == before
+
+
+def test_check_mode_asks_nobody(module: Module, options: dict[str, Any], guarded_registry: LiveRegistry) -> None:
+    before = len(guarded_registry.requests)
+    predicted = module("bootc_auth", check_mode=True, **{**options, "password": "wrong-canary"})
+    assert (predicted["changed"], len(guarded_registry.requests)) == (True, before)
+    assert "canary" not in str(predicted)
+    assert not Path(options["path"]).parent.exists()
+
+
+def test_a_link_stays_a_link(module: Module, tmp_path: Path) -> None:
+    """As /etc/ostree/auth.json is to Podman's file on many hosts."""
+    target, link = tmp_path / "podman/auth.json", tmp_path / "ostree/auth.json"
+    for path in (target, link):
+        path.parent.mkdir()
+    link.symlink_to(target)
+    done = module("bootc_auth", registry="a.test", username="u", password=PASSWORD, path=str(link), verify=False)
+    assert done["changed"]
+    assert (link.is_symlink(), list(json.loads(target.read_text())["auths"])) == (True, ["a.test"])
+
+
+def test_tasks_that_write_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    """As tasks for many hosts do that are delegated to one builder."""
+    path = tmp_path / "auth.json"
+    names = [f"r{number}.test" for number in range(8)]
+    running = [start(path, name) for name in names]
+    assert [process.wait(120) for process in running] == [0] * len(names)
+    assert sorted(json.loads(path.read_text())["auths"]) == names
+
+
+def test_a_killed_run_leaves_the_old_file_or_the_new_one(module: Module, tmp_path: Path) -> None:
+    """Killed as it writes, which is made to take long; what it leaves is private, and gone after the next run."""
+    path = tmp_path / "auth.json"
+    path.write_text('{"auths": {"old.test": {"auth": "dTpw"}}}')
+    path.chmod(0o600)
+    hang = "import os, time; os.fsync = lambda _file: time.sleep(600)"
+    process = start(path, "new.test", hang)
+    deadline = time.monotonic() + 60
+    while not (left := list(tmp_path.glob(".auth.json.*"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert (list(json.loads(path.read_text())["auths"]), stat.S_IMODE(left[0].stat().st_mode)) == (["old.test"], 0o600)
+    done = module("bootc_auth", registry="new.test", username="u", password=PASSWORD, path=str(path), verify=False)
+    assert done["registries"] == ["new.test", "old.test"]
+    assert [file.name for file in tmp_path.iterdir()] == ["auth.json"]
+
+
+def start(path: Path, registry: str, before: str = "") -> subprocess.Popen[bytes]:
+    """The module in a process of its own."""
+    arguments = {"registry": registry, "username": "u", "password": PASSWORD, "path": str(path), "verify": False}
+    module = "ansible_collections.imagemode.bootc.plugins.modules.bootc_auth"
+    code = f"import runpy\n{before}\nrunpy.run_module({module!r}, run_name='__main__')"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stdin
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
+    process.stdin.close()
+    return process
 
 
 def test_what_else_the_file_says_stays(module: Module, options: dict[str, Any]) -> None:
