@@ -114,7 +114,9 @@ def units(output: int) -> int:
 
 def images(output: int) -> int:
     """Build, push and info on a real registry with real engines."""
-    return tools(output) or run(["python", "-m", "pytest", "-q", "tests/integration/images"], output, PYTHONPATH=str(TREE))
+    return tools(output) or run(
+        ["python", "-m", "pytest", "-q", "tests/integration/images"], output, PYTHONPATH=str(TREE), IMAGEMODE_CACHE=str(CACHE)
+    )
 
 
 def tools(output: int) -> int:

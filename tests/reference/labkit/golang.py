@@ -10,6 +10,7 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from . import store
@@ -30,31 +31,28 @@ def program(package: str, version: str) -> Path:
     :raises GoMissing: Go or the modules cannot be had
     :raises LabError: it does not build
     """
-    name = package.rpartition("/")[2]
 
     def make(scratch: Path) -> None:
-        _go(scratch, ["install", f"{package}@{version}"], GOBIN=str(scratch))
+        _go(scratch, [["install", f"{package}@{version}"]], scratch)
 
-    return store.artefact("go", store.fingerprint([], package, version), make) / name
+    return store.artefact("go", store.fingerprint([], package, version), make) / package.rpartition("/")[2]
 
 
 def own_program(source: Path) -> Path:
-    """The program in a directory with a go.mod; :raises: as `program` does"""
+    """The program in a directory with a go.mod; raises what `program` does."""
 
     def make(scratch: Path) -> None:
-        work = scratch / "source"
-        shutil.copytree(source, work)
-        _go(scratch, ["mod", "tidy"], work)
-        _go(scratch, ["build", "-o", str(scratch / source.name), "."], work)
-        shutil.rmtree(work)
+        shutil.copytree(source, scratch / "source")
+        _go(scratch, [["mod", "tidy"], ["build", "-o", str(scratch / source.name), "."]], scratch / "source")
 
     return store.artefact("go", store.fingerprint([source]), make) / source.name
 
 
-def _go(scratch: Path, words: list[str], directory: Path | None = None, **variables: str) -> None:
-    """Run Go with everything that it makes beside the result; modules are downloaded once and not kept."""
-    _run([str(_command()), *words], directory, GOMODCACHE=str(store.directory("go-modules")), GOCACHE=str(store.directory("go-build")),
-         **variables)
+def _go(scratch: Path, commands: list[list[str]], directory: Path) -> None:
+    """Run Go; modules and objects are some 500 MB that nobody needs afterwards."""
+    with tempfile.TemporaryDirectory(prefix=".go-", dir=scratch.parent) as work:
+        for words in commands:
+            _run([str(_command()), *words], directory, GOBIN=str(scratch), GOMODCACHE=f"{work}/modules", GOCACHE=f"{work}/build")
 
 
 def _command() -> Path:
@@ -80,10 +78,10 @@ def _command() -> Path:
     return store.artefact("go-toolchain", wanted, make) / "go/bin/go"
 
 
-def _run(words: list[str], directory: Path | None = None, **variables: str) -> str:
+def _run(words: list[str], directory: Path = Path("/"), **variables: str) -> str:
     # Without a C compiler; and nothing is stamped with the version control of what lies around it.
     fixed = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw -trimpath -buildvcs=false"}
-    done = subprocess.run(words, cwd=directory or "/", env={**os.environ, **fixed, **variables}, text=True, capture_output=True, check=False)
+    done = subprocess.run(words, cwd=directory, env={**os.environ, **fixed, **variables}, text=True, capture_output=True, check=False)
     if done.returncode == 0:
         return done.stdout
     tail = "\n".join(done.stderr.strip().splitlines()[-15:])

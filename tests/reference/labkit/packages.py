@@ -22,6 +22,7 @@ NEEDED = {  # command or file → Debian package
     "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
+    "go": "golang-go",
     "openssl": "openssl",
     "shellcheck": "shellcheck",
     "ssh": "openssh-client",
