@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -146,10 +147,11 @@ def broken_blobs(place: Place, digest: str) -> tuple[Path, ...]:
     broken: list[Descriptor] = []
     waiting = [digest]
     while waiting:
+        current = waiting.pop()
         try:
-            manifest = file_manifest(place, waiting.pop())
+            manifest = file_manifest(place, current)
         except ImageModeError:
-            return (path / _blob(digest),)
+            return (path / _blob(current),)
         parts = manifest.manifests if isinstance(manifest, Index) else (manifest.config, *manifest.layers)
         broken += [entry for entry in parts if not whole(entry)]
         waiting += [entry.digest for entry in parts if isinstance(manifest, Index) and whole(entry)]
@@ -161,6 +163,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
     """An archive as a layout, while it is needed.
 
     :raises LayoutInvalid: it cannot be unpacked
+    :raises ImageModeError: C(disk_full)
     """
     directory = Path(tempfile.mkdtemp(prefix="imagemode-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
     try:
@@ -175,13 +178,18 @@ def unpacked(archive: Path) -> Iterator[Path]:
         yield directory
     except tarfile.TarError as error:
         raise LayoutInvalid(f"'{archive}' cannot be unpacked: {error}.", hint="Copy the image there again.") from None
+    except OSError as error:
+        raise _full(directory, error) from None
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def packed(archive: Path) -> Iterator[Path]:
-    """A new layout beside the archive, which replaces it when all is written."""
+    """A new layout beside the archive, which replaces it when all is written.
+
+    :raises ImageModeError: C(disk_full)
+    """
     directory = Path(tempfile.mkdtemp(prefix=f".{archive.name}.", dir=archive.parent))
     try:
         yield directory
@@ -193,8 +201,19 @@ def packed(archive: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, archive)
+    except OSError as error:
+        raise _full(archive, error) from None
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _full(path: Path, error: OSError) -> ImageModeError:
+    return ImageModeError(
+        f"'{path}' cannot be written: {error.strerror or error}.",
+        error="disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "failed",
+        hint="Make room there, or set TMPDIR; where files may not be that large, as on FAT, use a directory (oci:).",
+        path=str(path),
+    )
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:

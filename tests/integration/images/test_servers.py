@@ -50,8 +50,10 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         }[request.param]()
     except golang.GoMissing as error:
         pytest.skip(f"{request.param} has to be built from Go modules: {error}")
+    # Podman's REGISTRY_AUTH_FILE would be a setting of Distribution's.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
     with (base / "log").open("w") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})
+        process = subprocess.Popen(argv, stdout=log, stderr=log, env={**variables, "OTEL_TRACES_EXPORTER": "none"})
     deadline = time.monotonic() + 60
     while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
         assert process.poll() is None, (base / "log").read_text()
