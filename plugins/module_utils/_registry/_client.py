@@ -18,7 +18,7 @@ from .._reference import Reference, is_digest
 from ._access import Access
 from ._challenge import Authorization
 from ._http import Http, Response, next_page
-from ._manifests import ACCEPT, Descriptor, Image, Index, Manifest, descriptor, digest_of, parse_manifest, refuse_schema_1
+from ._manifests import ACCEPT, INDEX_TYPES, Descriptor, Image, Index, Manifest, descriptor, digest_of, parse_manifest, refuse_schema_1
 from ._platform import Platform
 from ._registries_conf import RegistriesConf, Source
 from .errors import (
@@ -188,7 +188,8 @@ class Registry:
         what: str | None = f"referrers/{digest}"
         while what:
             response = self._ask("GET", reference, what)
-            if response.status != 200:
+            # What does not have the API may send a page for people, as GHCR does.
+            if response.status != 200 or not response.headers.get("content-type", "").startswith(INDEX_TYPES[0]):
                 return self._fallback(reference, digest)
             try:
                 found += [descriptor(entry) for entry in self._listing(response, reference, "manifests")]

@@ -380,6 +380,8 @@ def test_referrers_by_the_api_or_by_the_fallback_tag(server: ScriptedRegistry, a
 def test_an_image_with_nothing_attached(server: ScriptedRegistry) -> None:
     server.script = lambda seen: Answer(404)
     assert attached(client(), image(server), digest(BODY)) == ()
-    server.script = lambda seen: Answer(200, b'{"manifests": [{"size": 1}]}')
+    server.script = lambda seen: Answer(200, b"<html>", {"Content-Type": "text/html"}) if "/referrers/" in seen.path else Answer(404)
+    assert attached(client(), image(server), digest(BODY)) == ()
+    server.script = lambda seen: Answer(200, b'{"manifests": [{"size": 1}]}', {"Content-Type": INDEX})
     with pytest.raises(RegistryError):
         attached(client(), image(server), digest(BODY))
