@@ -28,7 +28,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root.mkdir()
     subprocess.run(["tar", "-xf", str(lab_root() / "root.tar"), "-C", str(root)], check=True)
     for name in ("roothome", "usrlocal", "opt"):
-        (root / "var" / name).mkdir()
+        (root / "var" / name).mkdir(exist_ok=True)
     (root / "etc/resolv.conf").write_text(Path("/etc/resolv.conf").read_text())
     # No service is started where no machine runs.
     (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
