@@ -38,8 +38,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def play(tree: Path, tmp_path: Path) -> Callable[..., tuple[int, int, str]]:
+def play(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, int, str]]:
     """Runs the playbook imagemode.bootc.builder in the tree: return code, changed tasks, output."""
+    # The paths of the tests' own storage lead nowhere in the tree.
+    for name in ("CONTAINERS_STORAGE_CONF", "REGISTRY_AUTH_FILE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
     host = {"ansible_connection": "community.general.chroot", "ansible_host": str(tree), "ansible_python_interpreter": "/usr/bin/python3"}
     (tmp_path / "inventory.json").write_text(json.dumps({"builder": {"hosts": {"tree": host}}}))
 
