@@ -27,7 +27,6 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     RegistryUnauthorized,
     attached,
 )
-from ansible_collections.imagemode.bootc.plugins.module_utils._registry import _http as http_module
 
 from .scripted import INDEX, MANIFEST, Answer, ScriptedRegistry, Seen, digest, found, manifest
 from .tls import Authority, tunnel
@@ -115,22 +114,6 @@ KINDS = {
         USER, "/token", {"account": ["x"], "service": ["x"], "scope": [*PULL, "repository:team/base:pull"]}),
     "unquoted": Kind("bearer realm={at}/token,service=x", None, "/token", {"service": ["x"], "scope": PULL}),
 }
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedRegistry]:
-    registry = ScriptedRegistry(lambda seen: found(BODY))
-    yield registry
-    registry.close()
-
-
-@pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    asked: list[float] = []
-    monkeypatch.setattr(http_module.time, "sleep", asked.append)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    return asked
 
 
 def client(credentials: Credentials | None = None, **options: Any) -> Registry:

@@ -45,28 +45,11 @@ BODY = manifest()
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedRegistry]:
-    registry = ScriptedRegistry(lambda seen: found(BODY))
-    yield registry
-    registry.close()
-
-
-@pytest.fixture
 def storage() -> Iterator[ScriptedRegistry]:
     """Another host, where a registry may redirect to."""
     registry = ScriptedRegistry()
     yield registry
     registry.close()
-
-
-@pytest.fixture(autouse=True)
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The client's waits, which do not take time here."""
-    asked: list[float] = []
-    monkeypatch.setattr(http_module.time, "sleep", asked.append)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    return asked
 
 
 def client(credentials: Credentials | None = None, **options: Any) -> Registry:
