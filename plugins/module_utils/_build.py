@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ._auth import private_directory
 from ._build_files import output_file, secret_file
-from ._engine import LOCAL, BuildRequest, Engine, local_name
+from ._engine import LOCAL, PLATFORMS_LABEL, BuildFailed, BuildRequest, Engine, LocalImage, local_name, platform_name
 from ._engine_access import engine_access
 from ._errors import OptionError
 from ._fingerprint import (
@@ -24,7 +24,6 @@ from ._fingerprint import (
     bases,
     from_labels,
     ignore_file,
-    lock,
     read_context,
     reasons,
     recall_files,
@@ -104,6 +103,10 @@ class Build:
     @classmethod
     def of(cls, params: Mapping[str, Any], context: Path) -> Build:
         """:raises OptionError: there is no Containerfile, or a secret has no one place to come from"""
+        # Not AnsibleModule's own check, which takes "" for set.
+        for one, other in (("containerfile", "content"), ("platform", "platforms")):
+            if params[one] and params[other]:
+                raise OptionError(f"The options '{one}' and '{other}' are both set.", hint=f"Leave '{one}' or '{other}' out.")
         file, text = None, params["content"]
         if text is None:
             names = (params["containerfile"],) if params["containerfile"] else _DEFAULT_NAMES
@@ -119,11 +122,24 @@ class Build:
         platform = Platform.parse(params["platform"]) if params["platform"] else Platform.here()
         return cls(local_name(params["name"]), context, file, text, platform, params)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Two builds of one image at the same time take turns; the second finds the work done."""
-        with lock(f"build {self.name}"):
-            yield
+    @classmethod
+    def each(cls, params: Mapping[str, Any], context: Path) -> tuple[Build, ...]:
+        """:returns: a build for each of C(platforms), all with names of their own; the builder's own, or the first, has the name
+            for all too, so that it can be run and tested
+        :raises OptionError: as I(of)
+        """
+        platforms = tuple(dict.fromkeys(str(Platform.parse(text)) for text in params["platforms"]))
+        if not platforms:
+            return (cls.of(params, context),)
+        main = str(Platform.here()) if str(Platform.here()) in platforms else platforms[0]
+        name, tags = local_name(params["name"]), [local_name(tag) for tag in params["tags"]]
+        builds = []
+        for platform in platforms:
+            names = [str(platform_name(tag, platform)) for tag in tags]
+            names += [str(name), *map(str, tags)] if platform == main else []
+            build = cls.of({**params, "platforms": platforms, "tags": names}, context)
+            builds.append(replace(build, name=platform_name(name, platform), platform=Platform.parse(platform)))
+        return tuple(builds)
 
     def decide(self, engine: Engine, options: RegistryOptions) -> Decision:
         """Compare what goes in with what went into the image that is there."""
@@ -173,6 +189,13 @@ class Build:
             self._fetch(base, decision.bases[base.text], engine, options)
         with private_directory() as directory, output_file(self.params["log_path"]) as on_line:
             result = engine.build(self._request(decision, directory), on_line)
+        built = engine.need(result.image_id)
+        if not _fits(built, self.platform):
+            raise BuildFailed(
+                f"An image for {self.platform} was asked for, and {engine.program} built one for {built.platform}.",
+                hint="See that each FROM and each base image is for the platform that is built for.",
+            )
+        engine.tag(result.image_id, str(self.name))
         remember_files(decision.fingerprint.digest, decision.files)
         return {"image_id": result.image_id, "seconds": round(result.seconds, 1), "log": list(result.log)}
 
@@ -182,25 +205,27 @@ class Build:
         return tuple(name for name in names if image_id is None or (image := engine.find(name)) is None or image.id != image_id)
 
     def _bases(self) -> tuple[Base, ...]:
-        return bases(self.text, _texts(self.params["build_args"]), self.params["target"], str(self.platform))
+        return bases(self.text, _texts(self.params["build_args"]), self.params["target"], str(self.platform), str(Platform.here()))
 
     def _resolve(self, base: Base, engine: Engine, registry: Registry) -> Resolved:
         """
         :raises ImageMissing: nowhere where the name may lead there is such an image
         """
         local = local_name(base.text)
+        platform = Platform.parse(base.platform) if base.platform else self.platform
         if local.registry == LOCAL:
             image = engine.find(str(local)) if base.short else engine.need(str(local))
+            if image and not _fits(image, platform):
+                raise _unfit(base, image, platform)
             if image:
                 return Resolved(local, image.id)
-        platform = Platform.parse(base.platform) if base.platform else self.platform
         if self.params["pull"] != "newer":
             for reference in registry.long_names(base.text) if base.short else (local,):
                 image = engine.find(str(reference))
-                if image:
+                if image and _fits(image, platform):
                     return Resolved(reference, image.digest or image.id)
             if self.params["pull"] == "never":
-                engine.need(str(local))
+                raise _unfit(base, engine.need(str(local)), platform)
         *others, last = registry.long_names(base.text) if base.short else (local,)
         for reference in others:
             try:
@@ -237,6 +262,8 @@ class Build:
             "target": params["target"],
             "platform": str(self.platform),
             "network": params["network"],
+            "platforms": ",".join(params["platforms"]),
+            "volumes": " ".join(params["volumes"]),
             "timestamp": None if params["timestamp"] is None else str(params["timestamp"]),
         }
         return Inputs(
@@ -251,6 +278,16 @@ class Build:
             options={name: value for name, value in shaping.items() if value},
         )
 
+    def _builder_arguments(self) -> dict[str, str]:
+        """What Buildah 1.28 does not set by itself, where the Containerfile uses it."""
+        here = Platform.here()
+        given = {"BUILDPLATFORM": str(here), "BUILDOS": here.os, "BUILDARCH": here.architecture}
+        return {name: value for name, value in given.items() if name in self.text}
+
+    def _belonging(self) -> dict[str, str]:
+        platforms = self.params["platforms"]
+        return {PLATFORMS_LABEL: ",".join(platforms)} if platforms else {}
+
     def _request(self, decision: Decision, directory: Path) -> BuildRequest:
         params = self.params
         file = self.file
@@ -258,16 +295,15 @@ class Build:
             file = directory / "Containerfile"
             file.write_text(self.text)
         return BuildRequest(
-            name=str(self.name),
             context=self.context,
             containerfile=file,
             ignore_file=ignore_file(self.context, self.file),
             target=params["target"],
-            platform=params["platform"] and str(self.platform),
+            platform=str(self.platform) if params["platform"] or params["platforms"] else None,
             network=params["network"],
             no_cache=params["force"],
-            build_args=_texts(params["build_args"]),
-            labels={**_texts(params["labels"]), **decision.fingerprint.as_labels()},
+            build_args={**self._builder_arguments(), **_texts(params["build_args"])},
+            labels={**_texts(params["labels"]), **decision.fingerprint.as_labels(), **self._belonging()},
             annotations=_texts(params["annotations"]),
             secrets={secret["id"]: secret_file(secret, directory) for secret in params["secrets"]},
             volumes=tuple(params["volumes"]),
@@ -278,10 +314,30 @@ class Build:
         )
 
 
+def _fits(image: LocalImage, platform: Platform) -> bool:
+    there = Platform.parse(image.platform)
+    # Not every engine keeps the variant.
+    return (there.os, there.architecture) == (platform.os, platform.architecture)
+
+
+def _unfit(base: Base, image: LocalImage, platform: Platform) -> PlatformMissing:
+    return PlatformMissing(
+        f"The base image '{base.text}' in local storage is for {image.platform}, not for {platform}.",
+        hint="Push it for all platforms, and build upon the image in the registry.",
+    )
+
+
 def _pull(engine: Engine, reference: Reference, options: RegistryOptions, platform: str) -> str:
     with engine_access(options, reference.registry) as access:
         return engine.pull(reference, access, platform)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): "" if value is None else str(value) for name, value in values.items()}
+    return {str(name): _text(value) for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    """What was written in YAML: C(true), not Python's C(True)."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -6,20 +6,40 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from ._engine import Engine, EngineFailed, LocalImage
+from ._engine import Engine, EngineFailed, LocalImage, RegistryAccess, platform_name, skopeo_copy
 from ._engine_access import engine_access
 from ._errors import ImageModeError
+from ._layout import Place, file_digest
 from ._reference import Reference
-from ._registry import Content, Image, ImageMissing, Registry, RegistryError, RegistryOptions, parse_manifest, put_manifest
+from ._registry import (
+    IMAGE_TYPES,
+    INDEX_TYPES,
+    Content,
+    Image,
+    ImageMissing,
+    Index,
+    Platform,
+    Registry,
+    RegistryError,
+    RegistryOptions,
+    digest_of,
+    parse_manifest,
+    put_manifest,
+)
 
 # Faults that may be gone a moment later.
 _PASSING = ("registry_rate_limited", "registry_unreachable", "registry_unavailable", "registry_answer_incomplete")
 _MAX_WAIT = 30.0
+# Of a layer; Podman 4 writes "io.containers." before it, Podman 5 "io.github.containers.".
+_CHUNKED = "containers.zstd-chunked.manifest-checksum"
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ class Push:
         reference = tag.reference
         known = self._known.get(reference.name)
         # Where the repository has it under another tag, nothing is compressed or sent again, and the digest is the same.
-        pushed = put_manifest(self._registry, reference, known) if known else self._push(reference)
+        pushed = put_manifest(self._registry, reference, known) if known else self._push(tag)
         there = self._registry.content(reference)
         if pushed != there.digest:
             raise ImageModeError(
@@ -103,6 +123,10 @@ class Push:
             )
         self._known[reference.name] = there
         return replace(tag, digest=there.digest)
+
+    def content_in(self, reference: Reference) -> Content:
+        """:returns: the image's manifest in this repository, after it was found or pushed there"""
+        return self._known[reference.name]
 
     def _digest_in(self, reference: Reference) -> str | None:
         known = self._known.get(reference.name)
@@ -117,14 +141,82 @@ class Push:
             and (self._compression is None or self._compression == compression_of(manifest))
         )
 
-    def _push(self, reference: Reference) -> str:
+    def _push(self, tag: Tag) -> str:
+        reference = tag.reference
         with engine_access(self._options, reference.registry) as access:
-            return _patiently(
-                lambda: self._engine.push(self._image.id, reference, access, self._compression),
-                self._registry,
-                reference,
-                self._options.access.retries,
-            )
+            return _patiently(lambda: self._send(reference, access), self._registry, reference, self._options.access.retries)
+
+    def _send(self, reference: Reference, access: RegistryAccess) -> str:
+        if self._compression is None:
+            return self._engine.push(self._image.id, reference, access)
+        # Told a compression, an engine still takes what the registry, or another repository of it, has with another one
+        # (Podman 4.3, containers/image 5.23). From files it does not.
+        with tempfile.TemporaryDirectory(prefix="imagemode-push-") as directory:
+            place = Place("oci", Path(directory) / "image")
+            self._engine.save(self._image.id, str(place), self._compression)
+            skopeo_copy(self._engine.runner, str(place), f"docker://{reference}", RegistryAccess(), access, None, preserve=True)
+            return file_digest(place) or ""
+
+
+class IndexPush(Push):
+    """An index of images, one a platform. Each image gets a tag of its own, the index is put when all are there.
+
+    :param images: platform → image in local storage
+    """
+
+    def __init__(
+        self,
+        images: Mapping[str, LocalImage],
+        engine: Engine,
+        options: RegistryOptions,
+        registry: Registry,
+        compression: str | None,
+    ) -> None:
+        super().__init__(next(iter(images.values())), engine, options, registry, compression)
+        self._pushes = {platform: Push(image, engine, options, registry, compression) for platform, image in images.items()}
+
+    def look(self, reference: Reference) -> Tag:
+        tag = super().look(reference)
+        if tag.digest is None:
+            parts = self._parts(reference)
+            if all(part.same for part in parts.values()):
+                self._known[reference.name] = index_of({name: part.before for name, part in parts.items() if part.before})
+        return tag
+
+    def _parts(self, reference: Reference) -> dict[str, Tag]:
+        return {name: push.look(platform_name(reference, name)) for name, push in self._pushes.items()}
+
+    def _is_image(self, reference: Reference, there: Content) -> bool:
+        manifest = parse_manifest(there.body, there.media_type, there.digest)
+        if not isinstance(manifest, Index) or [str(entry.platform) for entry in manifest.manifests] != list(self._pushes):
+            return False
+        entries = zip(self._pushes.values(), manifest.manifests)
+        return all(push.look(reference.with_digest(entry.digest)).same for push, entry in entries)
+
+    def _push(self, tag: Tag) -> str:
+        parts = self._parts(tag.reference)
+        contents = {}
+        for name, push in self._pushes.items():
+            if not parts[name].same:
+                push.carry_out(parts[name])
+            contents[name] = push.content_in(tag.reference)
+        return put_manifest(self._registry, tag.reference, index_of(contents))
+
+
+def index_of(images: Mapping[str, Content]) -> Content:
+    """:param images: platform → the manifest of its image
+    :returns: the index; the same images give the same digest
+    """
+    # Docker's daemon pushes manifests of its own type, for which there is an index of its own type.
+    docker = any(content.media_type == IMAGE_TYPES[1] for content in images.values())
+    entries = []
+    for name, content in images.items():
+        platform = Platform.parse(name)
+        words = {"architecture": platform.architecture, "os": platform.os, **({"variant": platform.variant} if platform.variant else {})}
+        entries.append({"mediaType": content.media_type, "digest": content.digest, "size": len(content.body), "platform": words})
+    media_type = INDEX_TYPES[1 if docker else 0]
+    body = json.dumps({"schemaVersion": 2, "mediaType": media_type, "manifests": entries}, separators=(",", ":")).encode()
+    return Content(body, media_type, digest_of(body))
 
 
 def compression_of(image: Image) -> str:
@@ -132,7 +224,7 @@ def compression_of(image: Image) -> str:
     found = set()
     for layer in image.layers:
         if layer.media_type.endswith("zstd"):
-            chunked = "io.github.containers.zstd-chunked.manifest-checksum" in layer.annotations
+            chunked = any(name.endswith(_CHUNKED) for name in layer.annotations)
             found.add("zstd:chunked" if chunked else "zstd")
         else:
             found.add("gzip" if layer.media_type.endswith("gzip") else "none")

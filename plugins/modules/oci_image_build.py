@@ -63,6 +63,17 @@ options:
   platform:
     description: Platform to build for, for example V(linux/arm64); without it the builder's own.
     type: str
+  platforms:
+    description:
+      - Platforms to build for, one image each. M(imagemode.bootc.oci_image_push) makes an index of them. Mutually exclusive with
+        O(platform).
+      - In local storage each image has a name of its own, such as C(os:1-linux-arm64), and O(name) is the one that runs on the
+        builder.
+      - An image for another architecture can be built where its RUN instructions can run, which needs C(qemu-user-static), or where
+        it has none.
+    type: list
+    elements: str
+    default: []
   labels:
     description: Labels of the image.
     type: dict
@@ -187,6 +198,11 @@ tagged:
   type: list
   elements: str
   sample: [registry.example.com/os:stable]
+platforms:
+  description: The results for each of O(platforms).
+  returned: with O(platforms)
+  type: dict
+  sample: {linux/arm64: {image_id: "sha256:353266bc3645851e5d62a4873741596c3fbcad3d1dacc49c2b51a4e94b3ac3d6", reasons: []}}
 reused:
   description: Whether the image was, or would be, pulled from its registry instead of built.
   returned: success
@@ -223,8 +239,8 @@ hint:
 import os
 from pathlib import Path
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._build import Build
 from ansible_collections.imagemode.bootc.plugins.module_utils._build_files import context_directory
+from ansible_collections.imagemode.bootc.plugins.module_utils._builds import Builds
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine, require_support
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
@@ -250,6 +266,7 @@ def main() -> None:
             "build_args": {"type": "dict", "default": {}},
             "secrets": {"type": "list", "elements": "dict", "default": [], "options": SECRET, "no_log": False},
             "platform": {"type": "str"},
+            "platforms": {"type": "list", "elements": "str", "default": []},
             "labels": {"type": "dict", "default": {}},
             "annotations": {"type": "dict", "default": {}},
             "network": {"type": "str"},
@@ -266,23 +283,22 @@ def main() -> None:
             "engine": {"type": "str", "default": "auto", "choices": CHOICES},
             **REGISTRY_ARGUMENTS,
         },
-        mutually_exclusive=[("containerfile", "content")],
         supports_check_mode=True,
     )
     with module.errors(), context_directory(Path(module.need("context"))) as context:
         params = {**module.params, "name": module.need("name"), "timestamp": timestamp(module)}
-        build = Build.of(params, context)
-        options = RegistryOptions.of(params, build.name if build.name.registry != LOCAL else None)
+        builds = Builds(params, context)
+        options = RegistryOptions.of(params, builds.name if builds.name.registry != LOCAL else None)
         secrets = (*options.secrets, *(secret["value"] for secret in params["secrets"] if secret["value"]))
         engine = choose_engine(params["engine"], Runner(secrets=secrets))
         require_support(engine, [name for name, value in params.items() if value not in (None, [], {})])
-        with build.alone():
-            decision = build.decide(engine, options)
-            result = decision.as_result()
-            if decision.changes and not module.check_mode:
-                result.update(build.carry_out(decision, engine, options))
-                module.changed = True
-        module.exit_json(changed=decision.changes, **result)
+        with builds.alone():
+            changed = builds.decide(engine, options)
+            result = builds.result()
+            if changed and not module.check_mode:
+                for done in builds.carry_out(engine, options):
+                    module.changed, result = True, done
+        module.exit_json(changed=changed, **result)
 
 
 def timestamp(module: CollectionModule) -> int | None:

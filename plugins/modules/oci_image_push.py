@@ -17,6 +17,8 @@ description:
     repository holds the image under another of the tags, the tag is set on it there; nothing is compressed or sent again.
   - C(changed) means that the registry's digest for a tag changed; a new tag on the same image is a change.
   - A push that is cut off leaves the tags where they were; running the task again goes on with what is missing.
+  - Of an image that M(imagemode.bootc.oci_image_build) built for several platforms, the index is pushed. In the registry its
+    images get tags of their own, such as C(1-linux-arm64) beside C(1).
 options:
   name:
     description: The image in the engine's local storage, and where it goes unless O(to) says otherwise.
@@ -32,6 +34,8 @@ options:
       - What the layers in the registry are compressed with. Unset, anything that is there already will do, and what is
         pushed is compressed as the engine is configured, which is V(gzip) everywhere by default.
       - If the registry holds the image with another compression, it is pushed again, under another digest.
+      - To have it as asked for, the image is compressed into a temporary directory and sent from there by skopeo, because engines
+        may take layers that the registry has with another compression.
       - With V(zstd:chunked), engines that know how pull only those parts of a layer that they do not have. bootc pulls it as
         it pulls any layer.
     type: str
@@ -95,6 +99,11 @@ image_id:
   returned: success
   type: str
   sample: sha256:353266bc3645851e5d62a4873741596c3fbcad3d1dacc49c2b51a4e94b3ac3d6
+platforms:
+  description: Platform → digest of its image configuration, of an image that was built for several; empty for others.
+  returned: success
+  type: dict
+  sample: {}
 reference:
   description: The first tag's reference, normalised.
   returned: success
@@ -154,11 +163,12 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
     LOCAL,
     choose_engine,
     local_name,
+    platform_name,
     require_support,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
-from ansible_collections.imagemode.bootc.plugins.module_utils._push import Push, Tag
+from ansible_collections.imagemode.bootc.plugins.module_utils._push import IndexPush, Push, Tag
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
@@ -188,7 +198,8 @@ def push(module: CollectionModule) -> None:
     require_support(engine, [option for option in ("compression", "ca_path", "client_cert") if module.params[option]])
     image = engine.need(str(name))
     registry = options.pusher()
-    job = Push(image, engine, options, registry, compression)
+    images = {platform: engine.need(str(platform_name(name, platform))) for platform in image.platforms}
+    job = IndexPush(images, engine, options, registry, compression) if images else Push(image, engine, options, registry, compression)
     tags = [job.predict(tag) for tag in [job.look(reference) for reference in targets]]
     if not module.check_mode:
         tags = carry_out(module, job, tags)
@@ -202,6 +213,7 @@ def push(module: CollectionModule) -> None:
     module.exit_json(
         changed=any(tag.changed for tag in tags),
         image_id=image.id,
+        platforms={platform: image.id for platform, image in images.items()},
         pushed=[tag.as_result() for tag in tags],
         requests=registry.requests_sent,
         diff={

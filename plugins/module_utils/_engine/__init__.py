@@ -10,11 +10,13 @@ from ._build import BuildFailed, BuildRequest, BuildResult
 from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_support
 from ._cli import Engine, EngineFailed, ImageMissingLocal, RegistryAccess
 from ._container import Container, container
-from ._local import LOCAL, LocalImage, local_name, stored_name
+from ._local import LOCAL, PLATFORMS_LABEL, LocalImage, local_name, platform_name, stored_name
+from ._skopeo import copy as skopeo_copy
 
 __all__ = [
     "CHOICES",
     "LOCAL",
+    "PLATFORMS_LABEL",
     "BuildFailed",
     "BuildRequest",
     "BuildResult",
@@ -29,6 +31,8 @@ __all__ = [
     "choose_engine",
     "container",
     "local_name",
+    "platform_name",
     "require_support",
+    "skopeo_copy",
     "stored_name",
 ]

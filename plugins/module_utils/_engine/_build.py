@@ -21,6 +21,14 @@ from ._arguments import Flag
 _STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP \d+(?:/\d+)?: .*|^ > \[[^\]]*\d+/\d+\] .*:$")
 
 
+# What Linux says (ENOEXEC) of a program for another processor, when nothing that could emulate it is registered.
+_FOREIGN = re.compile("exec format error", re.I)
+_EMULATE = (
+    "A RUN instruction needs programs of another architecture. Install emulation on the builder (Debian: qemu-user-static),"
+    " or build on a machine of that architecture."
+)
+
+
 class BuildFailed(ImageModeError):
     """The engine could not build the image."""
 
@@ -38,7 +46,6 @@ class BuildRequest:
     :ivar secrets: id → file, mounted for C(RUN --mount=type=secret,id=…)
     """
 
-    name: str
     context: Path
     containerfile: Path
     ignore_file: Path | None = None
@@ -64,7 +71,6 @@ class BuildRequest:
 
 # Podman 4.3 and Buildah 1.28 share these: both are Buildah's code.
 FLAGS = (
-    Flag("name", "--tag"),
     Flag("containerfile", "--file"),
     Flag("ignore_file", "--ignorefile"),
     Flag("target", "--target"),
@@ -111,10 +117,12 @@ class BuildLog:
 
     def failure(self, rc: int, stderr: str) -> BuildFailed:
         lines = [line for line in stderr.strip().splitlines() if line.strip()]
+        foreign = any(_FOREIGN.search(line) for line in (*lines, *self._tail))
         where = f" at '{self.step}'" if self.step else ""
         return BuildFailed(
             f"The build failed{where}: {lines[-1] if lines else f'return code {rc}'}",
-            hint="The last lines are in 'stderr' and 'log'.",
+            error="emulation_missing" if foreign else None,
+            hint=_EMULATE if foreign else "The last lines are in 'stderr' and 'log'.",
             step=self.step,
             rc=rc,
             stderr="\n".join(lines[-TAIL_LINES:]),

@@ -21,7 +21,7 @@ from .._reference import Reference
 from .._runner import Completed, Runner
 from ._arguments import Flag, arguments
 from ._build import FLAGS, BuildLog, BuildRequest, BuildResult
-from ._local import LocalImage, from_buildah, from_podman
+from ._local import LocalImage, from_buildah, from_podman, image_digest
 
 
 class EngineFailed(ImageModeError):
@@ -68,7 +68,7 @@ _FAULTS = (
     (re.compile(r"connection refused|no such host|i/o timeout|unreachable|no route to host", re.I), "registry_unreachable"),
     (re.compile(r"manifest unknown|name unknown|not found", re.I), "image_missing"),
     (re.compile(r"no space left on device", re.I), "disk_full"),
-    (re.compile(r"connection reset|broken pipe|unexpected EOF", re.I), "registry_answer_incomplete"),
+    (re.compile(r"connection reset|broken pipe|\bEOF\b|closed network connection", re.I), "registry_answer_incomplete"),
     (re.compile(r"status(?: code)?:? 5\d\d|server error", re.I), "registry_unavailable"),
     (re.compile(r"digest did not match|does not match digest", re.I), "digest_mismatch"),
 )
@@ -83,6 +83,7 @@ class Engine(abc.ABC):
     """A container engine: images by name in its local storage, builds, and the way to and from registries.
 
     :ivar program: the command
+    :ivar runner: runs it
     :ivar lacks: options of the collection's modules that this engine has nothing for
     """
 
@@ -91,7 +92,7 @@ class Engine(abc.ABC):
     build_environment: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        self.runner = runner
 
     @abc.abstractmethod
     def find(self, name: str) -> LocalImage | None:
@@ -115,7 +116,7 @@ class Engine(abc.ABC):
         return image
 
     def build(self, request: BuildRequest, on_line: Callable[[str], None] | None = None) -> BuildResult:
-        """Build, and give the image its name; on failure the name stays where it was.
+        """Build an image that has no name yet.
 
         :param on_line: called with each line of output as it comes
         :raises BuildFailed: with the step that failed and the last lines
@@ -130,7 +131,7 @@ class Engine(abc.ABC):
         with private_directory() as directory:
             identity = directory / "iid"
             argv = [self.program, *self._build_argv(request, identity)]
-            done = self._runner.run(argv, check=False, on_line=follow, environment=self.build_environment)
+            done = self.runner.run(argv, check=False, on_line=follow, environment=self.build_environment)
             if done.rc != 0:
                 raise log.failure(done.rc, done.stderr)
             return BuildResult(identity.read_text().strip(), log.tail, done.seconds)
@@ -141,18 +142,25 @@ class Engine(abc.ABC):
         """
         chosen = ["--platform", platform] if platform else []
         done = self._talk(["pull", "--quiet", *arguments(_ACCESS, access), *chosen, str(reference)], f"pull {reference}")
-        return done.stdout.strip().splitlines()[-1]
+        return image_digest(done.stdout.strip().splitlines()[-1])
 
-    def push(self, image_id: str, reference: Reference, access: RegistryAccess, compression: str | None = None) -> str:
+    def push(self, image_id: str, reference: Reference, access: RegistryAccess) -> str:
         """:returns: the digest that the engine pushed
         :raises EngineFailed: with the registry client's code where the fault is known
         """
-        chosen = ["--compression-format", compression] if compression else []
         with private_directory() as directory:
             digest = directory / "digest"
-            words = ["push", "--quiet", *arguments(_ACCESS, access), *chosen, f"--digestfile={digest}"]
+            words = ["push", "--quiet", *arguments(_ACCESS, access), f"--digestfile={digest}"]
             self._talk([*words, self.id_argument(image_id), f"docker://{reference}"], f"push {reference}")
             return digest.read_text().strip()
+
+    def save(self, image_id: str, place: str, compression: str) -> None:
+        """Write the image to files.
+
+        :param place: as containers-transports(5) has it: C(oci:path)
+        :raises EngineFailed: there is no room, for example
+        """
+        self._talk(["push", "--quiet", "--compression-format", compression, self.id_argument(image_id), place], f"write {place}")
 
     def tag(self, image_id: str, name: str) -> None:
         """Let the name mean this image in local storage."""
@@ -163,7 +171,7 @@ class Engine(abc.ABC):
         return name.removeprefix("sha256:")
 
     def _inspect(self, words: list[str], name: str) -> Any:
-        done = self._runner.run([self.program, *words, self.id_argument(name)], check=False)
+        done = self.runner.run([self.program, *words, self.id_argument(name)], check=False)
         if done.rc == 0:
             return json.loads(done.stdout)
         if "not known" in done.stderr or "no such" in done.stderr.lower():
@@ -171,7 +179,7 @@ class Engine(abc.ABC):
         raise self._failed(done, f"inspect {name}")
 
     def _talk(self, words: list[str], what: str) -> Completed:
-        done = self._runner.run([self.program, *words], check=False)
+        done = self.runner.run([self.program, *words], check=False)
         if done.rc != 0:
             raise self._failed(done, what)
         return done
@@ -181,6 +189,7 @@ class Engine(abc.ABC):
         return EngineFailed(
             f"{self.program} could not {what}: {lines[-1] if lines else f'return code {done.rc}'}",
             error=fault_code(done.stderr),
+            hint="Its last lines are in 'stderr'.",
             rc=done.rc,
             stderr=done.last_words,
         )

@@ -23,7 +23,6 @@ from ._cli import Engine, RegistryAccess
 from ._local import LocalImage, from_docker
 
 _FLAGS = (
-    Flag("name", "--tag"),
     Flag("target", "--target"),
     Flag("platform", "--platform"),
     Flag("network", "--network"),
@@ -42,7 +41,7 @@ class Docker(Engine):
     """Docker 20.10 or later, with its daemon."""
 
     program = "docker"
-    lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert", "platforms"})
+    lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert"})
     build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
 
     def find(self, name: str) -> LocalImage | None:
@@ -56,7 +55,7 @@ class Docker(Engine):
             self._talk(["--config", str(directory), "pull", "--quiet", *chosen, str(reference)], f"pull {reference}")
         return self.need(str(reference)).id
 
-    def push(self, image_id: str, reference: Reference, access: RegistryAccess, compression: str | None = None) -> str:
+    def push(self, image_id: str, reference: Reference, access: RegistryAccess) -> str:
         before = self.find(str(reference))
         self.tag(image_id, str(reference))
         try:
@@ -65,7 +64,7 @@ class Docker(Engine):
         finally:
             # The name was borrowed: it goes back to what it meant.
             if before is None:
-                self._runner.run([self.program, "image", "rm", "--no-prune", str(reference)], check=False)
+                self.runner.run([self.program, "image", "rm", "--no-prune", str(reference)], check=False)
             elif before.id != image_id:
                 self.tag(before.id, str(reference))
         pushed = _PUSHED.findall(done.stdout)

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._reference import Reference
+from .._reference import DEFAULT_TAG, Reference
 
 LOCAL = "localhost"
+# Of an image that is one of several for as many platforms: all of them, so that a push knows what belongs together.
+PLATFORMS_LABEL = "io.imagemode.platforms"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class LocalImage:
     labels: Mapping[str, str] = field(hash=False)
     annotations: Mapping[str, str] = field(hash=False)
     history: tuple[str, ...]
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that were built together with this one, itself included; empty if it was built alone."""
+        return tuple(filter(None, self.labels.get(PLATFORMS_LABEL, "").split(",")))
 
     @property
     def last_step(self) -> str:
@@ -56,10 +63,15 @@ def stored_name(text: str) -> str:
     return text if text.startswith("sha256:") else str(local_name(text))
 
 
+def platform_name(name: Reference, platform: str) -> Reference:
+    """:returns: the name of one platform's image beside the name for all: C(os:1) and C(os:1-linux-arm64)"""
+    return name.with_tag(f"{name.tag or DEFAULT_TAG}-{platform.replace('/', '-')}")
+
+
 def from_podman(document: Mapping[str, Any]) -> LocalImage:
     """:param document: one entry of C(podman image inspect), Podman 4.3 to 5.6"""
     return LocalImage(
-        _digest(document["Id"]),
+        image_digest(document["Id"]),
         document.get("Digest") or "",
         _platform(document.get("Os"), document.get("Architecture"), document.get("Variant")),
         document.get("Labels") or {},
@@ -74,7 +86,7 @@ def from_buildah(document: Mapping[str, Any]) -> LocalImage:
     manifest = json.loads(document.get("Manifest") or "{}")
     return LocalImage(
         # The manifest's own word where there is one: storage may know an image by another id.
-        (manifest.get("config") or {}).get("digest") or _digest(document["FromImageID"]),
+        (manifest.get("config") or {}).get("digest") or image_digest(document["FromImageID"]),
         document.get("FromImageDigest") or "",
         _platform(config.get("os"), config.get("architecture"), config.get("variant")),
         (config.get("config") or {}).get("Labels") or {},
@@ -96,7 +108,8 @@ def from_docker(document: Mapping[str, Any]) -> LocalImage:
     )
 
 
-def _digest(image_id: str) -> str:
+def image_digest(image_id: str) -> str:
+    """:param image_id: as an engine shows it, with or without C(sha256:)"""
     return image_id if ":" in image_id else f"sha256:{image_id}"
 
 

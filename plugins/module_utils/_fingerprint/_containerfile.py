@@ -70,16 +70,19 @@ class _Instruction:
     rest: str
 
 
-def bases(text: str, build_args: Mapping[str, str], target: str | None = None, platform: str = "") -> tuple[Base, ...]:
+def bases(
+    text: str, build_args: Mapping[str, str], target: str | None = None, platform: str = "", builder: str = ""
+) -> tuple[Base, ...]:
     """The images that the target is built from, in the order in which they are met, each once.
 
     Stages that the target does not use are left out, as engines leave them out.
 
     :param platform: C(os/architecture[/variant]) that the build is for, the value of C(TARGETPLATFORM)
+    :param builder: that of the machine that builds, the value of C(BUILDPLATFORM)
     :raises ContainerfileInvalid: there is no FROM, or the target is none of its stages
     :raises BaseInvalid: a base is no image reference, or a variable in it has no value
     """
-    stages = _stages(text, build_args, platform)
+    stages = _stages(text, build_args, {**_platform_values("TARGET", platform), **_platform_values("BUILD", builder)})
     if not stages:
         raise ContainerfileInvalid("The Containerfile has no FROM instruction.", hint="Start it with 'FROM image'.")
     found: dict[Base, None] = {}
@@ -128,8 +131,8 @@ def _target(stages: list[_Stage], target: str | None) -> int:
     return at
 
 
-def _stages(text: str, build_args: Mapping[str, str], platform: str) -> list[_Stage]:
-    outer = _platform_values(platform)
+def _stages(text: str, build_args: Mapping[str, str], given: Mapping[str, str]) -> list[_Stage]:
+    outer = dict(given)
     variables: dict[str, str] = {}
     stages: list[_Stage] = []
     for instruction in _instructions(text):
@@ -137,17 +140,17 @@ def _stages(text: str, build_args: Mapping[str, str], platform: str) -> list[_St
             _argument(instruction.rest, variables if stages else outer, build_args, outer)
         elif instruction.word == "FROM":
             stages.append(_from(instruction, outer))
-            variables = dict(_platform_values(platform))
+            variables = dict(given)
         elif stages and instruction.word in ("COPY", "ADD", "RUN"):
             stages[-1].uses += [_expand(use, variables, instruction.line) for use in _uses(instruction)]
     return stages
 
 
-def _platform_values(platform: str) -> dict[str, str]:
-    os, _slash, rest = platform.partition("/")
-    architecture, _slash, variant = rest.partition("/")
-    values = {"TARGETPLATFORM": platform, "TARGETOS": os, "TARGETARCH": architecture, "TARGETVARIANT": variant}
-    return {name: value for name, value in values.items() if value or name == "TARGETVARIANT"}
+def _platform_values(prefix: str, platform: str) -> dict[str, str]:
+    """The variables that engines set by themselves; the variant may be empty."""
+    os, architecture, variant = [*platform.split("/"), "", ""][:3]
+    values = {"PLATFORM": platform, "OS": os, "ARCH": architecture, "VARIANT": variant}
+    return {f"{prefix}{name}": value for name, value in values.items() if value or name == "VARIANT"}
 
 
 def _argument(rest: str, scope: dict[str, str], build_args: Mapping[str, str], outer: Mapping[str, str]) -> None:
@@ -167,8 +170,7 @@ def _from(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
     while words and words[0].startswith("--"):
         name, _equals, value = words.pop(0).partition("=")
         if name == "--platform":
-            value = _expand(value, {"BUILDPLATFORM": "", **variables}, instruction.line)
-            platform = value or None
+            platform = _expand(value, variables, instruction.line) or None
     if not words or not (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS")):
         raise ContainerfileInvalid(f"Line {instruction.line} of the Containerfile is not 'FROM image [AS name]'.")
     source = _expand(words[0], variables, instruction.line)

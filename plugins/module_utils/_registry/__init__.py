@@ -9,7 +9,7 @@ from __future__ import annotations
 from ._access import Access, certificate_directories
 from ._attached import Attached, artifact_kind, artifact_type, attached, attached_tags, list_referrers, subject_tag
 from ._client import Content, Registry
-from ._manifests import Descriptor, Image, Index, Layer, Manifest, parse_manifest
+from ._manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, Image, Index, Layer, Manifest, digest_of, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
 from ._platform import Platform
 from ._registries_conf import RegistriesConf, RegistriesConfInvalid, Source
@@ -36,6 +36,8 @@ from .errors import (
 )
 
 __all__ = [
+    "IMAGE_TYPES",
+    "INDEX_TYPES",
     "REGISTRY_ARGUMENTS",
     "Access",
     "AnswerIncomplete",
@@ -74,6 +76,7 @@ __all__ = [
     "attached",
     "attached_tags",
     "certificate_directories",
+    "digest_of",
     "list_referrers",
     "parse_manifest",
     "put_blob",

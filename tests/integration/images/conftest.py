@@ -75,16 +75,25 @@ class LiveRegistry:
                 or '"PUT ' in line or '"POST ' in line or '"PATCH ' in line]
 
     def digest(self, repository: str, tag: str) -> str | None:
-        request = urllib.request.Request(
-            f"http://{self.address}/v2/{repository}/manifests/{tag}", method="HEAD",
-            # Docker pushes manifests of its own type, and the registry translates for who does not take them.
-            headers={"Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"},
-        )
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with urllib.request.urlopen(_request(self, repository, tag, "HEAD"), timeout=5) as answer:
                 return str(answer.headers["Docker-Content-Digest"])
         except OSError:
             return None
+
+
+def document(registry: LiveRegistry, repository: str, tag: str) -> dict[str, Any]:
+    """The manifest or index that a tag or digest means, as the registry has it."""
+    with urllib.request.urlopen(_request(registry, repository, tag, "GET"), timeout=5) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+        return found
+
+
+def _request(registry: LiveRegistry, repository: str, tag: str, method: str) -> urllib.request.Request:
+    # Docker pushes manifests of its own types, and the registry translates for who does not take them.
+    oci, docker = "application/vnd.oci.image", "application/vnd.docker.distribution.manifest"
+    accept = f"{oci}.manifest.v1+json, {oci}.index.v1+json, {docker}.v2+json, {docker}.list.v2+json"
+    return urllib.request.Request(f"http://{registry.address}/v2/{repository}/manifests/{tag}", method=method, headers={"Accept": accept})
 
 
 def _registry(tmp_path_factory: pytest.TempPathFactory, **options: bool) -> Iterator[LiveRegistry]:

@@ -91,31 +91,6 @@ def test_a_push_changes_what_the_registry_has_and_only_then(
     assert registry.digest(f"pushed-by-{engine}", "stable") == first["digest"]
 
 
-def test_three_tags_cost_four_requests_and_one_digest(
-    module: Module, context: Path, registry: LiveRegistry, engine: str
-) -> None:
-    name = f"{registry.address}/tags-by-{engine}:1"
-    plain = {"plain_http": True, "engine": engine}
-    module("oci_image_build", name=name, context=str(context), **plain)
-    tags = [name, name + ".4", name + ".4.2"]
-    planned = module("oci_image_push", name=name, to=tags, check_mode=True, **plain)
-    first = module("oci_image_push", name=name, to=tags, **plain)
-    assert planned["changed"]
-    assert first["changed"]
-    assert {tag["digest"] for tag in first["pushed"]} == {registry.digest(f"tags-by-{engine}", "1")}
-
-    before = len(registry.requests)
-    assert not _changed(module, "oci_image_push", name=name, to=tags, **plain)
-    assert len(registry.requests) - before <= 4, registry.requests[before:]
-
-    before = len(registry.requests)
-    more = module("oci_image_push", name=name, to=[*tags, name + ".5"], **plain)
-    assert [tag["changed"] for tag in more["pushed"]] == [False, False, False, True]
-    assert more["pushed"][3]["digest"] == first["digest"]
-    sent = [line for line in registry.requests[before:] if line.startswith(("PUT", "POST", "PATCH"))]
-    assert len(sent) == 1, "the new tag is one manifest; no layer is sent again"
-
-
 def test_another_builder_finds_the_image_in_the_registry(
     module: Module, context: Path, registry: LiveRegistry
 ) -> None:

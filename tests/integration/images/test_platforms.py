@@ -1,0 +1,122 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images for several platforms, and for another one than the builder's."""
+
+from __future__ import annotations
+
+import platform
+import struct
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import LiveRegistry, document
+
+Module = Callable[..., dict[str, Any]]
+PLATFORMS = ["linux/amd64", "linux/arm64"]
+
+
+def test_two_platforms_are_built_once_and_pushed_as_one_index(
+    module: Module, context: Path, registry: LiveRegistry, engine: str
+) -> None:
+    repository = f"multi-{engine}"
+    name = f"{registry.address}/{repository}:1"
+    plain = {"engine": engine, "plain_http": True}
+    build = {"name": name, "context": str(context), "platforms": PLATFORMS, **plain}
+    predicted, built = module("oci_image_build", check_mode=True, **build), module("oci_image_build", **build)
+    assert predicted["changed"]
+    assert built["changed"], built
+    assert predicted["reasons"] == built["reasons"] == [f"{platform}: there is no such image yet" for platform in PLATFORMS]
+    assert predicted["fingerprint"] == built["fingerprint"]
+    again = module("oci_image_build", **build)
+    assert (again["changed"], again["fingerprint"]) == (False, built["fingerprint"])
+
+    planned, pushed = module("oci_image_push", check_mode=True, name=name, **plain), module("oci_image_push", name=name, **plain)
+    assert planned["changed"]
+    assert pushed["changed"], pushed
+    index = document(registry, repository, "1")
+    assert pushed["digest"] == registry.digest(repository, "1")
+    assert [f"{entry['platform']['os']}/{entry['platform']['architecture']}" for entry in index["manifests"]] == PLATFORMS
+    for entry, wanted in zip(index["manifests"], PLATFORMS):
+        image = document(registry, repository, entry["digest"])
+        assert image["config"]["digest"] == built["platforms"][wanted]["image_id"]
+    info = module("oci_image_info", name=name, platform="arm64", plain_http=True)
+    assert (info["index_digest"], info["image_id"]) == (pushed["digest"], built["platforms"]["linux/arm64"]["image_id"])
+
+    before = len(registry.requests)
+    for check_mode in (True, False):
+        same = module("oci_image_push", name=name, check_mode=check_mode, **plain)
+        assert (same["changed"], same["digest"]) == (False, pushed["digest"])
+    assert len(registry.requests) - before == 2 * (1 + len(PLATFORMS))
+
+    tags = [name, name.replace(":1", ":stable")]
+    tagged = module("oci_image_push", name=name, to=tags, check_mode=True, **plain)
+    assert [tag["digest"] for tag in tagged["pushed"]] == [pushed["digest"]] * 2
+    assert [tag["changed"] for tag in module("oci_image_push", name=name, to=tags, **plain)["pushed"]] == [False, True]
+    assert registry.digest(repository, "stable") == pushed["digest"]
+
+    (context / "etc" / "motd").write_text("changed\n")
+    assert {why.partition(": ")[2] for why in module("oci_image_build", **build)["reasons"]} == {"context file etc/motd changed"}
+    changed = module("oci_image_push", name=name, **plain)
+    assert changed["changed"]
+    assert registry.digest(repository, "1") == changed["digest"] != pushed["digest"] == registry.digest(repository, "stable")
+
+
+def test_another_builder_finds_all_platforms_in_the_registry(module: Module, context: Path, registry: LiveRegistry) -> None:
+    name = f"{registry.address}/multi-shared:1"
+    options = {"name": name, "context": str(context), "platforms": PLATFORMS, "plain_http": True}
+    built = module("oci_image_build", **options)
+    module("oci_image_push", name=name, plain_http=True)
+    names = [name, *(f"{name}-{platform.replace('/', '-')}" for platform in PLATFORMS)]
+    subprocess.run(["podman", "rmi", "-f", *names], check=True, capture_output=True)
+    found = module("oci_image_build", **options)
+    assert found["reused"], found
+    assert {key: value["image_id"] for key, value in found["platforms"].items()} == {
+        key: value["image_id"] for key, value in built["platforms"].items()}
+    assert not module("oci_image_push", name=name, plain_http=True)["changed"]
+
+
+def test_x86_64_is_amd64(module: Module, context: Path, engine: str) -> None:
+    options = {"name": f"spelled-{engine}:1", "context": str(context), "engine": engine}
+    module("oci_image_build", platform="x86_64", **options)
+    assert not module("oci_image_build", platform="linux/amd64", **options)["changed"]
+
+
+def test_each_platform_builds_upon_its_own_base(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
+    """The base is an index; a stage that makes something for the target stays on the builder's platform."""
+    plain = {"engine": engine, "plain_http": True}
+    base = f"{registry.address}/multi-base-{engine}:1"
+    module("oci_image_build", name=base, context=str(context), platforms=PLATFORMS, **plain)
+    module("oci_image_push", name=base, **plain)
+    text = f"FROM --platform=$BUILDPLATFORM {base} AS make\nFROM --platform=$TARGETPLATFORM {base}-linux-arm64\nCOPY --from=make /etc/motd /etc/issue\n"
+    built = module("oci_image_build", name=f"cross-{engine}:1", context=str(context), content=text, platform="linux/arm64", **plain)
+    assert built["changed"], built
+    assert not module("oci_image_build", name=f"cross-{engine}:1", context=str(context), content=text, platform="arm64", **plain)["changed"]
+    children = {"name": f"children-{engine}:1", "context": str(context), "content": f"FROM {base}\nLABEL child=1\n",
+                "platforms": PLATFORMS, **plain}
+    built = module("oci_image_build", **children)
+    assert built["changed"], built
+    index = document(registry, f"multi-base-{engine}", "1")
+    digests = [entry["digest"] for entry in index["manifests"]]
+    assert [built["platforms"][platform]["base_images"][base] for platform in PLATFORMS] == digests
+    assert not module("oci_image_build", **children)["changed"]
+    missing = module("oci_image_build", **{**children, "name": "missing:1", "platforms": ["linux/amd64", "linux/s390x"]})
+    assert (missing["error"], missing["changed"]) == ("platform_missing", False)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists(),
+                    reason="this machine runs programs for arm64")
+def test_a_run_instruction_that_cannot_run_here_has_a_code(module: Module, context: Path, engine: str) -> None:
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
+    (context / "etc" / "program").write_bytes(header + bytes(64))
+    (context / "etc" / "program").chmod(0o755)
+    result = module("oci_image_build", name=f"run-{engine}:1", context=str(context), engine=engine, platforms=["linux/arm64"],
+                    content='FROM scratch\nCOPY etc /etc\nRUN ["/etc/program"]\n')
+    assert result["error"] == "emulation_missing", result
+    assert "qemu-user-static" in result["hint"]
+    assert "RUN" in result["step"]
