@@ -115,7 +115,7 @@ def test_a_run_instruction_that_cannot_run_here_has_a_code(module: Module, conte
     header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
     (context / "etc" / "program").write_bytes(header + bytes(64))
     (context / "etc" / "program").chmod(0o755)
-    result = module("oci_image_build", name=f"run-{engine}:1", context=str(context), engine=engine, platforms=["linux/arm64"],
+    result = module("oci_image_build", name=f"run-{engine}:1", context=str(context), engine=engine, platforms=["linux/arm64"], network="host",
                     content='FROM scratch\nCOPY etc /etc\nRUN ["/etc/program"]\n')
     assert result["error"] == "emulation_missing", result
     assert "qemu-user-static" in result["hint"]

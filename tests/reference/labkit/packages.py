@@ -21,6 +21,7 @@ NEEDED = {  # command or file → Debian package
     "qemu-img": "qemu-utils",
     "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
     "docker-registry": "docker-registry",
+    "/usr/sbin/dockerd": "docker.io",
     "htpasswd": "apache2-utils",
     "go": "golang-go",
     "openssl": "openssl",
