@@ -27,7 +27,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "e2e"), str(TESTS / "reference")]
 
 from labkit import base, conformance, machine, namespace, packages, registry
 from play import Player
-from prepare import LOGS, ROOT, VENV, prepare
+from prepare import LOGS, ROOT, TREE, VENV, environment, prepare
 from proof import Registry
 
 HOST, SERIAL = "bench", "BENCH-DISK"
@@ -39,6 +39,13 @@ RUN find /usr/share/files -type f | wc -l > /usr/share/count
 """
 # 46 kB is the mean size of a file under /usr of the Debian 12 machine that this was first measured on.
 FILES, SIZE, ROUNDS, NAMES = 5000, 46_000, 9, 5
+LARGE = 20_000
+FINGERPRINT = """
+import pathlib, sys
+from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import read_context
+from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint._ignore import Rules
+read_context(pathlib.Path(sys.argv[1]), Rules())
+"""
 
 
 @dataclass
@@ -92,6 +99,55 @@ def build(bench: Bench) -> Iterator[Result]:
     seconds = bench.tasks("build", ROUNDS, **options)
     ratio = (seconds["Module"] - seconds["Nothing"]) / (seconds["Bare"] - seconds["Nothing"])
     yield Result(f"unchanged build, {FILES} files", "to cached `podman build`", ratio, 0.1)
+
+
+def fingerprint(bench: Bench) -> Iterator[Result]:
+    """20,000 files and 1 GiB, read by the room that the module uses."""
+    context = bench.player.folder / "large"
+    for number in range(LARGE):
+        path = context / f"{number % 200}/{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"{number:9}\n".encode() * 5368)
+    time.sleep(3)  # what was written just now is read again, and not remembered
+    seconds = defaultdict(list)
+    for round_number in range(3):
+        cache = bench.player.folder / f"cache{round_number}"
+        words = {"sums": f"find {context} -type f -print0 | xargs -0 sha256sum", "first": FINGERPRINT, "again": FINGERPRINT}
+        for name, command in words.items():
+            started = time.monotonic()
+            argv = ["sh", "-c", command] if name == "sums" else [str(VENV / "bin/python"), "-c", command, str(context)]
+            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, env=environment(PYTHONPATH=str(TREE), XDG_CACHE_HOME=str(cache)))
+            seconds[name].append(time.monotonic() - started)
+    shutil.rmtree(context)
+    medians = {name: statistics.median(found) for name, found in seconds.items()}
+    print("   " + ", ".join(f"{name} {median:.2f} s" for name, median in medians.items()), flush=True)
+    yield Result(f"fingerprint of {LARGE} files, 1 GiB", "to `sha256sum`", medians["first"] / medians["sums"], 1.2)
+    yield Result("fingerprint, nothing changed", "seconds", medians["again"], 1.0)
+
+
+def upload(bench: Bench) -> Iterator[Result]:
+    """One file of a 500 MB image changes; what the registry gets is counted on the wire."""
+    context, image = bench.player.folder / "upload", f"{REPOSITORY}:upload"
+    context.mkdir()
+    with (context / "base").open("wb") as file:
+        file.writelines(os.urandom(1 << 20) for _number in range(500))
+    (context / "Containerfile").write_text("FROM scratch\nCOPY base /base\nCOPY change /change\n")
+    sent = 0
+    for _round in range(2):
+        (context / "change").write_bytes(os.urandom(5 << 20))
+        bench.play("build", image=image, context=str(context))
+        before = wire()
+        bench.play("push", image=image)
+        sent = wire() - before
+    shutil.rmtree(context)
+    layer = list(Registry(HOST).layers("os", "upload").values())[-1]
+    yield Result("push of one changed file in 500 MB", "bytes sent to the layer's size", sent / layer, 1.1)
+
+
+def wire() -> int:
+    """:returns: bytes that this machine sent to itself so far; the registry is on it"""
+    lines = Path("/proc/net/dev").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.strip().startswith("lo:"))
 
 
 def push(bench: Bench) -> Iterator[Result]:
@@ -168,11 +224,13 @@ def boot(bench: Bench) -> Iterator[Result]:
 
 BENCHES: dict[str, tuple[Callable[[Bench], Iterator[Result]], ...]] = {
     "build": (build,),
+    "fingerprint": (fingerprint,),
+    "upload": (upload,),
     "push": (push,),
     "install": (install,),
     "hosts": (install, boot, upgrade, fleet, stage),
 }
-ALL = (build, push, install, boot, upgrade, fleet, stage)
+ALL = (build, fingerprint, push, upload, install, boot, upgrade, fleet, stage)
 
 
 def main(names: list[str]) -> int:

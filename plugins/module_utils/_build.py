@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ._auth import private_directory
 from ._build_files import output_file, secret_file
-from ._engine import LOCAL, PLATFORMS_LABEL, BuildFailed, BuildRequest, Engine, LocalImage, local_name, platform_name
+from ._engine import LOCAL, PLATFORMS_LABEL, BuildFailed, BuildRequest, Engine, LocalImage, RegistryAccess, local_name, platform_name
 from ._engine_access import engine_access
 from ._errors import OptionError
 from ._fingerprint import (
@@ -143,13 +145,15 @@ class Build:
 
     def decide(self, engine: Engine, options: RegistryOptions) -> Decision:
         """Compare what goes in with what went into the image that is there."""
-        registry = options.puller()
-        resolved = {base.text: self._resolve(base, engine, registry) for base in self._bases()}
-        ignoring = ignore_file(self.context, self.file)
-        context = read_context(self.context, Rules(ignoring.read_text() if ignoring else ""), self.file)
+        with ThreadPoolExecutor() as pool:
+            # The engine, the registries and the disk are asked at the same time.
+            finding = pool.submit(engine.find, str(self.name))
+            resolving = pool.submit(self._resolve_all, engine, options)
+            ignoring = ignore_file(self.context, self.file)
+            context = read_context(self.context, Rules(ignoring.read_text() if ignoring else ""), self.file)
+            image, resolved = finding.result(), resolving.result()
         digests = {text: base.digest for text, base in resolved.items()}
         fingerprint = take(self._inputs(context.digest, context.top, digests))
-        image = engine.find(str(self.name))
         before = from_labels(image.labels) if image else None
         why: tuple[str, ...]
         if image is None:
@@ -161,7 +165,7 @@ class Build:
         else:
             files = (recall_files(before.digest), context.files()) if before.digest != fingerprint.digest else None
             why = reasons(before, fingerprint, files)
-        found = bool(why) and not self.params["force"] and self._in_registry(registry, fingerprint)
+        found = bool(why) and not self.params["force"] and self._in_registry(options.puller(), fingerprint)
         return Decision(
             why, fingerprint, before, image.id if image else None, resolved, context.files() if why else {}, found, str(self.name),
             self._tags(engine, None if why or image is None else image.id),
@@ -187,8 +191,8 @@ class Build:
     def _build(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
         for base in self._bases():
             self._fetch(base, decision.bases[base.text], engine, options)
-        with private_directory() as directory, output_file(self.params["log_path"]) as on_line:
-            result = engine.build(self._request(decision, directory), on_line)
+        with private_directory() as directory, output_file(self.params["log_path"]) as on_line, self._cache_access(options) as access:
+            result = engine.build(self._request(decision, directory, access), on_line)
         built = engine.need(result.image_id)
         if not _fits(built, self.platform):
             raise BuildFailed(
@@ -206,6 +210,11 @@ class Build:
 
     def _bases(self) -> tuple[Base, ...]:
         return bases(self.text, _texts(self.params["build_args"]), self.params["target"], str(self.platform), str(Platform.here()))
+
+    def _resolve_all(self, engine: Engine, options: RegistryOptions) -> dict[str, Resolved]:
+        found = self._bases()
+        registry = options.puller() if found else None
+        return {base.text: self._resolve(base, engine, registry) for base in found if registry}
 
     def _resolve(self, base: Base, engine: Engine, registry: Registry) -> Resolved:
         """
@@ -288,7 +297,16 @@ class Build:
         platforms = self.params["platforms"]
         return {PLATFORMS_LABEL: ",".join(platforms)} if platforms else {}
 
-    def _request(self, decision: Decision, directory: Path) -> BuildRequest:
+    @contextmanager
+    def _cache_access(self, options: RegistryOptions) -> Iterator[RegistryAccess]:
+        caches = [*self.params["cache_from"], *self.params["cache_to"]]
+        if not caches:
+            yield RegistryAccess()
+            return
+        with engine_access(options, Reference.parse(caches[0]).registry) as access:
+            yield access
+
+    def _request(self, decision: Decision, directory: Path, access: RegistryAccess) -> BuildRequest:
         params = self.params
         file = self.file
         if file is None:
@@ -311,6 +329,7 @@ class Build:
             cache_from=tuple(params["cache_from"]),
             cache_to=tuple(params["cache_to"]),
             timestamp=params["timestamp"],
+            access=access,
         )
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tarfile
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +27,9 @@ def context_directory(path: Path) -> Iterator[Path]:
         return
     if not path.is_file():
         raise OptionError(f"The context '{path}' is not there.", hint="Copy it to the machine that the task runs on first.")
+    import tarfile  # most contexts are directories, and this takes a while to load
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="imagemode-context-") as directory:
         try:
             with tarfile.open(path) as archive:

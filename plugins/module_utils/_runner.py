@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ._errors import ImageModeError
@@ -108,6 +109,7 @@ class Runner:
         environment: Mapping[str, str] | None = None,
         on_line: Callable[[str], None] | None = None,
         reply: Callable[[str], str | None] | None = None,
+        tidies: bool = False,
     ) -> Completed:
         """Run a command to its end.
 
@@ -118,6 +120,7 @@ class Runner:
         :param on_line: called with each line of output as it comes, secrets masked
         :param reply: called with the standard output so far until it returns something, which is written to standard input,
             and that closed; what it raises ends the command
+        :param tidies: to end it early, end what it runs and let it clean up after the failure; a signal would keep it from that
         :raises CommandMissing: the program is not installed
         :raises CommandTimeout: it took longer than I(timeout)
         :raises CommandFailed: it ended with a return code other than 0
@@ -143,6 +146,8 @@ class Runner:
             try:
                 stdout, stderr = self._talk(process, stdin, timeout, on_line, reply)
             except BaseException:
+                if tidies:
+                    _end_children(process)
                 _end(process)
                 raise
         completed = Completed(
@@ -210,6 +215,42 @@ def _tell(process: subprocess.Popen[bytes], text: str) -> None:
             process.stdin.close()
         except BrokenPipeError:
             pass  # the program did not want it; its return code tells the rest
+
+
+def _end_children(process: subprocess.Popen[bytes]) -> None:
+    """Kill whatever the command runs, again and again, until it gives up; ten seconds at the most."""
+    deadline = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < deadline:
+        for child in _last_descendants(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        try:
+            process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _last_descendants(ancestor: int) -> list[int]:
+    """The processes below this one that have no children themselves: those between may be what cleans up."""
+    parents = {}
+    for directory in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{directory}/stat", encoding="utf-8", errors="replace") as file:
+                # proc(5): pid (comm) state ppid …; comm may hold spaces and parentheses.
+                state, parent = file.read().rpartition(")")[2].split()[:2]
+        except (OSError, ValueError):
+            continue
+        if state != "Z":
+            parents[int(directory)] = int(parent)
+
+    def below(pid: int) -> bool:
+        while pid in parents:
+            pid = parents[pid]
+            if pid == ancestor:
+                return True
+        return False
+
+    return [pid for pid in parents if pid not in parents.values() and below(pid)]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

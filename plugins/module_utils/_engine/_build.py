@@ -36,6 +36,22 @@ class BuildFailed(ImageModeError):
 
 
 @dataclass(frozen=True)
+class RegistryAccess:
+    """How an engine reaches a registry; credentials are in a file, never on the command line.
+
+    :ivar certificates: directory as containers-certs.d(5) has it
+    """
+
+    auth_file: Path | None = None
+    certificates: Path | None = None
+    insecure: bool = False
+
+    @property
+    def tls_verify(self) -> str | None:
+        return "false" if self.insecure else None
+
+
+@dataclass(frozen=True)
 class BuildRequest:
     """What an engine is asked to build; the bases are in local storage already.
 
@@ -43,6 +59,7 @@ class BuildRequest:
     :ivar cache_from: repositories to take layers from
     :ivar cache_to: repositories to put layers into
     :ivar timestamp: seconds since 1970 for everything that is made, so that the same input gives the same digest
+    :ivar access: to the registries of the layer caches
     :ivar secrets: id → file, mounted for C(RUN --mount=type=secret,id=…)
     """
 
@@ -63,6 +80,7 @@ class BuildRequest:
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
     timestamp: int | None = None
+    access: RegistryAccess = RegistryAccess()
 
     @property
     def secret_arguments(self) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ import abc
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +19,7 @@ from .._errors import ImageModeError
 from .._reference import Reference
 from .._runner import Completed, Runner
 from ._arguments import Flag, arguments
-from ._build import FLAGS, BuildLog, BuildRequest, BuildResult
+from ._build import FLAGS, BuildLog, BuildRequest, BuildResult, RegistryAccess
 from ._local import LocalImage, from_buildah, from_podman, image_digest
 
 
@@ -34,22 +33,6 @@ class ImageMissingLocal(ImageModeError):
     """The engine's local storage has no such image."""
 
     error = "image_missing_local"
-
-
-@dataclass(frozen=True)
-class RegistryAccess:
-    """How an engine reaches a registry; credentials are in a file, never on the command line.
-
-    :ivar certificates: directory as containers-certs.d(5) has it
-    """
-
-    auth_file: Path | None = None
-    certificates: Path | None = None
-    insecure: bool = False
-
-    @property
-    def tls_verify(self) -> str | None:
-        return "false" if self.insecure else None
 
 
 _ACCESS = (
@@ -84,12 +67,14 @@ class Engine(abc.ABC):
 
     :ivar program: the command
     :ivar runner: runs it
+    :ivar tidies: whether it removes a build's containers itself when a step ends, but not when it is told to end
     :ivar lacks: options of the collection's modules that this engine has nothing for
     """
 
     program: str
     lacks: frozenset[str] = frozenset()
     build_environment: Mapping[str, str] = MappingProxyType({})
+    tidies = False
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -131,7 +116,7 @@ class Engine(abc.ABC):
         with private_directory() as directory:
             identity = directory / "iid"
             argv = [self.program, *self._build_argv(request, identity)]
-            done = self.runner.run(argv, check=False, on_line=follow, environment=self.build_environment)
+            done = self.runner.run(argv, check=False, on_line=follow, environment=self.build_environment, tidies=self.tidies)
             if done.rc != 0:
                 raise log.failure(done.rc, done.stderr)
             return BuildResult(identity.read_text().strip(), log.tail, done.seconds)
@@ -198,12 +183,14 @@ class Engine(abc.ABC):
 class _Containers(Engine):
     """Podman and Buildah: both build with Buildah's code."""
 
+    tidies = True
     _build_options: tuple[str, ...]
 
     def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:
-        # No credentials and no pulling: everything is here, and no image code runs next to a secret it was not given.
+        # No pulling, and no credentials but for layer caches: everything is here, and no image code runs next to a secret that
+        # it was not given.
         fixed = ["build", *self._build_options, "--pull=never", f"--iidfile={identity}"]
-        return [*fixed, *arguments(FLAGS, request), str(request.context)]
+        return [*fixed, *arguments(_ACCESS, request.access), *arguments(FLAGS, request), str(request.context)]
 
 
 class Podman(_Containers):

@@ -18,8 +18,8 @@ from .._auth import private_directory
 from .._errors import ImageModeError
 from .._reference import Reference
 from ._arguments import Flag, arguments
-from ._build import BuildRequest
-from ._cli import Engine, RegistryAccess
+from ._build import BuildRequest, RegistryAccess
+from ._cli import Engine
 from ._local import LocalImage, from_docker
 
 _FLAGS = (

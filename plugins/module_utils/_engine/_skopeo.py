@@ -12,7 +12,8 @@ from pathlib import Path
 from .._auth import Credentials, private_directory
 from .._runner import Runner
 from ._arguments import Flag, arguments
-from ._cli import EngineFailed, RegistryAccess, fault_code
+from ._build import RegistryAccess
+from ._cli import EngineFailed, fault_code
 
 
 def copy(

@@ -28,17 +28,12 @@ from .errors import (
     RequestsMissing,
 )
 
-try:
+if TYPE_CHECKING:
+    import ssl
+
     import requests
     import requests.adapters
     import requests.utils
-except ImportError:
-    HAS_REQUESTS = False
-else:
-    HAS_REQUESTS = True
-
-if TYPE_CHECKING:
-    import ssl
 
 MAX_REDIRECTS = 5
 # OCI distribution specification 1.1: registries need not accept larger manifests; configurations stay far below.
@@ -81,11 +76,7 @@ class Http:
     """
 
     def __init__(self, registry: str, access: Access) -> None:
-        if not HAS_REQUESTS:
-            raise RequestsMissing(
-                "The Python library 'requests' is needed where a registry is asked, and is not installed.",
-                hint="Install python3-requests for the Python that runs the module.",
-            )
+        _import_requests()
         self._registry = registry
         self._access = access
         self._session = requests.Session()
@@ -215,6 +206,23 @@ class Http:
         if announced.isdigit() and read < int(announced) and answer.request.method != "HEAD":
             raise _Broken(f"{read} of {announced} bytes came")
         return bytes(body)
+
+
+def _import_requests() -> None:
+    """Only who asks a registry needs the library, and pays for loading it: 80 ms.
+
+    :raises RequestsMissing: it is not installed
+    """
+    global requests
+    try:
+        import requests
+        import requests.adapters
+        import requests.utils
+    except ImportError:
+        raise RequestsMissing(
+            "The Python library 'requests' is needed where a registry is asked, and is not installed.",
+            hint="Install python3-requests for the Python that runs the module.",
+        ) from None
 
 
 class _Broken(Exception):

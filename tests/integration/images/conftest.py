@@ -134,7 +134,8 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     address = f"unix://{base}/socket"
     command = ["dockerd", f"--data-root={base}/data", f"--exec-root={base}/exec", f"--pidfile={base}/pid", f"--host={address}",
                "--iptables=false", "--ip6tables=false", "--bridge=none"]
-    variables = {"DOCKER_HOST": address, "CONTAINERD_ADDRESS": f"{base}/exec/containerd/containerd.sock", "PATH": f"/usr/bin:{os.environ['PATH']}", "DOCKER_CONFIG": str(base / "config")}
+    variables = {"DOCKER_HOST": address, "CONTAINERD_ADDRESS": f"{base}/exec/containerd/containerd.sock",
+                 "PATH": f"/usr/bin:{os.environ['PATH']}", "DOCKER_CONFIG": str(base / "config")}
     # In a mount namespace with what containers need, where the machine itself does not have it.
     words, environment = namespace.command(command)
     with (base / "log").open("w") as log:

@@ -59,6 +59,11 @@ class BadDay:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def __getattr__(self, name: str) -> object:
+                if name.startswith("do_"):
+                    return self._any
+                raise AttributeError(name)
+
             def _any(self) -> None:
                 fault = day.fault(self.command, self.path)
                 if fault and not fault.status:
@@ -80,8 +85,6 @@ class BadDay:
                 named = {name: value for name, value in answer.getheaders() if name.lower() not in ("transfer-encoding", "connection")}
                 self._answer(answer.status, named, content)
                 upstream.close()
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _any
 
             def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
                 self.send_response_only(status)

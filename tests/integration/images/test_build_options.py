@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,16 @@ from typing import Any
 
 import pytest
 
-from .conftest import LiveRegistry
+from .conftest import LiveRegistry, document
+from .test_engines import programs
 
 Module = Callable[..., dict[str, Any]]
+
+
+def another_storage(tmp_path: Path, number: int) -> str:
+    conf = tmp_path / f"storage-{number}.conf"
+    conf.write_text(f'[storage]\ndriver = "vfs"\nrunroot = "{tmp_path}/run{number}"\ngraphroot = "{tmp_path}/graph{number}"\n')
+    return str(conf)
 
 
 def test_further_tags_are_set_without_a_build(module: Module, context: Path, engine: str) -> None:
@@ -36,9 +44,7 @@ def test_two_builders_make_the_same_digest(
     """Two storages, two contexts with other times, one digest in the registry."""
     digests = []
     for number in (1, 2):
-        conf = tmp_path / f"storage-{number}.conf"
-        conf.write_text(f'[storage]\ndriver = "vfs"\nrunroot = "{tmp_path}/run{number}"\ngraphroot = "{tmp_path}/graph{number}"\n')
-        monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(conf))
+        monkeypatch.setenv("CONTAINERS_STORAGE_CONF", another_storage(tmp_path, number))
         (context / "etc/motd").write_text("hello\n")
         name = f"{registry.address}/same-{builder}-{number}:1"
         options = {"name": name, "engine": builder, "plain_http": True}
@@ -46,6 +52,61 @@ def test_two_builders_make_the_same_digest(
         assert result["changed"], result
         digests.append(module("oci_image_push", **options)["digest"])
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_layers_come_from_the_cache_in_a_registry(
+        module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str) -> None:
+    programs(context)
+    cache = f"{registry.address}/cache-{builder}"
+    options = {"name": "cached:1", "context": str(context), "engine": builder, "plain_http": True,
+               "content": "FROM scratch\nCOPY root /\nRUN echo it ran > /ran\n"}
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", another_storage(tmp_path, 1))
+    built = module("oci_image_build", cache_to=[cache], **options)
+    assert built["changed"], built
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", another_storage(tmp_path, 2))
+    again = module("oci_image_build", cache_from=[cache], **options)
+    assert again["changed"], again
+    assert any("pulled from remote" in line for line in again["log"]), again["log"]
+
+
+def test_a_run_instruction_sees_what_the_task_gives_it(
+        module: Module, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    """The build fails unless the agent answers, and the volume, where there are volumes, holds what it should."""
+    programs(context)
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / "word").write_text("given\n")
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(tmp_path / "agent"))
+        agent.listen()
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        volumes = [] if engine == "docker" else [f"{tmp_path / 'volume'}:/given:ro"]
+        check = "" if engine == "docker" else ' && read -r word < /given/word && [ "$word" = given ]'
+        built = module("oci_image_build", name=f"sees-{engine}:1", context=str(context), engine=engine, network="host", ssh=["default"],
+                       volumes=volumes, target="wanted",
+                       content='FROM scratch AS wanted\nCOPY root /\n'
+                               f'RUN --mount=type=ssh [ -S "$SSH_AUTH_SOCK" ]{check}\nFROM nowhere.test/unwanted:1\n')
+    assert built["changed"], built
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_labels_and_annotations_are_in_the_registry(module: Module, context: Path, registry: LiveRegistry, builder: str) -> None:
+    options = {"name": f"{registry.address}/named-{builder}:1", "engine": builder, "plain_http": True}
+    module("oci_image_build", context=str(context), labels={"bootable": True, "tier": 1}, annotations={"org.test": "a word"}, **options)
+    module("oci_image_push", **options)
+    info = module("oci_image_info", name=options["name"], plain_http=True)
+    assert (info["labels"]["bootable"], info["labels"]["tier"]) == ("true", "1")
+    assert document(registry, f"named-{builder}", "1")["annotations"]["org.test"] == "a word"
+
+
+def test_the_first_build_and_its_diff_say_what_changed(module: Module, context: Path) -> None:
+    options = {"name": "why:1", "context": str(context)}
+    assert module("oci_image_build", **options)["diff"]["before"] == {}
+    changed = module("oci_image_build", check_mode=True, build_args={"RELEASE": "2"}, **options)
+    assert changed["reasons"] == ["build argument RELEASE added"]
+    before, after = changed["diff"]["before"], changed["diff"]["after"]
+    assert {part for part in {*before, *after} if before.get(part) != after.get(part)} == {"args"}
+    assert module("oci_image_build", force=True, **options)["reasons"] == ["a build was forced"]
 
 
 def test_a_context_may_be_an_archive(module: Module, context: Path, tmp_path: Path, engine: str) -> None:

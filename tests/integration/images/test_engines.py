@@ -62,7 +62,8 @@ def test_an_image_is_pulled_and_run_by_every_other_engine(
     dockers = {**os.environ, **docker}
     subprocess.run(["docker", "image", "rm", "-f", name], check=False, capture_output=True, env=dockers)
     subprocess.run(["docker", "pull", "-q", pinned], check=True, capture_output=True, env=dockers)
-    shown = subprocess.run(["docker", "image", "inspect", "--format={{.Id}}", pinned], check=True, capture_output=True, text=True, env=dockers)
+    shown = subprocess.run(["docker", "image", "inspect", "--format={{.Id}}", pinned], check=True, capture_output=True, text=True,
+                           env=dockers)
     assert shown.stdout.strip() == f"sha256:{image}"
     ran = subprocess.run(["docker", "run", "--rm", "--network=none", pinned], check=False, capture_output=True, text=True, env=dockers)
     assert ran.stdout.strip() == "hello world", ran.stderr

@@ -93,10 +93,12 @@ def test_each_platform_builds_upon_its_own_base(module: Module, context: Path, r
     base = f"{registry.address}/multi-base-{engine}:1"
     module("oci_image_build", name=base, context=str(context), platforms=PLATFORMS, **plain)
     module("oci_image_push", name=base, **plain)
-    text = f"FROM --platform=$BUILDPLATFORM {base} AS make\nFROM --platform=$TARGETPLATFORM {base}-linux-arm64\nCOPY --from=make /etc/motd /etc/issue\n"
-    built = module("oci_image_build", name=f"cross-{engine}:1", context=str(context), content=text, platform="linux/arm64", **plain)
+    text = (f"FROM --platform=$BUILDPLATFORM {base} AS make\n"
+            f"FROM --platform=$TARGETPLATFORM {base}-linux-arm64\nCOPY --from=make /etc/motd /etc/issue\n")
+    cross = {"name": f"cross-{engine}:1", "context": str(context), "content": text, **plain}
+    built = module("oci_image_build", platform="linux/arm64", **cross)
     assert built["changed"], built
-    assert not module("oci_image_build", name=f"cross-{engine}:1", context=str(context), content=text, platform="arm64", **plain)["changed"]
+    assert not module("oci_image_build", platform="arm64", **cross)["changed"]
     children = {"name": f"children-{engine}:1", "context": str(context), "content": f"FROM {base}\nLABEL child=1\n",
                 "platforms": PLATFORMS, **plain}
     built = module("oci_image_build", **children)
@@ -115,8 +117,8 @@ def test_a_run_instruction_that_cannot_run_here_has_a_code(module: Module, conte
     header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
     (context / "etc" / "program").write_bytes(header + bytes(64))
     (context / "etc" / "program").chmod(0o755)
-    result = module("oci_image_build", name=f"run-{engine}:1", context=str(context), engine=engine, platforms=["linux/arm64"], network="host",
-                    content='FROM scratch\nCOPY etc /etc\nRUN ["/etc/program"]\n')
+    result = module("oci_image_build", name=f"run-{engine}:1", context=str(context), engine=engine, network="host",
+                    platforms=["linux/arm64"], content='FROM scratch\nCOPY etc /etc\nRUN ["/etc/program"]\n')
     assert result["error"] == "emulation_missing", result
     assert "qemu-user-static" in result["hint"]
     assert "RUN" in result["step"]

@@ -1,0 +1,89 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which images a Containerfile builds upon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import BaseInvalid, ContainerfileInvalid, bases
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def found(text: str, args: dict[str, str] | None = None, **more: Any) -> list[str]:
+    return [base.text for base in bases(text, args or {}, **more)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FROM a.test/os:1\n", ["a.test/os:1"]),
+        ("from a.test/os:1 as base\n", ["a.test/os:1"]),
+        ("FROM scratch\nCOPY . /\n", []),
+        (f"FROM a.test/os@{DIGEST}\n", [f"a.test/os@{DIGEST}"]),
+        ("\ufeff# comment\n\nFROM a.test/os:1\n", ["a.test/os:1"]),
+        ("ARG TAG=1\nFROM a.test/os:$TAG\n", ["a.test/os:1"]),
+        ("ARG TAG=1\nARG NAME=os:${TAG}\nFROM a.test/${NAME}\n", ["a.test/os:1"]),
+        ('ARG TAG="1"\nFROM a.test/os:${TAG:-2}\n', ["a.test/os:1"]),
+        ("ARG TAG\nFROM a.test/os:${TAG:-2}\n", ["a.test/os:2"]),
+        ("ARG OTHER\nFROM a.test/os${OTHER:+-other}:1\n", ["a.test/os:1"]),
+        ("FROM \\\n# a comment between\n\n  a.test/os:1\n", ["a.test/os:1"]),
+        ("# escape=`\nFROM `\n  a.test/os:1\n", ["a.test/os:1"]),
+        ("FROM a.test/one:1 AS one\nFROM a.test/two:1\nCOPY --from=one /a /b\n", ["a.test/two:1", "a.test/one:1"]),
+        ("FROM a.test/one:1\nFROM a.test/two:1\nCOPY --from=0 /a /b\n", ["a.test/two:1", "a.test/one:1"]),
+        ("FROM a.test/unused:1 AS unused\nFROM a.test/two:1\n", ["a.test/two:1"]),
+        ("FROM a.test/one:1 AS one\nFROM one\n", ["a.test/one:1"]),
+        ("FROM a.test/one:1\nCOPY --chown=0:0 --from=b.test/tools:2 /a /b\n", ["a.test/one:1", "b.test/tools:2"]),
+        ("FROM a.test/one:1\nRUN --mount=type=bind,from=b.test/tools:2,target=/t /t/run\n", ["a.test/one:1", "b.test/tools:2"]),
+        ("FROM a.test/one:1\nRUN <<EOF\nFROM b.test/not:1\nCOPY --from=c.test/not:1 a b\nEOF\n", ["a.test/one:1"]),
+        ("FROM a.test/one:1\nRUN cat <<-'A' <<B\nFROM x\n\tA\nFROM y\nB\nCOPY --from=b.test/yes:1 a b\n", ["a.test/one:1", "b.test/yes:1"]),
+        ("FROM a.test/one:1\nRUN echo $((1<<SHIFT))\nCOPY --from=b.test/yes:1 a b\n", ["a.test/one:1", "b.test/yes:1"]),
+        ("FROM a.test/one:1\nRUN echo \\\n  FROM b.test/not:1\n", ["a.test/one:1"]),
+    ],
+)
+def test_bases_are_found(text: str, expected: list[str]) -> None:
+    assert found(text) == expected
+
+
+def test_a_build_argument_wins_over_its_default() -> None:
+    assert found("ARG TAG=1\nFROM a.test/os:$TAG\n", {"TAG": "9"}) == ["a.test/os:9"]
+    text = "ARG TAG=1\nFROM scratch\nARG TAG\nCOPY --from=a.test/os:$TAG a b\n"
+    assert found(text) == ["a.test/os:1"], "an ARG without a value repeats the one before the first FROM"
+    assert found(text, {"TAG": "9"}) == ["a.test/os:9"]
+
+
+def test_only_the_stages_of_the_target_count() -> None:
+    text = "FROM a.test/one:1 AS one\nFROM a.test/two:1 AS two\nFROM one AS three\n"
+    assert found(text) == ["a.test/one:1"]
+    assert found(text, target="two") == ["a.test/two:1"]
+    with pytest.raises(ContainerfileInvalid) as error:
+        found(text, target="four")
+    assert error.value.hint
+    assert "one, two, three" in error.value.hint
+
+
+def test_platforms_are_those_of_the_builder_and_of_the_target() -> None:
+    text = "FROM --platform=$BUILDPLATFORM a.test/go:1 AS go\nFROM --platform=linux/s390x a.test/x:1 AS x\n" \
+           "FROM a.test/os-$TARGETARCH:1\nCOPY --from=go a b\nCOPY --from=x a b\n"
+    assert [(base.text, base.platform) for base in bases(text, {}, platform="linux/arm64", builder="linux/amd64")] == [
+        ("a.test/os-arm64:1", None), ("a.test/go:1", "linux/amd64"), ("a.test/x:1", "linux/s390x")]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", ContainerfileInvalid),
+        ("RUN true\n", ContainerfileInvalid),
+        ("FROM a b c d\n", ContainerfileInvalid),
+        ("FROM a.test/os:$NOTHING\n", BaseInvalid),
+        ("FROM A.test/Not A Name\n", ContainerfileInvalid),
+        ("FROM a.test/UPPER:1\n", BaseInvalid),
+    ],
+)
+def test_what_no_engine_would_build_is_told(text: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        found(text)
