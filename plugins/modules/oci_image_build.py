@@ -123,7 +123,9 @@ options:
     elements: str
     default: []
   log_path:
-    description: File on the builder that gets the output of the build line by line, to be followed while it runs.
+    description:
+      - File on the builder that gets the output of the build line by line, to be followed while it runs.
+      - Where the controller is the builder, C(-v) shows the output as it comes, without this.
     type: path
   reuse:
     description: Whether an image with the same fingerprint is pulled from its registry instead of built.

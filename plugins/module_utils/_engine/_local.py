@@ -25,25 +25,17 @@ class LocalImage:
     :ivar id: digest of the image configuration, C(sha256:…): the same in every engine and registry
     :ivar digest: digest of the local manifest; a push that compresses layers gives another one. Docker knows only the digest
         of a registry that it pulled from or pushed to
-    :ivar annotations: of the local manifest
-    :ivar history: C(created_by) of each step, the oldest first; Docker does not tell
     """
 
     id: str
     digest: str
     platform: str
     labels: Mapping[str, str] = field(hash=False)
-    annotations: Mapping[str, str] = field(hash=False)
-    history: tuple[str, ...]
 
     @property
     def platforms(self) -> tuple[str, ...]:
         """The platforms that were built together with this one, itself included; empty if it was built alone."""
         return tuple(filter(None, self.labels.get(PLATFORMS_LABEL, "").split(",")))
-
-    @property
-    def last_step(self) -> str:
-        return self.history[-1] if self.history else ""
 
 
 def local_name(text: str) -> Reference:
@@ -75,8 +67,6 @@ def from_podman(document: Mapping[str, Any]) -> LocalImage:
         document.get("Digest") or "",
         _platform(document.get("Os"), document.get("Architecture"), document.get("Variant")),
         document.get("Labels") or {},
-        document.get("Annotations") or {},
-        tuple(step.get("created_by") or "" for step in document.get("History") or ()),
     )
 
 
@@ -90,8 +80,6 @@ def from_buildah(document: Mapping[str, Any]) -> LocalImage:
         document.get("FromImageDigest") or "",
         _platform(config.get("os"), config.get("architecture"), config.get("variant")),
         (config.get("config") or {}).get("Labels") or {},
-        document.get("ImageAnnotations") or {},
-        tuple(step.get("created_by") or "" for step in config.get("history") or ()),
     )
 
 
@@ -103,8 +91,6 @@ def from_docker(document: Mapping[str, Any]) -> LocalImage:
         digests[0] if digests else "",
         _platform(document.get("Os"), document.get("Architecture"), document.get("Variant")),
         (document.get("Config") or {}).get("Labels") or {},
-        {},
-        (),
     )
 
 

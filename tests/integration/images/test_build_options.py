@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,3 +153,29 @@ def test_the_output_can_be_followed(module: Module, context: Path, tmp_path: Pat
     log = tmp_path / "log"
     module("oci_image_build", name=f"logged-{engine}:1", context=str(context), engine=engine, log_path=str(log), force=True)
     assert "COPY etc /etc" in log.read_text()
+
+
+def test_the_output_is_shown_as_it_comes(context: Path, tmp_path: Path) -> None:
+    """The build waits for a file that is made only when its first word was seen."""
+    programs(context)
+    (tmp_path / "shared").mkdir()
+    play = [{
+        "hosts": "localhost", "gather_facts": False,
+        "tasks": [{"imagemode.bootc.oci_image_build": {
+            "name": "shown:1", "context": str(context), "engine": "podman", "volumes": [f"{tmp_path / 'shared'}:/shared"],
+            "content": "FROM scratch\nCOPY root /\n"
+                       "RUN echo first-word-of-the-build; until [ -e /shared/seen ]; do :; done; echo last-word\n",
+        }}],
+    }]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-v", "-i", "localhost,", "-c", "local", str(tmp_path / "play.yml")]
+    variables = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.environ["PYTHONPATH"], "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as process:
+        assert process.stdout
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if "first-word-of-the-build" in line and "RUN" not in line:
+                (tmp_path / "shared" / "seen").touch()
+    assert process.returncode == 0, seen
+    assert any("last-word" in line and "RUN" not in line for line in seen)

@@ -1,0 +1,56 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module as it is; with C(-v), and where the controller is the builder, the output of the build is shown as it comes.
+
+A module cannot print: what it writes is its result. So it writes the output into a file, and the file is followed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action.normal import ActionModule as Normal
+from ansible.utils.display import Display
+
+SECONDS = 0.3
+
+
+class ActionModule(Normal):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        if not self._followed():
+            return super().run(tmp, task_vars)
+        with tempfile.TemporaryDirectory(prefix="imagemode-log-") as directory:
+            log, done = Path(directory) / "log", threading.Event()
+            self._task.args = {**self._task.args, "log_path": str(log)}
+            follower = threading.Thread(target=show, args=(log, done, (task_vars or {}).get("inventory_hostname")), daemon=True)
+            follower.start()
+            try:
+                return super().run(tmp, task_vars)
+            finally:
+                done.set()
+                follower.join()
+
+    def _followed(self) -> bool:
+        become = self._connection.become
+        readable = become is None or become.get_option("become_user") in (None, "root")
+        asked = Display().verbosity > 0 and not self._task.async_val and not self._task.args.get("log_path")
+        return bool(asked and readable and self._connection.transport == "local")
+
+
+def show(log: Path, done: threading.Event, host: str | None) -> None:
+    """Print what is added to the file, whole lines at a time, until it is complete."""
+    shown = 0
+    while True:
+        complete = done.wait(SECONDS)
+        text = log.read_bytes() if log.exists() else b""
+        end = len(text) if complete else text.rfind(b"\n") + 1
+        for line in text[shown:end].decode(errors="replace").splitlines():
+            Display().v(line, host=host)
+        shown = max(shown, end)
+        if complete:
+            return
