@@ -190,6 +190,11 @@ def stage(bench: Bench) -> Iterator[Result]:
     yield Result("staging of 100 MB", "task to bare `bootc switch`", seconds["Module"] / seconds["Bare"], 1.05)
 
 
+def info(bench: Bench) -> Iterator[Result]:
+    seconds = bench.tasks("info", ROUNDS)
+    yield Result("host's state", "to `command: bootc status`", seconds["Module"] / seconds["Bare"], 1.2)
+
+
 def fleet(bench: Bench) -> Iterator[Result]:
     """One machine under many names: what counts is what the registry sees."""
     bench.player.inventory(**{HOST: ["bootc_hosts"]})
@@ -228,9 +233,9 @@ BENCHES: dict[str, tuple[Callable[[Bench], Iterator[Result]], ...]] = {
     "upload": (upload,),
     "push": (push,),
     "install": (install,),
-    "hosts": (install, boot, upgrade, fleet, stage),
+    "hosts": (install, boot, upgrade, info, fleet, stage),
 }
-ALL = (build, fingerprint, push, upload, install, boot, upgrade, fleet, stage)
+ALL = (build, fingerprint, push, upload, install, boot, upgrade, info, fleet, stage)
 
 
 def main(names: list[str]) -> int:

@@ -66,7 +66,7 @@ EXAMPLES = r"""
 
 - name: Say so
   ansible.builtin.debug:
-    msg: "{{ os.update.digest }} is there, {{ os.update.bytes_new | default(0, true) | human_readable }} to download"
+    msg: "{{ os.remote.digest }} is there, {{ os.remote.bytes_new | default(0, true) | human_readable }} to download"
   when: os.update_available
 """
 
@@ -124,15 +124,14 @@ update_available:
   returned: if O(gather) has V(update)
   type: bool
   sample: true
-update:
-  description: What the registry has for the host; null if it follows no image.
+remote:
+  description: What the registry has for the host; null if the host follows no image.
   returned: if O(gather) has V(update)
   type: dict
   contains:
     image: {description: The image that the host follows., type: str}
     digest: {description: The digest of the manifest for its platform., type: str}
     index_digest: {description: The digest of the index; null if there is none., type: str}
-    available: {description: As RV(update_available)., type: bool}
     booted: {description: Whether it is the booted image., type: bool}
     staged: {description: "Whether it is staged already, be it locked.", type: bool}
     layers_total: {description: Number of its layers., type: int}
@@ -140,7 +139,6 @@ update:
     bytes_total: {description: "Bytes of its layers, compressed.", type: int}
     bytes_new: {description: "Bytes of the layers that the booted image lacks: what is to be downloaded at most.", type: int}
   sample:
-    available: true
     booted: false
     bytes_new: 209
     bytes_total: 452984831
@@ -279,10 +277,11 @@ def gather(what: list[str], bootc: Bootc, host: Host) -> dict[str, Any]:
 
         found["timer"] = update_timer(Runner())
     if "update" in wanted:
-        from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.update import available_update
+        from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.update import ask_registry
 
-        update = available_update(bootc, host)
-        found.update(update=update, update_available=bool(update and update["available"]))
+        # Not "update": a template would find the method of that name.
+        remote = found["remote"] = ask_registry(bootc, host)
+        found["update_available"] = remote is not None and not (remote["booted"] or remote["staged"])
     return found
 
 

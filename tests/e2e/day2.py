@@ -60,7 +60,7 @@ def refuse_predict_and_prove(player: Player) -> None:
 
 
 def look_and_adjust(player: Player) -> None:
-    player.play(str(ROOT / "tests/e2e/adjust.yml"), {"serial": conformance.SERIAL})
+    player.play(str(ROOT / "tests/e2e/adjust.yml"), {"disk_serial": conformance.SERIAL})
 
 
 def survive_kills(player: Player) -> None:

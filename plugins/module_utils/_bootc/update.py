@@ -20,12 +20,11 @@ from .errors import BootcError
 from .status import Host, Source
 
 
-def available_update(bootc: Bootc, host: Host) -> dict[str, Any] | None:
+def ask_registry(bootc: Bootc, host: Host) -> dict[str, Any] | None:
     """Ask the registry for what the host follows.
 
-    :returns: C(available) if the image there is neither booted nor staged, its digests, and C(layers) and C(bytes), in total
-        and lacking beside the booted image (C(None) where the registry has lost one of the two); C(None) if the host follows
-        no image
+    :returns: the digests of the image there, whether it is booted or staged, and its layers and bytes, in total and what the
+        booted image lacks (C(None) where the registry has lost one of the two); C(None) if the host follows no image
     :raises BootcError: the registry cannot be reached or does not have the image
     """
     source = host.spec
@@ -33,11 +32,10 @@ def available_update(bootc: Bootc, host: Host) -> dict[str, Any] | None:
         return None
     remote = bootc.remote(source)
     booted, staged = (slot.digest if slot else None for slot in (host.booted, host.staged))
-    update: dict[str, Any] = {
+    found: dict[str, Any] = {
         "image": source.image,
         "digest": remote.digest,
         "index_digest": remote.index,
-        "available": remote.digest not in (booted, staged),
         "booted": remote.digest == booted,
         "staged": remote.digest == staged,
     }
@@ -45,9 +43,9 @@ def available_update(bootc: Bootc, host: Host) -> dict[str, Any] | None:
     here = there if remote.digest == booted else _layers(bootc, host.booted.source if host.booted else None, booted)
     lacking = None if there is None or here is None else {digest: size for digest, size in there.items() if digest not in here}
     for name, layers in (("total", there), ("new", lacking)):
-        update[f"layers_{name}"] = None if layers is None else len(layers)
-        update[f"bytes_{name}"] = None if layers is None else sum(layers.values())
-    return update
+        found[f"layers_{name}"] = None if layers is None else len(layers)
+        found[f"bytes_{name}"] = None if layers is None else sum(layers.values())
+    return found
 
 
 def _layers(bootc: Bootc, source: Source | None, digest: str | None) -> dict[str, int] | None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -21,7 +22,7 @@ def test_info_runs_nothing_that_was_not_asked_for(host: Any, documents: Any) -> 
     result = host.run("bootc_info")
     assert host.calls == [STATUS, "bootc --version"]
     assert result["kind"] == "image"
-    assert not {"update", "disks", "timer", "bound_images"} & set(result)
+    assert not {"remote", "disks", "timer", "bound_images"} & set(result)
 
 
 @pytest.mark.parametrize(("digest", "available"), [(NEW, True), (None, False)])
@@ -32,12 +33,35 @@ def test_info_asks_the_registry_for_an_update(host: Any, documents: Any, digest:
     host.set(document, registry={name: newest})
     result = host.run("bootc_info", gather=["update"])
     assert result["update_available"] is available
-    assert result["update"]["booted"] is not available
-    assert result["update"]["digest"] == newest
-    assert result["update"]["bytes_new"] is None  # the fake holds no manifest with that digest
+    assert result["remote"]["booted"] is not available
+    assert result["remote"]["digest"] == newest
+    assert result["remote"]["bytes_new"] is None  # the fake holds no manifest with that digest
     assert all(call.startswith(("skopeo inspect", "bootc status", "bootc --version")) for call in host.calls)
     host.set(registry={name: "connection refused"})
     assert host.run("bootc_info", gather=["update"])["error"] == "registry_unreachable"
+
+
+def _manifest(**layers: int) -> tuple[str, str]:
+    """A manifest and its digest."""
+    blobs = [{"digest": f"sha256:{name * 64}", "size": size} for name, size in layers.items()]
+    text = json.dumps({"schemaVersion": 2, "config": {}, "layers": blobs})
+    return text, "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_info_counts_what_is_to_be_downloaded(host: Any, documents: Any) -> None:
+    booted = json.loads(documents("booted"))["status"]["booted"]["image"]
+    name = booted["image"]["image"]
+    repository = name.rpartition(":")[0]
+    (old, running), (new, newest) = _manifest(a=1000, b=20), _manifest(a=1000, b=20, c=3)
+    there = {name: new, f"{repository}@{newest}": new, f"{repository}@{running}": old}
+    host.set(documents("booted").replace(booted["imageDigest"], running), registry=there)
+    remote = host.run("bootc_info", gather=["update"])["remote"]
+    assert {key: remote[f"{key}_total"] for key in ("layers", "bytes")} == {"layers": 3, "bytes": 1023}
+    assert {key: remote[f"{key}_new"] for key in ("layers", "bytes")} == {"layers": 1, "bytes": 3}
+    del there[f"{repository}@{running}"]  # the registry has lost the running image
+    host.set(registry=there)
+    remote = host.run("bootc_info", gather=["update"])["remote"]
+    assert (remote["bytes_total"], remote["bytes_new"]) == (1023, None)
 
 
 def test_info_gathers_the_rest_on_any_machine(host: Any, documents: Any) -> None:
@@ -52,7 +76,7 @@ def test_info_gathers_the_rest_on_any_machine(host: Any, documents: Any) -> None
 def test_info_of_a_host_without_bootc(host: Any) -> None:
     host.without("bootc")
     result = host.run("bootc_info", gather=["update"])
-    assert (result["managed"], result["bootc_version"], result["update"], result["update_available"]) == (False, None, None, False)
+    assert (result["managed"], result["bootc_version"], result["remote"], result["update_available"]) == (False, None, None, False)
     assert host.run("bootc_info", required=True)["error"] == "bootc_missing"
 
 
