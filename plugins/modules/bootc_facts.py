@@ -41,7 +41,8 @@ attributes:
 notes:
   - Works as an entry of C(facts_modules), beside M(ansible.builtin.setup), and is cached with the facts of the host.
     Ansible gathers from several modules at the same time, and whichever ends last sets C(pkg_mgr). Let
-    C(ansible_facts_parallel) be false and name this module last, or call it as a task.
+    C(ansible_facts_parallel) be false and name this module last, or call it as a task. At the same time each module also has
+    C(gather_timeout) to end, which is ten seconds.
   - C(ansible_package_use) is set too. M(ansible.builtin.package) takes it before C(pkg_mgr), so that task is right in either order,
     unless C(inject_facts_as_vars) is off.
   - Without root a host that runs an image cannot be looked at. Gathering goes on then, with a warning, and

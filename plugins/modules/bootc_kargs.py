@@ -36,15 +36,26 @@ options:
     type: str
     default: present
     choices: [present, absent]
+  timeout:
+    description: Seconds that one command may take; V(0) means no limit. bootc waits for its lock without a limit of its own.
+    type: int
+    default: 300
 extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.group_bootc
-  - imagemode.bootc.bootc
 attributes:
   check_mode:
-    details:
-      - Reads C(bootc status) and the boot entries; nothing is staged.
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+requirements:
+  - bootc 1.1.6 or newer on the host, with the ostree backend
 notes:
+  - Must be run as root, for example with C(become).
+  - C(changed) is what differs between the boot entries before and after, never a command's output.
+  - Never reboots. Use M(imagemode.bootc.bootc_reboot) when RV(ignore:reboot_required) is true.
   - The composefs backend of bootc has no way to change kernel arguments of an installed host; there the task fails.
     Build them into the image, or give them to M(imagemode.bootc.bootc_install).
   - Does not touch a host with an update that was staged by C(download_only) and is to wait, because that would be applied.
@@ -149,7 +160,6 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.kargs impor
     plan_kargs,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
-from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 
 
@@ -191,7 +201,7 @@ def main() -> None:
             "source": {"type": "str", "default": "ansible"},
             "kargs": {"type": "list", "elements": "str"},
             "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-            **ARGUMENTS,
+            "timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,
     )
