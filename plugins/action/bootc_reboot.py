@@ -65,6 +65,9 @@ class ActionModule(ActionBase):
             self._reboot(result, task_vars or {})
         except RebootRefused as refusal:
             result.update(refusal.result)
+            if result["error"] == "host_not_back":
+                # Ansible would try to remove it there, and report that instead.
+                self._connection._shell.tmpdir = None
         result["elapsed"] = int(time.monotonic() - started)
         return result
 

@@ -82,7 +82,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
      "Put the registry's CA into /etc/containers/certs.d/REGISTRY/, or mark it insecure in /etc/containers/registries.conf.d/."),
     ("registry_rate_limited", r"toomanyrequests|429 \(?Too Many", "Wait, log in to the registry, or use a mirror."),
     ("registry_unreachable", r"connection refused|no such host|i/o timeout|network is unreachable|no route to host"
-     r"|pinging container registry",
+     r"|pinging container registry|connection reset by peer|unexpected EOF",
      "Check from the host that the registry can be reached: name, port, proxy, firewall."),
     ("reference_invalid", r"invalid reference format|[Ii]nvalid transport|Unknown transport",
      "Write the image as registry/repository:tag or registry/repository@sha256:…."),

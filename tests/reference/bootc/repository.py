@@ -202,7 +202,12 @@ class Repository:
                         progress.pulling(image.digest, missing, number, fetched + count)
 
                 with stream, context("Importing", f"Unencapsulating layer {blob}"):
-                    self._import_layer(diff_id.partition(":")[2], stream, read)
+                    try:
+                        self._import_layer(diff_id.partition(":")[2], stream, read)
+                    except BootcError as error:
+                        if "not recoverable" in str(error):  # the stream was cut off, and skopeo knows why
+                            proxy.finish()
+                        raise
                 proxy.finish()
                 fetched += size
         self._forget_cached_updates()
