@@ -18,6 +18,8 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 SHOW_SECONDS = 5
+# The module's default of lock_timeout; the module itself waits a part of it at a time.
+LOCK_SECONDS = 300
 # How long a host may be out of reach while it pulls.
 LOST_SECONDS = 300
 # Ends as soon as the job does; costs the host next to nothing.
@@ -76,7 +78,9 @@ class ActionModule(ActionBase):
         return False
 
     def _waits_for_lock(self, answer: dict[str, Any]) -> bool:
-        if answer.get("error") != "bootc_locked" or time.monotonic() - self._started >= int(self._task.args.get("lock_timeout") or 300):
+        asked = self._task.args.get("lock_timeout")
+        limit = LOCK_SECONDS if asked in (None, "") else int(asked)
+        if answer.get("error") != "bootc_locked" or time.monotonic() - self._started >= limit:
             return False
         holder = answer.get("holder") or {}
         self._say(f"waiting for process {holder.get('pid', '?')} ({holder.get('command', 'unknown')})")
