@@ -12,6 +12,7 @@ from ._client import Content, Registry
 from ._manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, Image, Index, Layer, Manifest, digest_of, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
 from ._platform import Platform
+from ._referrer import artifact, attach
 from ._registries_conf import RegistriesConf, RegistriesConfInvalid, Source
 from ._upload import put_blob, put_manifest
 from .errors import (
@@ -71,8 +72,10 @@ __all__ = [
     "RequestsMissing",
     "Source",
     "TokenInvalid",
+    "artifact",
     "artifact_kind",
     "artifact_type",
+    "attach",
     "attached",
     "attached_tags",
     "certificate_directories",

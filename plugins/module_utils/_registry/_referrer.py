@@ -1,0 +1,65 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A file attached to an image as an OCI artifact: OCI image specification 1.1, "Guidelines for Artifact Usage"."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .._reference import Reference
+from ._client import Content, Registry
+from ._manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, digest_of
+from ._upload import put_blob, put_manifest
+from .errors import ImageMissing
+
+_MANIFEST, _INDEX = IMAGE_TYPES[0], INDEX_TYPES[0]
+# The specification's own: the configuration of what has none.
+_EMPTY, _EMPTY_TYPE = b"{}", "application/vnd.oci.empty.v1+json"
+
+
+def artifact(subject: Descriptor, content: bytes, artifact_type: str) -> Content:
+    """:returns: the manifest that attaches the content to the subject; the same for the same content"""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "artifactType": artifact_type,
+        "config": _written(Descriptor(_EMPTY_TYPE, digest_of(_EMPTY), len(_EMPTY))),
+        "layers": [_written(Descriptor(artifact_type, digest_of(content), len(content)))],
+        "subject": _written(subject),
+    }
+    body = json.dumps(document, separators=(",", ":")).encode()
+    return Content(body, _MANIFEST, digest_of(body))
+
+
+def attach(registry: Registry, reference: Reference, subject: Descriptor, content: bytes, artifact_type: str) -> str:
+    """Attach the content, by the fallback tag too where the registry does not list referrers by itself.
+
+    :returns: the digest of the artifact's manifest
+    :raises RegistryError: the registry does not take it
+    """
+    manifest = artifact(subject, content, artifact_type)
+    put_blob(registry, reference, _EMPTY, _EMPTY_TYPE)
+    put_blob(registry, reference, content, artifact_type)
+    put_manifest(registry, reference.with_digest(manifest.digest), manifest)
+    if manifest.digest not in {entry.digest for entry in registry.referrers(reference, subject.digest)}:
+        _list(registry, reference.with_tag(subject.digest.replace(":", "-")), manifest, artifact_type)
+    return manifest.digest
+
+
+def _list(registry: Registry, fallback: Reference, manifest: Content, artifact_type: str) -> None:
+    """OCI distribution specification 1.1, "Unavailable Referrers API": what is listed already stays as it is."""
+    try:
+        document: dict[str, Any] = json.loads(registry.content(fallback).body)
+    except ImageMissing:
+        document = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": []}
+    entry = {**_written(Descriptor(_MANIFEST, manifest.digest, len(manifest.body))), "artifactType": artifact_type}
+    document["manifests"] = [*document["manifests"], entry]
+    body = json.dumps(document, separators=(",", ":")).encode()
+    put_manifest(registry, fallback, Content(body, _INDEX, digest_of(body)))
+
+
+def _written(descriptor: Descriptor) -> dict[str, Any]:
+    return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
