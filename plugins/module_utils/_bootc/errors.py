@@ -60,8 +60,10 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
      "Run 'rpm-ostree reset' on the host, or switch it to an image with bootc_switch."),
     ("host_read_only", r"read-only block device|Remounting /sysroot read-write: Permission denied",
      "This is a live system; install it to a disk first."),
-    ("signature_refused", r"Source image rejected|rejected by policy|refusing usage|[Ss]ignature.*(?:required|invalid|rejected)"
-     r"|no signature exists",
+    ("signature_policy_invalid", r"invalid policy in|parsing signature storage configuration|defined both in",
+     "Look at the host's /etc/containers/policy.json and /etc/containers/registries.d/."),
+    ("signature_refused", r"Source image rejected|refusing usage|[Ss]ignature.*(?:required|invalid|rejected|accepted)|no signature exists"
+     r"|rejected by policy",
      "Check the host's /etc/containers/policy.json and the image's signature."),
     ("architecture_mismatch", r"has architecture .*expected|no image found in (?:image index|manifest list) for architecture",
      "Publish the image for this host's architecture."),
