@@ -113,7 +113,7 @@ def units(output: int) -> int:
 
 
 def images(output: int) -> int:
-    """Build, push and info on a real registry with real engines."""
+    """Build, push, info and signatures on a real registry with real engines."""
     return tools(output) or run(
         ["python", "-m", "pytest", "-q", "tests/integration/images"], output, PYTHONPATH=str(TREE), IMAGEMODE_CACHE=str(CACHE)
     )

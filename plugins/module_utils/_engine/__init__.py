@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._build import BuildFailed, BuildRequest, BuildResult, RegistryAccess
 from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_support
-from ._cli import Engine, EngineFailed, ImageMissingLocal
+from ._cli import Engine, EngineFailed, ImageMissingLocal, fault_code
 from ._container import Container, container
 from ._local import LOCAL, PLATFORMS_LABEL, LocalImage, local_name, platform_name, stored_name
 from ._skopeo import copy as skopeo_copy
@@ -30,6 +30,7 @@ __all__ = [
     "RegistryAccess",
     "choose_engine",
     "container",
+    "fault_code",
     "local_name",
     "platform_name",
     "require_support",

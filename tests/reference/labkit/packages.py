@@ -25,6 +25,7 @@ NEEDED = {  # command or file → Debian package
     "htpasswd": "apache2-utils",
     "go": "golang-go",
     "openssl": "openssl",
+    "gpg": "gnupg",
     "shellcheck": "shellcheck",
     "ssh": "openssh-client",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
