@@ -36,8 +36,8 @@ options:
         choices: [sigstore, gpg, reject, insecure]
       keys:
         description:
-          - Public keys; a signature by one of them will do. PEM for O(scopes[].type=sigstore), of which more than one needs
-            skopeo 1.16 on the host; for O(scopes[].type=gpg) exported with C(gpg --export --armor).
+          - Public keys; a signature by one of them will do. PEM for O(scopes[].type=sigstore), of which more than one needs a
+            skopeo on the host that knows C(keyDatas), as 1.18 does; for O(scopes[].type=gpg) exported with C(gpg --export --armor).
         type: list
         elements: str
         default: []

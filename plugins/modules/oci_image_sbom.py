@@ -14,8 +14,7 @@ description:
   - Stores an SBOM in the registry as an OCI artifact that refers to the image, so that tools find it by the image's digest. In
     registries that do not list referrers, it is listed by the fallback tag of the OCI distribution specification 1.1.
   - The same document on the same image is attached once. Another one is attached beside it; none is removed.
-  - M(imagemode.bootc.oci_image_info) with O(imagemode.bootc.oci_image_info#module:attached=true) shows it, and
-    M(imagemode.bootc.oci_image_copy) carries it along.
+  - M(imagemode.bootc.oci_image_info) with O(imagemode.bootc.oci_image_info#module:attached=true) shows it.
 options:
   name:
     description: The image, for example V(registry.example.com/os:1) or V(registry.example.com/os@sha256:…).

@@ -63,7 +63,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ("signature_policy_invalid", r"invalid policy in|parsing signature storage configuration|defined both in",
      "Look at the host's /etc/containers/policy.json and /etc/containers/registries.d/."),
     ("signature_refused", r"Source image rejected|refusing usage|[Ss]ignature.*(?:required|invalid|rejected|accepted)|no signature exists"
-     r"|rejected by policy",
+     r"|rejected by policy|Invalid GPG signature",
      "Check the host's /etc/containers/policy.json and the image's signature."),
     ("architecture_mismatch", r"has architecture .*expected|no image found in (?:image index|manifest list) for architecture",
      "Publish the image for this host's architecture."),

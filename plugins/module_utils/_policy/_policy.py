@@ -15,6 +15,7 @@ from typing import Any
 from .._errors import ImageModeError
 
 ACCEPT, REJECT = {"type": "insecureAcceptAnything"}, {"type": "reject"}
+KEY_MARKS = {"sigstore": "-----BEGIN PUBLIC KEY-----", "gpg": "-----BEGIN PGP PUBLIC KEY BLOCK-----"}
 DEFAULTS = {"insecure": ACCEPT, "reject": REJECT}
 # What does not come from a registry; Podman needs its own storage to run what it pulled.
 LOCAL_TRANSPORTS = ("containers-storage", "dir", "docker-archive", "docker-daemon", "oci", "oci-archive", "tarball")
@@ -50,6 +51,11 @@ class Scope:
                 f"The scope '{self.name}' of type '{self.kind}' {'has no key' if wanted else 'has keys'}.",
                 hint="Give keys for the types sigstore and gpg, and for these only.",
             )
+        if any(KEY_MARKS[self.kind] not in key for key in self.keys):
+            raise PolicyInvalid(
+                f"A key of the scope '{self.name}' is none: '{KEY_MARKS[self.kind]}' is missing.",
+                hint="Give the contents of cosign.pub for the type sigstore, of 'gpg --export --armor' for gpg.",
+            )
         if self.lookaside and self.kind != "gpg":
             raise PolicyInvalid(f"The scope '{self.name}' has a lookaside and is not of type 'gpg'.", hint="Leave 'lookaside' out.")
         if self.name.startswith("*.") and wanted:
@@ -74,7 +80,7 @@ class Scope:
         elif len(self.keys) == 1:
             data = {"keyData": _base64(self.keys[0])}
         else:
-            data = {"keyDatas": [_base64(key) for key in self.keys]}  # containers/image 5.32 or newer
+            data = {"keyDatas": [_base64(key) for key in self.keys]}  # skopeo 1.18 knows these
         return {"type": "signedBy" if self.kind == "gpg" else "sigstoreSigned", **data, "signedIdentity": identity}
 
     @property

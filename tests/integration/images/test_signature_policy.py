@@ -92,11 +92,12 @@ def test_a_policy_that_would_lock_the_host_out_is_not_set(
         module: Module, host: Host, image: str, key: Path, registry: LiveRegistry, tmp_path: Path) -> None:  # noqa: F811
     options: dict[str, Any] = {
         "image": image, "scopes": [{"scope": registry.address, "type": "sigstore", "keys": [key.with_suffix(".pub").read_text()]}]}
+    other = make_key(tmp_path, "other")
     for _unsigned in (True, False):
         refused = host.set(**options)
         assert (refused["error"], refused["changed"], host.policy.exists()) == ("signature_refused", False, False), refused
         assert host.set(check_mode=True, **options)["error"] == "signature_refused"
-        module("oci_image_sign", name=image, key=str(make_key(tmp_path, "other")), **PLAIN)
+        module("oci_image_sign", name=image, key=str(other), **PLAIN)
     assert host.set(check_image=False, **options)["changed"]
     assert "signature" in host.pull(image)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import base, store
 from .say import run
 
-INCLUDED = ("ca-certificates", "cosign", "gnupg", "python3", "skopeo")
+INCLUDED = ("ca-certificates", "cosign", "gnupg", "python3", "skopeo", "systemd")
 
 
 def root() -> Path:
