@@ -47,6 +47,13 @@ options:
       lookaside:
         description: Address of the signatures by GnuPG, for example V(https://signatures.example.com). For O(scopes[].type=gpg).
         type: str
+      mirrors:
+        description:
+          - Where registries.conf(5) of the host really has these images pulled from, if it is elsewhere; signatures are looked
+            for there. As O(scopes[].scope) is written.
+        type: list
+        elements: str
+        default: []
       state:
         description: Whether the scope has a policy of its own.
         type: str
@@ -177,6 +184,7 @@ def main() -> None:
         "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "signed_repository": {"type": "str"},
         "lookaside": {"type": "str"},
+        "mirrors": {"type": "list", "elements": "str", "default": []},
         "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     }
     module = CollectionModule(
@@ -222,10 +230,12 @@ def wanted(module: CollectionModule, policy: dict, storage: dict) -> tuple[dict,
         if item["state"] == "present":
             if not item["type"]:
                 raise PolicyInvalid(f"The scope '{item['scope']}' has no type.", hint="Say with 'type' what is demanded.")
-            scope = Scope(item["scope"], item["type"], tuple(item["keys"]), item["signed_repository"], item["lookaside"])
+            scope = Scope(
+                item["scope"], item["type"], tuple(item["keys"]), item["signed_repository"], item["lookaside"], tuple(item["mirrors"]))
             requirement, place = [scope.requirement], scope.storage
         policy = with_scope(policy, item["scope"], requirement, "transports", "docker")
-        storage = with_scope(storage, item["scope"], place, "docker")
+        for name in (item["scope"], *item["mirrors"]):
+            storage = with_scope(storage, name, place, "docker")
     return policy, storage
 
 

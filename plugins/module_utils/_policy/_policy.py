@@ -36,6 +36,8 @@ class Scope:
     :ivar keys: public keys: PEM, or exported by GnuPG, armoured; a signature by one of them will do
     :ivar signed_repository: what the signatures are for, if it is not the repository that is pulled from
     :ivar lookaside: address of GnuPG's signatures
+    :ivar mirrors: where registries.conf(5) has the images pulled from: policies go by the name that is asked for, the places of
+        signatures by the one that is really pulled from (containers/image 5.35, ``docker/docker_image_src.go``)
     """
 
     name: str
@@ -43,6 +45,7 @@ class Scope:
     keys: tuple[str, ...] = ()
     signed_repository: str | None = None
     lookaside: str | None = None
+    mirrors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         wanted = self.kind in ("sigstore", "gpg")
