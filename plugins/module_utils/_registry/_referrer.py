@@ -7,15 +7,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from .._reference import Reference
+from ._attached import list_referrers
 from ._client import Content, Registry
-from ._manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, digest_of
+from ._manifests import IMAGE_TYPES, Descriptor, digest_of
 from ._upload import put_blob, put_manifest
-from .errors import ImageMissing
 
-_MANIFEST, _INDEX = IMAGE_TYPES[0], INDEX_TYPES[0]
+_MANIFEST = IMAGE_TYPES[0]
 # The specification's own: the configuration of what has none.
 _EMPTY, _EMPTY_TYPE = b"{}", "application/vnd.oci.empty.v1+json"
 
@@ -26,9 +25,9 @@ def artifact(subject: Descriptor, content: bytes, artifact_type: str) -> Content
         "schemaVersion": 2,
         "mediaType": _MANIFEST,
         "artifactType": artifact_type,
-        "config": _written(Descriptor(_EMPTY_TYPE, digest_of(_EMPTY), len(_EMPTY))),
-        "layers": [_written(Descriptor(artifact_type, digest_of(content), len(content)))],
-        "subject": _written(subject),
+        "config": Descriptor(_EMPTY_TYPE, digest_of(_EMPTY), len(_EMPTY)).as_document(),
+        "layers": [Descriptor(artifact_type, digest_of(content), len(content)).as_document()],
+        "subject": subject.as_document(),
     }
     body = json.dumps(document, separators=(",", ":")).encode()
     return Content(body, _MANIFEST, digest_of(body))
@@ -44,22 +43,5 @@ def attach(registry: Registry, reference: Reference, subject: Descriptor, conten
     put_blob(registry, reference, _EMPTY, _EMPTY_TYPE)
     put_blob(registry, reference, content, artifact_type)
     put_manifest(registry, reference.with_digest(manifest.digest), manifest)
-    if manifest.digest not in {entry.digest for entry in registry.referrers(reference, subject.digest)}:
-        _list(registry, reference.with_tag(subject.digest.replace(":", "-")), manifest, artifact_type)
+    list_referrers(registry, reference, subject.digest, [manifest.digest])
     return manifest.digest
-
-
-def _list(registry: Registry, fallback: Reference, manifest: Content, artifact_type: str) -> None:
-    """OCI distribution specification 1.1, "Unavailable Referrers API": what is listed already stays as it is."""
-    try:
-        document: dict[str, Any] = json.loads(registry.content(fallback).body)
-    except ImageMissing:
-        document = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": []}
-    entry = {**_written(Descriptor(_MANIFEST, manifest.digest, len(manifest.body))), "artifactType": artifact_type}
-    document["manifests"] = [*document["manifests"], entry]
-    body = json.dumps(document, separators=(",", ":")).encode()
-    put_manifest(registry, fallback, Content(body, _INDEX, digest_of(body)))
-
-
-def _written(descriptor: Descriptor) -> dict[str, Any]:
-    return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
