@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: Contributors to the imagemode.bootc project
-"""`install to-disk`: from the image that this container runs to a disk that boots."""
+"""`install to-disk`, `to-filesystem`, `to-existing-root`: from the image that this container runs to a disk that boots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import COMPOSEFS_MARK, bootloader, disk, installconfig
+from . import COMPOSEFS_MARK, bootloader, disk, installconfig, tree
 from .errors import BootcError, context, run
 from .reference import Reference
 from .repository import Image, Repository
@@ -100,30 +100,94 @@ def _install(options: Any, device: str, chosen: Source) -> None:
     run("mount", root, str(ROOT))
     try:
         print("Creating ESP filesystem\n> mkfs.fat {} -n EFI-SYSTEM".format(esp), flush=True)
-        if options.bootloader == "none":
-            run("mkfs.fat", esp, "-n", "EFI-SYSTEM")
-        image, deployment = _deploy(options, config, identity, chosen)
-        chosen_loader = options.bootloader or "grub"
-        if chosen_loader in ("systemd", "grub-cc"):
-            raise BootcError("bootupd is required for ostree-based installs")
-        if chosen_loader == "grub":
-            with context("Installing bootloader") if Path("/usr/lib/bootupd/updates").is_dir() else context():
-                bootloader.install(ROOT, device, bios, esp, identity)
-        print(f"Bootloader: {chosen_loader}", flush=True)
-        if options.composefs_backend:
-            (ROOT / COMPOSEFS_MARK).parent.mkdir(exist_ok=True)
-            (ROOT / COMPOSEFS_MARK).touch()
-        else:
-            _write_aleph(options, chosen, image, deployment)
-        print("Trimming root", flush=True)
-        subprocess.run(["fstrim", "--quiet-unsupported", "-v", str(ROOT)], check=False)
+        run("mkfs.fat", esp, "-n", "EFI-SYSTEM")
+        _populate(options, config, chosen, bootloader.Place(ROOT, f"UUID={identity}", identity, targets=((device, bios, esp),)))
+        _trim(ROOT)
         print("Finalizing filesystem root\nUnmounting filesystems", flush=True)
     finally:
         subprocess.run(["umount", "-R", str(ROOT)], check=False)
     print("Installation complete!")
 
 
-def _deploy(options: Any, config: dict[str, Any], identity: str, chosen: Source) -> tuple[Image, Path]:
+def to_filesystem(options: Any) -> None:
+    root = Path(options.root_path)
+    with context("Installing to filesystem"):
+        check_privileges()
+        chosen = source(options)
+        print(f"Installing image: {chosen.reference.url()}\nDigest: {chosen.digest}", flush=True)
+        if os.stat(root).st_dev == os.stat("/proc/1/root/").st_dev and not options.acknowledge_destructive:
+            _warn()
+        with context("Verifying empty rootfs"):
+            tree.require_empty(root)
+        if not os.path.ismount(root):
+            raise BootcError(f"Not a mountpoint: {root}")
+        place = tree.place(root, options.root_mount_spec)
+        _populate(options, installconfig.load(), chosen, place)
+        tree.write_fstab(place, options.boot_mount_spec)
+        _trim(root)
+        if not options.skip_finalize:
+            print("Finalizing filesystem root", flush=True)
+            run("mount", "-o", "remount,ro", str(root))
+    print("Installation complete!")
+
+
+def to_existing_root(options: Any) -> None:
+    root = Path(options.root_path or "/target")
+    with context("Installing to filesystem"):
+        check_privileges()
+        chosen = source(options)
+        print(f"Installing image: {chosen.reference.url()}\nDigest: {chosen.digest}", flush=True)
+        if not options.acknowledge_destructive:
+            _warn()
+        if not os.path.ismount(root):
+            raise BootcError(f"Not a mountpoint: {root}")
+        place = tree.place(root, options.root_mount_spec or kernel_argument("root"))
+        config = installconfig.load()
+        console = kernel_argument("console")
+        config["kargs"] = [*config["kargs"], *([f"console={console}"] if console and f"console={console}" not in config["kargs"] else [])]
+        if not (root / "ostree/repo").exists():
+            tree.empty_boot(root)
+        _populate(options, config, chosen, place)
+        tree.write_fstab(place, options.boot_mount_spec)
+    print("Installation complete!")
+
+
+def kernel_argument(name: str) -> str | None:
+    words = Path("/proc/cmdline").read_text().split()
+    values = [word.partition("=")[2] for word in words if word.startswith(f"{name}=")]
+    return values[-1] if values else None
+
+
+def _warn() -> None:
+    line = "-" * 28
+    print(f"{line}\nWARNING: This operation will OVERWRITE THE BOOTED HOST ROOT FILESYSTEM and is NOT REVERSIBLE.\n"
+          f"Waiting 20s to continue; interrupt (Control-C) to cancel.\n{line}", file=sys.stderr, flush=True)
+    time.sleep(20)
+
+
+def _trim(root: Path) -> None:
+    print("Trimming root", flush=True)
+    subprocess.run(["fstrim", "--quiet-unsupported", "-v", str(root)], check=False)
+
+
+def _populate(options: Any, config: dict[str, Any], chosen: Source, place: bootloader.Place) -> None:
+    image = _deploy(options, config, place, chosen)
+    chosen_loader = options.bootloader or "grub"
+    if chosen_loader in ("systemd", "grub-cc"):
+        raise BootcError("bootupd is required for ostree-based installs")
+    if chosen_loader == "grub":
+        with context("Installing bootloader") if Path("/usr/lib/bootupd/updates").is_dir() else context():
+            bootloader.install(place)
+    print(f"Bootloader: {chosen_loader}", flush=True)
+    if options.composefs_backend:
+        (place.root / COMPOSEFS_MARK).parent.mkdir(exist_ok=True)
+        (place.root / COMPOSEFS_MARK).touch()
+    else:
+        _write_aleph(options, chosen, image, place.root)
+
+
+def _deploy(options: Any, config: dict[str, Any], place: bootloader.Place, chosen: Source) -> Image:
+    root = place.root
     # What that backend ignores without a word: the state root, the kernel arguments of the install configuration, root's keys.
     composefs = options.composefs_backend
     stateroot = "default" if composefs else options.stateroot or config["stateroot"] or "default"
@@ -131,30 +195,34 @@ def _deploy(options: Any, config: dict[str, Any], identity: str, chosen: Source)
     target = chosen.reference
     if options.target_imgref:
         target = Reference.parse(options.target_imgref, options.target_transport, signature)
-    print("Initializing ostree layout", flush=True)
-    run("ostree", "admin", "init-fs", "--modern", str(ROOT))
-    run("ostree", "admin", "stateroot-init", f"--sysroot={ROOT}", stateroot)
-    for setting in ("sysroot.readonly=true", "sysroot.bootprefix=true"):
-        run("ostree", "config", f"--repo={ROOT}/ostree/repo", "set", *setting.split("="))
-    bootloader.prepare(ROOT)
+    if (root / "ostree/repo").exists():
+        print("Reusing extant ostree layout", flush=True)
+    else:
+        print("Initializing ostree layout", flush=True)
+        run("ostree", "admin", "init-fs", "--modern", str(root))
+        prefixed = str(place.prefix == "/boot").lower()
+        for setting in ("sysroot.readonly=true", f"sysroot.bootprefix={prefixed}"):
+            run("ostree", "config", f"--repo={root}/ostree/repo", "set", *setting.split("="))
+        bootloader.prepare(root)
+    if not (root / "ostree/deploy" / stateroot).exists():
+        run("ostree", "admin", "stateroot-init", f"--sysroot={root}", stateroot)
     with context("Creating ostree deployment"):
-        commit, image = Repository(str(ROOT)).pull(target, source=chosen.url, digest=chosen.digest, trusted=True)
+        commit, image = Repository(str(root)).pull(target, source=chosen.url, digest=chosen.digest, trusted=True)
         started = time.monotonic()
         deleted = options.karg_delete
         brought = [*([] if options.composefs_backend else config["kargs"]), *image_kargs(Path("/"))]
         kargs = [word for word in brought if word not in deleted and word.partition("=")[0] not in deleted]
-        kargs = [f"root=UUID={identity}", *kargs, *options.karg]
+        kargs = [*([f"root={place.root_spec}"] if place.root_spec else []), *kargs, *options.karg]
         origin = Path("/run/bootc-reference/target.origin")
         origin.parent.mkdir(parents=True, exist_ok=True)
         origin.write_text(f"[origin]\ncontainer-image-reference={target.origin()}\n")
-        run("ostree", "admin", "deploy", f"--sysroot={ROOT}", "--no-prune", f"--stateroot={stateroot}", f"--origin-file={origin}",
+        run("ostree", "admin", "deploy", f"--sysroot={root}", "--no-prune", f"--stateroot={stateroot}", f"--origin-file={origin}",
             "--karg-none", *[f"--karg-append={word}" for word in kargs], commit)
         print(f"Deploying container image...done ({time.monotonic() - started:.0f} seconds)", file=sys.stderr, flush=True)
-    deployment = ROOT / f"ostree/deploy/{stateroot}/deploy/{commit}.0"
     if options.root_ssh_authorized_keys and not composefs:
         with context("Injecting SSH keys"):
-            _inject_keys(deployment, options.root_ssh_authorized_keys)
-    return image, deployment
+            _inject_keys(tree.newest_deployment(root), options.root_ssh_authorized_keys)
+    return image
 
 
 def _inject_keys(deployment: Path, keys: str) -> None:
@@ -168,7 +236,7 @@ def _inject_keys(deployment: Path, keys: str) -> None:
     print(f"Injected: {name}", flush=True)
 
 
-def _write_aleph(options: Any, chosen: Source, image: Image, deployment: Path) -> None:
+def _write_aleph(options: Any, chosen: Source, image: Image, root: Path) -> None:
     aleph = {"digest": image.digest, "image": chosen.reference.image, "kernel": os.uname().release, "labels": chosen.labels, "selinux": "disabled",
              "target-image": options.target_imgref or chosen.reference.image, "timestamp": image.timestamp, "version": image.version}
-    (ROOT / ".bootc-aleph.json").write_text(json.dumps(aleph))
+    (root / ".bootc-aleph.json").write_text(json.dumps(aleph))

@@ -108,20 +108,35 @@ def build() -> Parser:
     parser = sub(inner, "print-configuration", "installconfig:command")
     flags(parser, "--all")
     parser = sub(inner, "to-disk", "install:to_disk")
-    flags(parser, "--wipe", "--via-loopback", "--generic-image", "--skip-fetch-check", "--run-fetch-check", "--disable-selinux",
-          "--enforce-container-sigpolicy", "--target-no-signature-verification", "--bootupd-skip-boot-uuid", "--composefs-backend",
-          "--allow-missing-verity")
+    install_options(parser)
+    flags(parser, "--wipe", "--via-loopback")
     parser.add_argument("--filesystem", choices=["xfs", "ext4", "btrfs"])
     parser.add_argument("--block-setup", choices=["direct", "tpm2-luks"])
+    parser.add_argument("--root-size")
+    parser.add_argument("device")
+    for name, run in (("to-filesystem", "install:to_filesystem"), ("to-existing-root", "install:to_existing_root")):
+        parser = sub(inner, name, run)
+        install_options(parser)
+        flags(parser, "--acknowledge-destructive", "--skip-finalize", "--cleanup")
+        parser.add_argument("--root-mount-spec")
+        parser.add_argument("--boot-mount-spec")
+        parser.add_argument("--replace", choices=["wipe", "alongside"])
+        parser.add_argument("root_path", **({} if name == "to-filesystem" else {"nargs": "?"}))
+    return top
+
+
+def install_options(parser: Parser) -> None:
+    """What every kind of installation knows."""
+    flags(parser, "--generic-image", "--skip-fetch-check", "--run-fetch-check", "--disable-selinux",
+          "--enforce-container-sigpolicy", "--target-no-signature-verification", "--bootupd-skip-boot-uuid", "--composefs-backend",
+          "--allow-missing-verity")
     parser.add_argument("--bootloader", choices=["grub", "grub-cc", "systemd", "none"])
     parser.add_argument("--bound-images", choices=["stored", "skip", "pull"])
-    for option in ("--root-size", "--root-ssh-authorized-keys", "--target-imgref", "--source-imgref", "--stateroot"):
+    for option in ("--root-ssh-authorized-keys", "--target-imgref", "--source-imgref", "--stateroot"):
         parser.add_argument(option)
     parser.add_argument("--target-transport", default="registry")
     parser.add_argument("--karg", action="append", default=[])
     parser.add_argument("--karg-delete", action="append", default=[])
-    parser.add_argument("device")
-    return top
 
 
 def refuse_conflicts(options: argparse.Namespace) -> None:

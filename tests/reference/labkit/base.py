@@ -29,17 +29,19 @@ def mirror() -> str:
     raise LabError("no Debian mirror in this machine's apt configuration; set DEBIAN_MIRROR")
 
 
-def packages() -> str:
-    return ",".join(line for line in (IMAGE / "packages.txt").read_text().split("\n") if line and not line.startswith("#"))
+def packages(*lists: Path) -> str:
+    lines = [line for path in lists for line in path.read_text().split("\n")]
+    return ",".join(line for line in lines if line and not line.startswith("#"))
 
 
-def root() -> Path:
-    """A directory with `root.tar`: the plain Debian tree that both the base image and the installer are made of."""
-    inputs = [IMAGE / "packages.txt", IMAGE / "slim.dpkg", IMAGE / "prepare-root.sh"]
+def root(*more: Path) -> Path:
+    """A directory with `root.tar`: a plain Debian tree, which the base image and, with `more` packages, the installer are made of."""
+    lists = [IMAGE / "packages.txt", *more]
+    inputs = [*lists, IMAGE / "slim.dpkg", IMAGE / "prepare-root.sh"]
 
     def make(where: Path) -> None:
         options = [f"--dpkgopt={line}" for line in (IMAGE / "slim.dpkg").read_text().splitlines() if line.startswith("path-")]
-        run(["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={packages()}", *options,
+        run(["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={packages(*lists)}", *options,
              "--aptopt=APT::Install-Recommends \"false\"",
              # A mirror that is a frozen snapshot has Release files past their date.
              "--aptopt=Acquire::Check-Valid-Until \"false\"",

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     action.add_argument("--ssh-key", action="append", default=[], metavar="PUB", help="one more public key for root")
     action.add_argument("--firmware", choices=["bios", "uefi"])
     for name, text in {"wait": "until SSH answers", "down": "orderly shutdown", "kill": "power cut", "reset": "reset button",
+                       "pause": "stop its clock", "resume": "let it go on",
                        "ssh": "run a command", "inventory": "Ansible host variables as JSON", "console": "what the serial console showed",
                        "save": "keep the disks as they are", "restore": "put the saved disks back, and start",
                        "remove": "power cut, and its disks are gone"}.items():
@@ -87,6 +88,7 @@ def run_machine(options: argparse.Namespace) -> int:
         sys.stdout.write(Path(machine.state(name)["console"]).read_text(errors="replace"))
     else:
         {"down": machine.down, "kill": machine.kill, "reset": machine.reset, "save": machine.save, "restore": machine.restore,
+         "pause": machine.pause, "resume": machine.resume,
          "remove": machine.remove}[options.action](name)
     return 0
 

@@ -59,6 +59,15 @@ def push_images(repository: str, versions: str, *, faulty: bool = False) -> None
         _in_lab("skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{repository}:1", f"docker://{repository}:one")
 
 
+def push_image(image: str, containerfile: str, *options: str) -> None:
+    """Build an image, push it, and forget it."""
+    with tempfile.TemporaryDirectory(dir=store.directory("tmp")) as scratch:
+        (Path(scratch) / "Containerfile").write_text(containerfile)
+        _in_lab("podman", "build", "-q", "--format=oci", "--pull=never", f"--tag={image}", scratch)
+        _in_lab("podman", "push", "-q", "--tls-verify=false", *options, image)
+        _in_lab("podman", "rmi", image)
+
+
 def repository(flavour: str) -> str:
     return f"{registry.address(NAMES[flavour])}/os"
 

@@ -16,7 +16,7 @@ KERNEL_ARGUMENTS = "root=/dev/vda rootfstype=squashfs ro systemd.volatile=overla
 
 def installer() -> Path:
     """A directory with vmlinuz, initrd and root.squashfs."""
-    tree = base.root()
+    tree = base.root(base.IMAGE / "installer-packages.txt")
     files = base.IMAGE / "installer"
     dracut = base.IMAGE / "files"
 

@@ -63,13 +63,12 @@ def lab_key() -> Path:
 
 
 def parse_disk(text: str) -> dict[str, Any]:
-    """SERIAL[:SIZE[:BUS]]; 8 GiB and virtio unless told."""
-    serial, _colon, rest = text.partition(":")
-    size, _colon, bus = rest.partition(":")
+    """SERIAL[:SIZE[:BUS[:FILE]]]; 8 GiB and virtio unless told. FILE sets disks with the same serial apart."""
+    serial, size, bus, file = [*text.split(":"), "", "", ""][:4]
     size, bus = size or "8G", bus or "virtio"
     if not serial or bus not in BUSES or size[-1].upper() not in UNITS or not size[:-1].isdigit():
-        raise LabError(f"not a disk: {text} (SERIAL[:SIZE[:BUS]], SIZE like 8G, BUS one of {', '.join(BUSES)})")
-    return {"serial": serial, "size": int(size[:-1]) * UNITS[size[-1].upper()], "bus": bus}
+        raise LabError(f"not a disk: {text} (SERIAL[:SIZE[:BUS[:FILE]]], SIZE like 8G, BUS one of {', '.join(BUSES)})")
+    return {"serial": serial, "size": int(size[:-1]) * UNITS[size[-1].upper()], "bus": bus, "file": file or serial}
 
 
 def _disk_arguments(folder: Path, disks: list[dict[str, Any]], first_boot_index: int) -> list[str]:
@@ -79,15 +78,27 @@ def _disk_arguments(folder: Path, disks: list[dict[str, Any]], first_boot_index:
     if any(disk["bus"] == "sata" for disk in disks):
         arguments += ["-device", "ahci,id=sata"]
     for number, disk in enumerate(disks):
-        path = folder / f"disk-{disk['serial']}.raw"
-        if not path.exists():
-            with path.open("wb") as stream:
-                stream.truncate(disk["size"])
         drive = f"disk{number}"
-        # The file outlives a killed QEMU, so the guest's own page cache is all that a "power cut" loses.
-        arguments += ["-drive", f"if=none,id={drive},file={path},format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap"]
+        arguments += ["-drive", _drive(folder, disk, drive)]
         arguments += ["-device", BUSES[disk["bus"]].format(id=drive, serial=disk["serial"], number=number) + f",bootindex={first_boot_index + number}"]
     return arguments
+
+
+def _drive(folder: Path, disk: dict[str, Any], name: str) -> str:
+    path = folder / f"disk-{disk.get('file', disk['serial'])}.raw"
+    if not path.exists():
+        with path.open("wb") as stream:
+            stream.truncate(disk["size"])
+    # The file outlives a killed QEMU, so the guest's own page cache is all that a "power cut" loses.
+    return f"if=none,id={name},file={path},format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap"
+
+
+def plug(name: str, disks: list[str]) -> None:
+    """Put SCSI disks into a machine that is on, and has one already. A boot would look at each of them twice, which takes minutes."""
+    for number, disk in enumerate(map(parse_disk, disks)):
+        drive = f"plugged{number}"
+        monitor(name, f"drive_add 0 {_drive(where(name), disk, drive)}")
+        monitor(name, f"device_add {BUSES['scsi'].format(id=drive, serial=disk['serial'])}")
 
 
 def _credential(keys: str) -> str:
@@ -112,7 +123,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: list[str], firmware: str | None) -> dict[str, Any]:
+def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: list[str], firmware: str | None,
+       kernel_arguments: str | None = None) -> dict[str, Any]:
+    """With `kernel_arguments` a live machine is its first disk's own system: the live medium and the lab's keys are not there."""
     folder = where(name)
     old = store.read(folder / "machine.json") or {}
     if process.alive(old.get("process")):
@@ -121,7 +134,7 @@ def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: lis
     if not chosen and not live:
         raise LabError("--from-disk needs a disk: name one with --disk, or install one first")
     public = (lab_key().with_suffix(".pub")).read_text() + "".join(Path(path).read_text() for path in keys)
-    described = {"live": live, "disks": chosen, "memory": memory or (4096 if live else 2048), "public": public,
+    described = {"live": live, "disks": chosen, "memory": memory or (4096 if live else 2048), "public": public, "kernel_arguments": kernel_arguments,
                  "firmware": firmware or old.get("firmware") or "bios", "port": old.get("port") or _free_port()}
     return _start(name, described)
 
@@ -129,7 +142,8 @@ def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: lis
 def _start(name: str, described: dict[str, Any]) -> dict[str, Any]:
     folder = where(name)
     console = folder / "console.log"
-    (folder / "smbios.txt").write_text(_credential(described["public"]))
+    # QEMU wants some text there.
+    (folder / "smbios.txt").write_text("-" if described.get("kernel_arguments") else _credential(described["public"]))
     variables = folder / "efi-variables.fd"
     if described["firmware"] == "uefi" and not variables.exists():
         shutil.copyfile(FIRMWARE[1], variables)
@@ -160,8 +174,10 @@ def _qemu(name: str, described: dict[str, Any], *, live: bool) -> list[str]:
         command += ["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE[0]}",
                     "-drive", f"if=pflash,format=raw,file={folder / 'efi-variables.fd'}"]
     if live:
-        command += ["-kernel", str(medium / "vmlinuz"), "-initrd", str(medium / "initrd"), "-append", installer.KERNEL_ARGUMENTS,
-                    "-drive", f"if=none,id=live,file={medium / 'root.squashfs'},format=raw,readonly=on",
+        own = described.get("kernel_arguments")
+        command += ["-kernel", str(medium / "vmlinuz"), "-initrd", str(medium / "initrd"), "-append", own or installer.KERNEL_ARGUMENTS]
+    if live and not own:
+        command += ["-drive", f"if=none,id=live,file={medium / 'root.squashfs'},format=raw,readonly=on",
                     "-device", "virtio-blk-pci,drive=live,serial=LIVE"]
     return command + _disk_arguments(folder, described["disks"], 1)
 
@@ -234,12 +250,31 @@ def kill(name: str) -> None:
     process.stop((store.read(where(name) / "machine.json") or {}).get("process"), hard=True)
 
 
+def monitor(name: str, command: str) -> None:
+    """Have QEMU carry out a command of its monitor, and wait until it has."""
+    prompt = b"(qemu) "
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.connect(str(where(name) / "monitor"))
+        said = b""
+        for line in (b"", command.encode() + b"\n"):
+            stream.sendall(line)
+            said = b""
+            while not said.endswith(prompt):
+                said += stream.recv(4096)
+
+
 def reset(name: str) -> None:
     """Press the reset button."""
-    with socket.socket(socket.AF_UNIX) as monitor:
-        monitor.connect(str(where(name) / "monitor"))
-        monitor.sendall(b"system_reset\n")
-        time.sleep(0.3)
+    monitor(name, "system_reset")
+
+
+def pause(name: str) -> None:
+    """No instruction runs and no disk is written to until `resume`."""
+    monitor(name, "stop")
+
+
+def resume(name: str) -> None:
+    monitor(name, "cont")
 
 
 def save(name: str) -> None:
