@@ -8,52 +8,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bootc_install
-short_description: Install a bootable container image to a disk
+short_description: Install a bootable container image to a disk, a file, or file systems
 version_added: 0.1.0
 description:
   - Writes a bootable container image to one disk of the machine that the task runs on, usually a live system,
-    with C(podman run … bootc install to-disk).
+    with C(podman run … bootc install to-disk). O(file) writes it to a file that is used as a disk, O(root_path) to
+    file systems that were made and mounted before (LVM, RAID, several disks), with C(bootc install to-filesystem).
   - The disk is chosen by hints; none or more than one match is an error. A disk that is in use is never written to,
     and one that holds anything only if its serial number is repeated in O(wipe_confirm).
   - Everything that can be known is checked before the first write, of the machine, the disk and the image.
-  - After installing, the disk is read back. Kernel arguments and SSH keys that bootc left out are put there;
-    anything else that differs from what was asked is an error.
+  - After installing, the disk is read back. Kernel arguments and SSH keys that bootc left out are put there, and the files
+    of this machine (its name, network, credentials, O(files)), which no code of the image has seen by then.
+    Anything else that differs from what was asked is an error.
   - A disk that holds this image already is left alone.
   - If an installation fails, partition table and signatures are taken away, so that nothing half-written boots,
-    and the task can be run again.
+    and the task can be run again. A stamp before the first partition says that an installation was begun; after a power cut
+    the next run recognises by it what it may make anew, without O(wipe_confirm).
 options:
-  image:
-    description:
-      - The image, as C(registry/repository:tag) or C(registry/repository@sha256:…).
-      - It is pulled into Podman's storage first, and run from there.
-    type: str
-    required: true
-  digest:
-    description:
-      - The digest that the image must have, of the index or of the manifest for this machine's platform.
-      - If the disk holds it already, neither Podman nor a registry is asked.
-    type: str
-  target_imgref:
-    description:
-      - The reference that the installed machine follows for its updates.
-      - Without it, O(image) by its tag, or by its digest if it has no tag.
-    type: str
-  target_transport:
-    description: How the installed machine reaches O(target_imgref).
-    type: str
-    choices: [registry, oci, oci-archive, containers-storage, dir]
-    default: registry
-  pull:
-    description:
-      - Whether Podman asks the registry. An image with a digest that is in its storage is never pulled again.
-      - V(missing) and V(never) take what is in Podman's storage, for images that were loaded or built there.
-    type: str
-    choices: [always, missing, never]
-    default: always
   disk:
-    description: Which disk. At least one hint must be set, all that are set must hold, and exactly one disk must match.
+    description:
+      - Which disk. At least one hint must be set, all that are set must hold, and exactly one disk must match.
+      - One of O(disk), O(file) and O(root_path) is required.
     type: dict
-    required: true
     suboptions:
       serial:
         description: Its serial number, as C(lsblk --output SERIAL) shows it.
@@ -94,6 +70,28 @@ options:
           - The kernel's names may be others after the next boot.
         type: str
         aliases: [path]
+  file:
+    description:
+      - A file that becomes the disk of a virtual machine or a medium (raw). It is attached to a loop device while the task runs.
+      - O(generic_image) is implied. O(wipe_confirm) is the file's path.
+    type: path
+  file_size:
+    description: Size of O(file), for example V(10GiB), if it does not exist and is to be made. A file that is there keeps its size.
+    type: str
+  root_path:
+    description:
+      - A directory where the new system's root file system is mounted, and below it those that are separate
+        (C(boot), C(boot/efi), C(var)…). They must be empty, and stay mounted.
+      - A root that the kernel cannot find by its UUID needs O(root_mount_spec), a C(/var) of its own the kernel argument
+        C(systemd.mount-extra=UUID=…:/var:ext4:defaults) or a unit in the image.
+      - O(wipe_confirm) is the UUID of the root file system.
+    type: path
+  root_mount_spec:
+    description: How the kernel finds the root, for example V(LABEL=root), with O(root_path). Without it, by its UUID.
+    type: str
+  boot_mount_spec:
+    description: How C(/boot) is found, with O(root_path). Without it, by its UUID if it is a file system of its own.
+    type: str
   wipe_confirm:
     description:
       - The serial number of the disk, once more. It allows the loss of everything on that disk if it does not hold this image.
@@ -108,24 +106,6 @@ options:
   root_size:
     description: Size of the root file system, for example V(40GiB). Without it, it takes all of the disk.
     type: str
-  bootloader:
-    description: The boot loader. Without it the image decides. Needs bootc 1.13.0 or newer in the image.
-    type: str
-    choices: [grub, grub-cc, systemd, none]
-  kernel_arguments:
-    description: Kernel arguments, added to the image's own.
-    type: list
-    elements: str
-    default: []
-  root_ssh_authorized_keys:
-    description:
-      - Lines of root's C(authorized_keys) file. They are put in place when the installed machine boots for the first time.
-      - Unset, nothing is said about keys.
-    type: list
-    elements: str
-  stateroot:
-    description: Name of the stateroot, for the ostree backend.
-    type: str
   composefs_backend:
     description: Use bootc's composefs backend. Unset, the image decides. Needs bootc 1.10.0 or newer in the image.
     type: bool
@@ -137,27 +117,9 @@ options:
     description: How the root is put onto the disk. V(tpm2-luks) encrypts it, bound to the machine's TPM; the image must allow it.
     type: str
     choices: [direct, tpm2-luks]
-  registry_username:
-    description: User name for the registry, only for pulling.
-    type: str
-  registry_password:
-    description:
-      - Password or token for the registry.
-      - It is in a file of mode 0600 in memory while the image is pulled, and gone before anything of the image runs.
-    type: str
-  auth_file:
-    description: A file as C(podman login) writes it, on the machine where the task runs, used for pulling.
-    type: path
-  validate_certs:
-    description: Check the registry's certificate. Registries without TLS can also be named in Podman's own C(registries.conf).
-    type: bool
-    default: true
-  timeout:
-    description: Seconds that pulling and installing may take, each.
-    type: int
-    default: 3600
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.install
 attributes:
   check_mode:
     support: full
@@ -174,7 +136,11 @@ requirements:
   - skopeo there, for check mode on a disk that holds an installation; it also saves a pull
 notes:
   - The installation holds the task for some minutes. If the connection may be lost, run it with C(async).
-  - With O(block_setup=tpm2-luks) the disk cannot be read back; RV(verified) is empty then, and a second run is refused.
+  - With O(block_setup=tpm2-luks) the disk cannot be read back. RV(verified) is empty then, a second run believes the stamp,
+    and the machine's files (O(hostname), O(network), O(files), credentials) cannot be had.
+  - The image's own code installs it, with all privileges on the machine that the task runs on. Passwords and O(files) are in no file,
+    environment or command line that it could read while it runs, only in this task's memory. Give the installer a login that may only pull.
+  - Disks are identified once more immediately before the first write. Between that and bootc's own first write are seconds.
 author:
   - Contributors to the imagemode.bootc project (@imagemode)
 seealso:
@@ -212,6 +178,45 @@ EXAMPLES = r"""
     registry_password: "{{ mirror_password }}"
     disk:
       by_path: pci-0000:00:17.0-ata-1
+
+- name: Install a machine with a name, an address, and a login for its updates
+  imagemode.bootc.bootc_install:
+    image: registry.example.com/os:stable
+    disk:
+      serial: S4EVNX0R123456
+    hostname: web1.example.com
+    network:
+      - mac: "52:54:00:12:34:56"
+        addresses: [192.0.2.10/24, 2001:db8::10/64]
+        gateways: [192.0.2.1, 2001:db8::1]
+        dns: [192.0.2.53]
+    target_registry_username: web1
+    target_registry_password: "{{ pull_password }}"
+    files:
+      - dest: /etc/motd
+        content: "web1, installed by Ansible\n"
+      - dest: /etc/pki/web1.key
+        content: "{{ lookup('ansible.builtin.file', 'web1.key') }}"
+        mode: "0600"
+
+- name: Install from a stick, without a network
+  imagemode.bootc.bootc_install:
+    image: oci:/media/stick/os:1
+    target_imgref: registry.example.com/os:stable
+    disk:
+      serial: S4EVNX0R123456
+
+- name: Install to a mirrored root that was made and mounted before
+  imagemode.bootc.bootc_install:
+    image: registry.example.com/os:stable
+    root_path: /mnt/new
+    root_mount_spec: UUID=0f2b6a1c-3d1e-4b50-9ad5-2a6a9b1f5d11
+
+- name: Make the disk of a virtual machine as a file
+  imagemode.bootc.bootc_install:
+    image: registry.example.com/os:stable
+    file: /srv/images/web1.raw
+    file_size: 10GiB
 """
 
 RETURN = r"""
@@ -221,7 +226,7 @@ reason:
   type: str
   sample: /dev/vdb is empty
 disk:
-  description: The chosen disk.
+  description: The chosen disk; for O(root_path) the directory, and what is mounted there.
   returned: success, and failure once a disk was chosen
   type: dict
   sample:
@@ -309,127 +314,68 @@ hint:
   sample: "If all of that may be lost, set 'wipe_confirm: \"TARGET01\"'; else choose another disk."
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials, temporary_auth_file
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import ARGUMENTS as HINTS
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.size import parse_size
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Image, Request
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.installation import Installation, require_ready
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Source, Wanted
-from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Request
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.installation import Installation
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_disk import DiskInstallation, FileInstallation
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_tree import TreeInstallation
+from ansible_collections.imagemode.bootc.plugins.module_utils._install_module import InstallModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
-HINTS = {
-    **{name: {"type": "str"} for name in ("serial", "wwn", "model", "vendor", "size", "transport", "by_path", "by_id", "hctl")},
-    "rotational": {"type": "bool"},
-    "name": {"type": "str", "aliases": ["path"]},
-}
 ARGUMENTS = {
-    "image": {"type": "str", "required": True},
-    "digest": {"type": "str"},
-    "target_imgref": {"type": "str"},
-    "target_transport": {
-        "type": "str", "choices": ["registry", "oci", "oci-archive", "containers-storage", "dir"], "default": "registry",
-    },
-    "pull": {"type": "str", "choices": ["always", "missing", "never"], "default": "always"},
-    "disk": {"type": "dict", "required": True, "options": HINTS},
+    "disk": {"type": "dict", "options": HINTS},
+    "file": {"type": "path"},
+    "file_size": {"type": "str"},
+    "root_path": {"type": "path"},
+    "root_mount_spec": {"type": "str"},
+    "boot_mount_spec": {"type": "str"},
     "wipe_confirm": {"type": "str"},
     "filesystem": {"type": "str", "choices": ["xfs", "ext4", "btrfs"]},
     "root_size": {"type": "str"},
-    "bootloader": {"type": "str", "choices": ["grub", "grub-cc", "systemd", "none"]},
-    "kernel_arguments": {"type": "list", "elements": "str", "default": []},
-    "root_ssh_authorized_keys": {"type": "list", "elements": "str", "no_log": False},
-    "stateroot": {"type": "str"},
     "composefs_backend": {"type": "bool"},
     "generic_image": {"type": "bool", "default": False},
     "block_setup": {"type": "str", "choices": ["direct", "tpm2-luks"]},
-    "registry_username": {"type": "str"},
-    "registry_password": {"type": "str", "no_log": True},
-    "auth_file": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
-    "timeout": {"type": "int", "default": 3600},
 }
 
 
-def request(module: CollectionModule, wanted: Wanted) -> Request:
-    params = module.params
-    lines = params["root_ssh_authorized_keys"]
-    return Request(
-        target=params["target_imgref"] or wanted.target,
-        transport=params["target_transport"],
-        filesystem=params["filesystem"],
-        root_size=parse_size(params["root_size"], "root_size") if params["root_size"] else None,
-        bootloader=params["bootloader"],
-        kernel_arguments=tuple(params["kernel_arguments"]),
-        root_keys=keys.checked(lines) if lines is not None else None,
-        stateroot=params["stateroot"],
-        composefs=params["composefs_backend"],
-        generic_image=params["generic_image"],
-        block_setup=params["block_setup"],
-    )
-
-
 @contextmanager
-def auth_file(module: CollectionModule, wanted: Wanted) -> Iterator[Path | None]:
-    """The auth file for asking the registry; one made from options is gone afterwards."""
-    given = Path(module.params["auth_file"]) if module.params["auth_file"] else None
-    if not module.params["registry_username"]:
-        yield given
-        return
-    credentials = Credentials(module.params["registry_username"], module.params["registry_password"])
-    with temporary_auth_file({wanted.reference.registry: credentials}, [given] if given else []) as path:
-        yield path
-
-
-def fetched(module: CollectionModule, source: Source) -> Image:
-    with auth_file(module, source.wanted) as file:
-        image = source.fetch(file, module.params["pull"])
-    source.wanted.require_digest(image.digests)
-    return image
+def installation(module: InstallModule, runner: Runner, asked: Request) -> Iterator[Installation]:
+    """The place that the options name; a loop device is detached afterwards."""
+    params, may_write = module.params, not module.check_mode
+    if params["root_path"]:
+        yield TreeInstallation(runner, params["root_path"], asked)
+    elif params["file"]:
+        size = parse_size(params["file_size"], "file_size") if params["file_size"] else None
+        job = FileInstallation(runner, params["file"], size, asked, may_write=may_write)
+        try:
+            yield job
+        finally:
+            job.close()
+    else:
+        yield DiskInstallation(runner, Hints.from_options(module.need("disk")), asked, may_write=may_write)
 
 
 def main() -> None:
-    module = CollectionModule(
-        argument_spec=ARGUMENTS, supports_check_mode=True, required_together=[("registry_username", "registry_password")],
-    )
+    module = InstallModule(ARGUMENTS, mutually_exclusive=[("disk", "file", "root_path")])
     with module.errors():
-        params, machine = module.params, os.uname().machine
-        wanted = Wanted.parse(module.need("image"), params["digest"])
-        hints, asked = Hints.from_options(params["disk"]), request(module, wanted)
-        runner = Runner(secrets=[params["registry_password"] or ""])
-        require_ready(runner)
-        job = Installation(runner, hints, asked)
-        source = Source(runner, wanted, validate_certs=params["validate_certs"], timeout=params["timeout"])
-
-        with auth_file(module, wanted) as file:
-            digests = source.known_digests(job.installed, file, machine, params["pull"], may_pull=not module.check_mode)
-        plan = job.plan(digests, params["wipe_confirm"])
-        before = job.installed.facts() if job.installed else None
-        result = {"disk": job.disk.facts(), "image": wanted.name, "reason": plan.reason, "verified": []}
-
-        if plan.verb == "install" and not module.check_mode:
-            image = fetched(module, source)
-            container, abilities = job.install(image, wanted.name, plan, machine, params["timeout"])
-            module.changed = True
-            result.update(command=list(container.argv), seconds=round(container.seconds, 1))
-            result["verified"] = job.read_back(image, abilities)
-            if not result["verified"]:
-                module.warn(f"{job.disk.path} is encrypted: what was installed cannot be read back.")
-        elif plan.verb == "repair" and not module.check_mode:
-            module.changed = True
-            job.repair(plan)
-        if plan.verb != "install":
-            result["verified"] = job.verified()
-        after = job.expected(plan, digests) if module.check_mode else job.installed.facts() if job.installed else None
-        result["installed"] = {"before": before, "after": after}
-        result["digest"] = after["digest"] if after else None
-        result["diff"] = {"before": job.shown(before), "after": job.shown(after)}
-        module.exit_json(changed=plan.changes, **result)
+        params = module.params
+        asked = module.request(
+            filesystem=params["filesystem"],
+            root_size=parse_size(params["root_size"], "root_size") if params["root_size"] else None,
+            composefs=params["composefs_backend"],
+            generic_image=params["generic_image"] or params["file"] is not None,
+            block_setup=params["block_setup"],
+            root_mount_spec=params["root_mount_spec"],
+            boot_mount_spec=params["boot_mount_spec"],
+        )
+        with installation(module, module.runner, asked) as job:
+            result = module.converge(job)
+        module.exit_json(**result)
 
 
 if __name__ == "__main__":

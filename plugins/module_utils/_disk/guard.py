@@ -137,13 +137,13 @@ def confirmation(disk: Device, devices: Iterable[Device]) -> str:
     return f"{next(iter(disk.links_below('by-path')), disk.kname)}/{disk.size}"
 
 
-def confirmed(disk: Device, devices: Iterable[Device], wipe_confirm: str | None) -> bool:
-    """:returns: whether I(wipe_confirm) was given
+def confirmed(disk: Device, wanted: str, wipe_confirm: str | None) -> bool:
+    """:param wanted: what confirms this disk
+    :returns: whether I(wipe_confirm) was given
     :raises WipeNotConfirmed: it was, and names another disk
     """
     if wipe_confirm is None:
         return False
-    wanted = confirmation(disk, devices)
     if wipe_confirm != wanted:
         raise WipeNotConfirmed(
             f"'wipe_confirm' is '{wipe_confirm}', but the hints chose {describe(disk)}, which is confirmed by '{wanted}'.",

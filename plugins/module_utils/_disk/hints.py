@@ -19,6 +19,13 @@ from .size import SizeRule, human
 # Never a place for an operating system; zram, ram disks and floppies are of type "disk" too.
 _NOT_DISKS = ("zram", "ram", "fd")
 
+# The hints as a module's suboptions.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **{name: {"type": "str"} for name in ("serial", "wwn", "model", "vendor", "size", "transport", "by_path", "by_id", "hctl")},
+    "rotational": {"type": "bool"},
+    "name": {"type": "str", "aliases": ["path"]},
+}
+
 
 class DiskNotFound(ImageModeError):
     """No disk matches the hints."""

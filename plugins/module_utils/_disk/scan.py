@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._errors import ImageModeError
@@ -95,21 +95,41 @@ def is_claimed(path: str) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class MountEntry:
+    """A line of C(/proc/PID/mountinfo).
+
+    :ivar source: real path of the mounted device, or what the file system calls it
+    """
+
+    number: str
+    path: str
+    options: str
+    source: str
+
+
+def mount_table(process: str = "self") -> tuple[MountEntry, ...]:
+    """:returns: what a process sees mounted, in order; nothing if it cannot be read"""
+    try:
+        lines = Path(f"/proc/{process}/mountinfo").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return ()
+    found = []
+    for line in lines:
+        first, _separator, second = line.partition(" - ")
+        words, source = first.split(" "), _unescape((second.split(" ")[1:2] or [""])[0])
+        source = os.path.realpath(source) if source.startswith("/dev/") else source
+        found.append(MountEntry(words[2], _unescape(words[4]), words[5], source))
+    return tuple(found)
+
+
 def mounts() -> dict[str, tuple[str, ...]]:
     """:returns: mount points by MAJ:MIN and by device path, of this process and of PID 1"""
     found: dict[str, dict[str, None]] = {}
-    for process in ("self", "1"):
-        try:
-            lines = Path(f"/proc/{process}/mountinfo").read_text(errors="surrogateescape").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            first, _separator, second = line.partition(" - ")
-            words, source = first.split(" "), second.split(" ")[1:2]
-            mountpoint = _unescape(words[4])
-            # Btrfs and bcachefs have device numbers of their own; their source names a device.
-            for key in (words[2], *(os.path.realpath(_unescape(path)) for path in source if path.startswith("/dev/"))):
-                found.setdefault(key, {})[mountpoint] = None
+    for entry in (*mount_table("self"), *mount_table("1")):
+        # Btrfs and bcachefs have device numbers of their own; their source names a device.
+        for key in (entry.number, *([entry.source] if entry.source.startswith("/dev/") else [])):
+            found.setdefault(key, {})[entry.path] = None
     return {key: tuple(points) for key, points in found.items()}
 
 
@@ -124,12 +144,21 @@ def swaps() -> frozenset[str]:
 
 def holders() -> dict[str, tuple[str, ...]]:
     """:returns: what the kernel built on each device, by kernel name"""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for directory in Path("/sys/class/block").glob("*/holders"):
-        names = tuple(sorted(entry.name for entry in directory.iterdir()))
+        names = sorted(entry.name for entry in directory.iterdir())
         if names:
-            found[directory.parent.name.replace("!", "/")] = names
-    return found
+            found[_kname(directory.parent)] = names
+    # A loop device does not appear among the holders of the device that it is on, and does not claim it.
+    for file in Path("/sys/class/block").glob("loop*/loop/backing_file"):
+        backing = os.path.realpath(file.read_text().rstrip("\n"))
+        if backing.startswith("/dev/"):
+            found.setdefault(os.path.relpath(backing, "/dev"), []).append(_kname(file.parents[1]))
+    return {kname: tuple(names) for kname, names in found.items()}
+
+
+def _kname(directory: Path) -> str:
+    return directory.name.replace("!", "/")  # cciss!c0d0
 
 
 def links() -> dict[str, tuple[str, ...]]:

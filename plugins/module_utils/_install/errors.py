@@ -47,6 +47,12 @@ class DiskHasOtherImage(ImageModeError):
     error = "disk_has_other_image"
 
 
+class DiskGone(InstallError):
+    """The disk disappeared while it was written to."""
+
+    error = "disk_gone"
+
+
 # (code, pattern in stderr, hint), the first that matches decides.
 # Sources: recordings/install.jsonl (bootc 1.16.9) and contract.md 5.
 _CAUSES: tuple[tuple[str, str, str], ...] = (

@@ -17,7 +17,9 @@ from .._disk.device import Device
 from .._disk.guard import DiskTooSmall, require_size
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
+from .._runner import Runner
 from .errors import BootloaderMissing, ImageNotBootable
+from .files import PlacedFile
 
 MIB = 1024**2
 # bootc 1.16.9, contract.md 5.2: BIOS boot, EFI system (the kernels of composefs live there), /boot beside LUKS.
@@ -26,12 +28,13 @@ _ESP = 512 * MIB
 _ESP_COMPOSEFS = 1024 * MIB
 _BOOT_BESIDE_LUKS = 510 * MIB
 # What a file system and the deployment's second copies (kernel, /etc) take beyond the image's own size.
-_OVERHEAD_PERCENT = 10
+OVERHEAD_PERCENT = 10
 
 # (attribute of Request, bootc that has it): contract.md 1.7.
 _SINCE: tuple[tuple[str, Version], ...] = (
     ("composefs", (1, 10, 0)),
     ("bootloader", (1, 13, 0)),
+    ("bound_images", (1, 1, 3)),
 )
 _GRUB_CC_SINCE: Version = (1, 16, 3)
 # podman's names for what `uname -m` prints.
@@ -47,6 +50,10 @@ class Request:
     :ivar target: reference that the installed machine will follow
     :ivar root_size: bytes
     :ivar root_keys: root's SSH keys; C(None) if nothing was asked
+    :ivar bound_images: what becomes of the images that the image names: C(stored), C(pull) or C(skip)
+    :ivar root_mount_spec: how the kernel finds the root, for directories; so does I(boot_mount_spec) for C(/boot)
+    :ivar files: of the machine, in C(/etc) and C(/var)
+    :ivar network_program: that reads the network configuration among them
     """
 
     target: str
@@ -60,6 +67,11 @@ class Request:
     composefs: bool | None = None
     generic_image: bool = False
     block_setup: str | None = None
+    bound_images: str | None = None
+    root_mount_spec: str | None = None
+    boot_mount_spec: str | None = None
+    files: tuple[PlacedFile, ...] = ()
+    network_program: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,8 @@ class Abilities:
     :ivar bootupd: bootupd and its boot loader files are there
     :ivar systemd_boot: systemd-boot's EFI binary is there
     :ivar programs: those of the installer's programs that are there
+    :ivar firmwares: for which bootupd has a boot loader: C(EFI), C(BIOS); empty if it does not say
+    :ivar bound: images that belong to the image ("logically bound")
     """
 
     version: Version
@@ -113,6 +127,8 @@ class Abilities:
     bootupd: bool = False
     systemd_boot: bool = False
     programs: frozenset[str] = frozenset()
+    firmwares: frozenset[str] = frozenset()
+    bound: tuple[str, ...] = ()
 
     @property
     def filesystem(self) -> str | None:
@@ -137,8 +153,12 @@ done
 for file in /boot/EFI/Linux/*.efi /usr/lib/modules/*/*.efi; do [ -e "$file" ] && say uki "$file"; done
 for file in /usr/lib/systemd/boot/efi/systemd-boot*.efi*; do [ -e "$file" ] && say systemd_boot "$file"; done
 for file in /usr/lib/bootupd/updates/*; do [ -e "$file" ] && say updates "$file"; done
-for program in bootupctl sfdisk wipefs mkfs.fat mkfs.ext4 mkfs.xfs mkfs.btrfs cryptsetup systemd-cryptenroll; do
+for program in bootupctl sfdisk wipefs mkfs.fat mkfs.ext4 mkfs.xfs mkfs.btrfs cryptsetup systemd-cryptenroll NetworkManager; do
   command -v "$program" >/dev/null 2>&1 && say program "$program"
+done
+[ -e /usr/lib/systemd/systemd-networkd ] && say program systemd-networkd
+for file in /usr/lib/bootc/bound-images.d/*; do
+  [ -e "$file" ] && while read -r line; do case $line in Image=*) say bound "${line#Image=}" ;; esac; done < "$file"
 done
 """
 
@@ -170,6 +190,8 @@ def parse_probe(text: str) -> Abilities:
         bootupd="bootupctl" in programs and bool(found.get("updates")),
         systemd_boot=bool(found.get("systemd_boot")),
         programs=programs,
+        firmwares=frozenset(name for name in ("EFI", "BIOS") for file in found.get("updates", ()) if file.endswith(f"/{name}.json")),
+        bound=tuple(found.get("bound", ())),
     )
 
 
@@ -193,9 +215,11 @@ def require_bootable(image: Image, machine: str) -> None:
         )
 
 
-def require_installable(abilities: Abilities, request: Request) -> None:
-    """Check what bootc itself would find out only after the disk is wiped (verified.md, "what goes wrong").
+def require_installable(abilities: Abilities, request: Request, firmware: str | None = None, *, formats: bool = True) -> None:
+    """Check what bootc itself would find out only after the disk is wiped (recordings/install.jsonl).
 
+    :param firmware: of the machine that the disk is for: C(uefi) or C(bios)
+    :param formats: bootc makes partitions and file systems
     :raises ImageModeError: a subclass tells what is missing in the image
     """
     _require_versions(abilities, request)
@@ -215,6 +239,15 @@ def require_installable(abilities: Abilities, request: Request) -> None:
             hint="Leave 'stateroot' out.",
         )
     _require_bootloader(abilities, request)
+    _require_firmware(abilities, request, firmware)
+    if request.network_program is not None and request.network_program not in abilities.programs:
+        raise ImageNotBootable(
+            f"The network is to be set up by {request.network_program}, which is not in the image.",
+            hint="Set 'network_renderer' to what the image has, or install it in the image's build.",
+            missing=[request.network_program],
+        )
+    if not formats:
+        return
     allowed = abilities.configuration.get("block") or ["direct"]
     if request.block_setup is not None and request.block_setup not in allowed:
         raise ImageModeError(
@@ -241,12 +274,26 @@ def require_installable(abilities: Abilities, request: Request) -> None:
         )
 
 
+def require_bound_images(abilities: Abilities, request: Request, runner: Runner) -> None:
+    """:raises ImageModeError: C(bound_image_missing): bootc copies them from Podman's storage, and would find out after the wipe"""
+    if request.bound_images not in (None, "stored"):
+        return
+    lacking = [name for name in abilities.bound if runner.run(["podman", "image", "exists", name], check=False).rc != 0]
+    if lacking:
+        raise ImageModeError(
+            f"Images that belong to the image are not in Podman's storage: {', '.join(lacking)}.",
+            error="bound_image_missing",
+            hint="Pull them there first, or set 'bound_images' to 'pull' or 'skip'.",
+            missing=lacking,
+        )
+
+
 def require_room(image: Image, abilities: Abilities, request: Request, disk: Device) -> None:
     """:raises DiskTooSmall: the image does not fit on the disk, or not into I(root_size), or that not on the disk"""
     composefs = bool(request.composefs or abilities.ukis)
     around = _BIOS_BOOT + (_ESP_COMPOSEFS if composefs else _ESP)
     around += _BOOT_BESIDE_LUKS if request.block_setup == "tpm2-luks" else 0
-    root = image.size * (100 + _OVERHEAD_PERCENT) // 100
+    root = image.size * (100 + OVERHEAD_PERCENT) // 100
     if request.root_size is not None:
         if request.root_size < root:
             raise DiskTooSmall(
@@ -256,7 +303,7 @@ def require_room(image: Image, abilities: Abilities, request: Request, disk: Dev
             )
         # bootc cuts a root that does not fit to the disk without a word.
         require_size(disk, around + request.root_size, f"'root_size' {human(request.root_size)}, boot partitions {human(around)}")
-    require_size(disk, around + root, f"image {human(image.size)} and {_OVERHEAD_PERCENT} %, boot partitions {human(around)}")
+    require_size(disk, around + root, f"image {human(image.size)} and {OVERHEAD_PERCENT} %, boot partitions {human(around)}")
 
 
 def _require_versions(abilities: Abilities, request: Request) -> None:
@@ -273,6 +320,24 @@ def _require_versions(abilities: Abilities, request: Request) -> None:
                 bootc_version=there,
                 bootc_version_needed=needed,
             )
+
+
+def _require_firmware(abilities: Abilities, request: Request, firmware: str | None) -> None:
+    bootloader = request.bootloader or abilities.configuration.get("bootloader")
+    if firmware is None or bootloader == "none" or request.generic_image:
+        return
+    systemd_boot = bootloader == "systemd" or (bootloader is None and not abilities.bootupd)
+    there = frozenset(["EFI"]) if systemd_boot else abilities.firmwares
+    wanted = "EFI" if firmware == "uefi" else "BIOS"
+    if there and wanted not in there:
+        raise BootloaderMissing(
+            f"This machine was started by {'UEFI' if firmware == 'uefi' else 'legacy BIOS'} firmware, and the image has a boot loader"
+            f" for {', '.join(sorted(there))} only.",
+            error="firmware_mismatch",
+            hint="Start the machine in the other mode (firmware setup), or build that boot loader into the image;"
+            " for a disk of another machine set 'generic_image: true'.",
+            firmware=firmware,
+        )
 
 
 def _require_bootloader(abilities: Abilities, request: Request) -> None:

@@ -2,144 +2,176 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One installation to one disk, step by step: look, check the image, write, read back."""
+"""One installation, step by step: look, check the image, write, read back. On what it is written, its kinds know."""
 
 from __future__ import annotations
 
 import os
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .._auth import private_directory
-from .._disk.guard import confirmation, confirmed, contents, fingerprint, require_free, require_same
-from .._disk.hints import Hints, choose
-from .._disk.scan import Scanner
 from .._errors import ImageModeError
 from .._runner import Runner
 from . import errors, kargs, keys
-from .command import bootc_install, podman_install, probe_first
+from .claim import Claim
+from .command import podman_install, probe_first
 from .container import InstallContainer
-from .image import Abilities, Image, Request, parse_probe, require_bootable, require_installable, require_room
+from .image import Abilities, Image, Request, parse_probe, require_bootable, require_bound_images, require_installable
 from .installed import Installed
 from .layout import read
-from .mounts import mountable, with_mounted
-from .plan import Plan, additions, differences, plan
+from .plan import Plan, additions, differences
 from .repair import repair
 
 
-class Installation:
-    """A disk, and what is to be on it.
+class Installation(ABC):
+    """What is to be installed, and the place for it.
 
-    :ivar disk: the disk that the hints chose, as it was last examined
-    :ivar installed: the installation on it, as last read
+    :ivar installed: the installation that is there, as last read
     """
 
-    def __init__(self, runner: Runner, hints: Hints, request: Request) -> None:
+    # Whether bootc makes partitions and file systems with the image's programs.
+    formats = True
+    # Where /var is, if it is a file system of its own.
+    _var: Path | None = None
+
+    def __init__(self, runner: Runner, request: Request, claim: Claim) -> None:
         self._runner = runner
-        self._scanner = Scanner(runner)
-        self._hints = hints
         self._request = request
-        self._devices = self._scanner.devices()
-        self.disk = self._scanner.examine(choose(self._devices, hints))
-        require_free(self.disk)
-        self.installed = self._read()
+        self._claim = claim
+        self.installed: Installed | None = None
+
+    # What the kinds of places differ in.
 
     @property
-    def _container(self) -> str:
-        return f"bootc-install-{self.disk.kname}"
+    @abstractmethod
+    def place(self) -> str:
+        """Path of the disk or directory, for messages."""
 
-    @property
-    def contents(self) -> tuple[str, ...]:
-        return contents(self.disk)
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """:returns: what identifies the place"""
 
     @property
     def sealed(self) -> bool:
-        """Whether an encrypted partition hides what is installed."""
-        return any(partition.content == "crypto_LUKS" for partition in self.disk.partitions)
+        """Whether encryption hides what is installed."""
+        return False
 
+    @abstractmethod
     def plan(self, digests: frozenset[str], wipe_confirm: str | None) -> Plan:
-        """:raises ImageModeError: the disk holds something else, and wiping it was not confirmed"""
-        agreed = confirmed(self.disk, self._devices, wipe_confirm)
-        return plan(
-            self.disk, self.contents, self.installed, self._request, digests,
-            confirmed=agreed, confirmation=confirmation(self.disk, self._devices),
-        )
+        """:raises ImageModeError: something else is there, and wiping it was not confirmed"""
+
+    @abstractmethod
+    def _command(self, what: Plan) -> list[str]:
+        """:returns: C(bootc install …) as run in the container"""
+
+    def _volumes(self) -> list[str]:
+        """:returns: what the container sees beyond devices and images, as podman's --volume has it"""
+        return []
+
+    @abstractmethod
+    def _require_room(self, image: Image, abilities: Abilities) -> None:
+        """:raises ImageModeError: the image does not fit"""
+
+    @abstractmethod
+    def _begin(self, image: Image, name: str, what: Plan) -> None:
+        """Immediately before the first write: the place is still the one that was examined."""
+
+    @abstractmethod
+    def _look_again(self) -> None:
+        """Read what is there now."""
+
+    @abstractmethod
+    def _undo(self) -> bool:
+        """Nothing writes any more; leave nothing bootable.
+
+        :returns: whether something was written
+        """
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Take away what was installed."""
+
+    @abstractmethod
+    def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
+        """Call I(work) with where each file system is mounted, by its device."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """The installation is complete and verified."""
+
+    # What they share.
 
     def repair(self, what: Plan) -> None:
-        """Add what is missing to the installation on the disk, and read it back.
+        """Add what is missing to the installation, and read it back.
 
         :raises InstallIncomplete: it is still missing
         """
-        found = self.installed
+        self._claim.take()
+        found, request = self.installed, self._request
         if found is None:
-            raise errors.InstallIncomplete(f"{what.reason}, and nothing is installed on the disk.", installed=None)
-        self._mounted(lambda roots: repair(roots, found, what, self._request.root_keys or ()), writable=True)
+            raise errors.InstallIncomplete(f"{what.reason}, and nothing is installed there.", installed=None)
+        self._mounted(lambda roots: repair(roots, found, what, request.root_keys or (), request.files, self._var), writable=True)
         self.installed = now = self._read()
-        keys_there = now is not None and set(now.root_keys) == set(self._request.root_keys or ())
-        if now is None or (what.keys and not keys_there) or kargs.missing(what.missing_arguments, now.kernel_arguments):
+        keys_there = now is not None and set(now.root_keys) == set(request.root_keys or ())
+        if now is None or now.lacking or (what.keys and not keys_there) or kargs.missing(what.missing_arguments, now.kernel_arguments):
             raise errors.InstallIncomplete(
-                f"{what.reason}, and they could not be put there.", installed=now.facts() if now else None,
+                f"{what.reason}, and it could not be put there.", installed=now.facts() if now else None,
             )
 
     def install(self, image: Image, name: str, what: Plan, machine: str, timeout: float) -> tuple[InstallContainer, Abilities]:
-        """Run `bootc install to-disk`; if it fails, nothing bootable is left.
+        """Run `bootc install`; if it fails, nothing bootable is left.
 
-        Everything that can be known of image and disk together is checked before the first write.
+        Everything that can be known of image and place together is checked before the first write.
 
         :param name: the image, as Podman knows it
         :param machine: C(uname -m)
-        :raises ImageModeError: it does not fit, or failed; C(changed) tells whether the disk was written to
+        :raises ImageModeError: it does not fit, or failed; C(changed) tells whether something was written
         """
         require_bootable(image, machine)
+        self._claim.take()
         with private_directory() as directory:
             keys_file = None
             if self._request.root_keys:
                 keys_file = str(directory / "authorized_keys")
                 Path(keys_file).touch(mode=0o600)
                 Path(keys_file).write_text(keys.file_text(self._request.root_keys))
-            inner = bootc_install(self._request, self.disk.path, wipe=what.wipe)
-            work = InstallContainer(self._podman(name, inner, keys_file), lambda said: self._checked(image, said))
+            inner = self._command(what)
+            work = InstallContainer(self._podman(name, inner, keys_file), lambda said: self._checked(image, name, what, said))
             command = self._podman(name, probe_first(inner), keys_file)
             try:
                 return work, work.run(self._runner, command, timeout)
             except BaseException as error:  # SIGTERM and SIGHUP among them
-                mine = not isinstance(error, ImageModeError) or error.error != "install_running"
-                written = self._give_up(mine) if work.started else self._remove_container(mine)
-                if isinstance(error, ImageModeError):
-                    error.details["changed"] = written
+                self._give_up(error, work.started)
                 raise
 
-    def _podman(self, image: str, inner: list[str], keys_file: str | None) -> list[str]:
-        return podman_install(image, self._container, inner, keys_file)
-
-    def _checked(self, image: Image, said: str) -> Abilities:
-        abilities = parse_probe(said)
-        require_installable(abilities, self._request)
-        require_room(image, abilities, self._request, self.disk)
-        self._require_unchanged()
-        return abilities
-
     def read_back(self, image: Image, abilities: Abilities) -> tuple[str, ...]:
-        """Compare the disk with what was asked; put there what bootc left out.
+        """Compare what is there with what was asked; put there what bootc left out.
 
         :returns: what was verified
-        :raises InstallIncomplete: something is not there and cannot be put there; the disk is cleared
+        :raises InstallIncomplete: something is not there and cannot be put there; the place is cleared
         """
         self._look_again()
         try:
-            return self._verified(image, abilities)
+            verified = self._verified(image, abilities)
         except ImageModeError as error:
             self._clear()
             error.details["changed"] = True
             raise
+        self._finish()
+        return verified
 
     def verified(self) -> tuple[str, ...]:
-        """:returns: what a reading of the disk proves, once nothing differs"""
+        """:returns: what a reading proves, once nothing differs"""
         request = self._request
-        asked = {"kernel_arguments": request.kernel_arguments, "root_ssh_authorized_keys": request.root_keys is not None}
+        asked = {
+            "kernel_arguments": request.kernel_arguments,
+            "root_ssh_authorized_keys": request.root_keys is not None,
+            "files": request.files,
+        }
         return ("digest", "target_imgref", *(name for name, was_asked in asked.items() if was_asked))
 
     def expected(self, what: Plan, digests: frozenset[str]) -> dict[str, Any] | None:
@@ -147,6 +179,8 @@ class Installation:
         :returns: what the installation will be like, as L(Installed.facts); for check mode
         """
         found = self.installed
+        if found is None and what.verb == "none":
+            return None
         if what.verb == "install" or found is None:
             digest = next(iter(digests)) if len(digests) == 1 else None
             arguments, stateroot, backend = self._request.kernel_arguments, self._request.stateroot or "default", None
@@ -160,22 +194,37 @@ class Installation:
         ).facts()
 
     def shown(self, installed: Mapping[str, Any] | None) -> dict[str, Any]:
-        """:returns: the disk and what is on it, for a diff"""
-        return {"disk": self.disk.path, "serial": self.disk.serial, "installed": installed}
+        """:returns: the place and what is on it, for a diff"""
+        return {"place": self.place, "installed": installed}
+
+    def _podman(self, image: str, inner: list[str], keys_file: str | None) -> list[str]:
+        online = self._request.bound_images == "pull"
+        return podman_install(image, self._claim.name, inner, keys_file, self._volumes(), online=online)
+
+    def _checked(self, image: Image, name: str, what: Plan, said: str) -> Abilities:
+        abilities = parse_probe(said)
+        require_installable(abilities, self._request, firmware(), formats=self.formats)
+        require_bound_images(abilities, self._request, self._runner)
+        self._require_room(image, abilities)
+        self._begin(image, name, what)
+        return abilities
 
     def _verified(self, image: Image, abilities: Abilities) -> tuple[str, ...]:
         if self.installed is None:
-            if self.sealed:
+            if self.sealed and not self._request.files:
                 return ()
+            hint = "Look at the kernel's log for errors of the disk."
+            if self.sealed:
+                hint = "Files of the machine cannot be put onto an encrypted root; put them into the image."
             raise errors.InstallIncomplete(
-                f"bootc reported success, and no installation can be read from {self.disk.path}.",
-                hint="Look at the kernel's log for errors of the disk. The disk was cleared.",
+                f"bootc reported success, and no installation can be read from {self.place}.",
+                hint=f"{hint} What was installed was cleared.",
             )
         wrong = differences(self.installed, self._request, image.digests)
         if wrong:
             raise errors.InstallIncomplete(
                 f"bootc reported success, and the installation differs from what was asked: {'; '.join(wrong)}.",
-                hint="The disk was cleared. Report this with the image's bootc version.",
+                hint="What was installed was cleared. Report this with the image's bootc version.",
                 installed=self.installed.facts(),
             )
         arguments = () if abilities.ukis else abilities.kernel_arguments
@@ -184,55 +233,31 @@ class Installation:
             self.repair(left_out)
         return self.verified()
 
-    def _require_unchanged(self) -> None:
-        devices = self._scanner.devices()
-        now = self._scanner.examine(choose(devices, self._hints))
-        require_same(self.disk, now)
-        require_free(now)
-
-    def _look_again(self) -> None:
-        devices = self._scanner.devices()
-        self.disk = self._scanner.examine(next(device for device in devices if device.kname == self.disk.kname))
-        self.installed = self._read()
-
-    def _remove_container(self, mine: bool) -> bool:
-        """:returns: whether the disk was written to: no"""
-        if mine:
-            self._runner.run(["podman", "rm", "--force", "--ignore", self._container], check=False, timeout=60)
-        return False
-
-    def _give_up(self, mine: bool) -> bool:
-        """End what still writes, and clear what it has written.
-
-        :param mine: the container is this run's
-        :returns: whether the disk was written to
-        """
-        self._remove_container(mine)
-        before = fingerprint(self.disk)
-        self._look_again()
-        if fingerprint(self.disk) == before:
-            return False
-        self._clear()
-        return True
-
-    def _clear(self) -> None:
-        """Take partition table and signatures away: a half-written system must not boot, and the next run finds an empty disk."""
-        require_free(self.disk)
-        paths = [*(partition.path for partition in self.disk.partitions), self.disk.path]
-        for path in paths:
-            self._runner.run(["wipefs", "--all", "--force", path], check=False)
-        # udev looks at each wiped partition, and while it does, the kernel keeps its old table.
-        for _attempt in range(5):
-            self._scanner.settle()
-            if self._runner.run(["blockdev", "--rereadpt", self.disk.path], check=False).rc == 0:
-                break
-            time.sleep(1)
+    def _give_up(self, error: BaseException, started: bool) -> None:
+        """End what still writes, and take away what it has written."""
+        self._claim.end_container()
+        written = False
+        try:
+            written = started and self._undo()
+        except errors.DiskGone as gone:
+            gone.details["changed"] = True
+            raise gone from error
+        except ImageModeError as second:
+            if not isinstance(error, ImageModeError):
+                raise
+            written = True
+            error.hint = f"{error.hint or ''} What was written could not be cleared: {second.message}".strip()
+        if isinstance(error, ImageModeError):
+            error.details["changed"] = written
 
     def _read(self) -> Installed | None:
-        return self._mounted(read) if mountable(self.disk) else None
+        found: Installed | None = self._mounted(lambda roots: read(roots, self._request.files, self._var))
+        return found
 
-    def _mounted(self, work: Callable[[Mapping[str, Path]], Installed | None], *, writable: bool = False) -> Installed | None:
-        return with_mounted(self._runner, mountable(self.disk), work, writable=writable)
+
+def firmware() -> str:
+    """:returns: C(uefi) or C(bios): how this machine was started, and most likely will be"""
+    return "uefi" if os.path.isdir("/sys/firmware/efi") else "bios"
 
 
 def require_ready(runner: Runner, programs: Sequence[str] = ("podman", "lsblk", "wipefs", "blockdev", "mount")) -> None:

@@ -42,6 +42,8 @@ class Installed:
     :ivar etc: the deployment's C(/etc), relative to that partition's root
     :ivar entry_device: the partition that holds the boot entries, or C(None) if there are none
     :ivar entry: the default entry, or C(None): the disk will not boot by itself
+    :ivar var: the deployment's C(/var), relative to the partition's root
+    :ivar lacking: of the files that were asked for, those that are not there as asked
     """
 
     backend: str
@@ -55,6 +57,8 @@ class Installed:
     etc: str = ""
     entry_device: str | None = None
     entry: BootEntry | None = None
+    var: str = ""
+    lacking: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """:returns: for results; keys are counted, not shown"""

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from . import kargs
+from .files import Deployed, PlacedFile, inside, lacking
 from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_origin
 from .keys import DROP_IN, from_drop_in
 
@@ -19,23 +20,33 @@ from .keys import DROP_IN, from_drop_in
 _ENTRY_PLACES = ("boot/loader/entries", "loader/entries")
 
 
-def read(roots: Mapping[str, Path]) -> Installed | None:
+def read(roots: Mapping[str, Path], files: Iterable[PlacedFile] = (), var: Path | None = None) -> Installed | None:
     """Find the installation on one disk.
 
     :param roots: where each partition is mounted, by its path
+    :param files: that were asked for
+    :param var: where C(/var) is, if it is a file system of its own
     :returns: what the default boot entry starts, or C(None) if there is no bootc installation
     """
     entries = _entries(roots)
     for device, root in roots.items():
         found = _composefs(root, entries) or _ostree(root, entries)
         if found:
-            return _completed(replace(found, device=device), root)
+            found = replace(found, device=device)
+            return replace(
+                found,
+                kernel_arguments=kargs.split(found.entry.options) if found.entry else (),
+                root_keys=from_drop_in(_text(root / found.etc / DROP_IN)),
+                lacking=lacking(deployed(found, roots, var), files),
+            )
     return None
 
 
-def _completed(found: Installed, root: Path) -> Installed:
-    arguments = kargs.split(found.entry.options) if found.entry else ()
-    return replace(found, kernel_arguments=arguments, root_keys=from_drop_in(_text(root / found.etc / DROP_IN)))
+def deployed(found: Installed, roots: Mapping[str, Path], var: Path | None = None) -> Deployed:
+    """:returns: where the parts of the deployment are"""
+    root = roots[found.device]
+    etc = root / found.etc
+    return Deployed(etc, var or root / found.var, (etc, etc.parent / "usr/lib"))
 
 
 def _entries(roots: Mapping[str, Path]) -> Sequence[tuple[str, BootEntry]]:
@@ -62,7 +73,7 @@ def _ostree(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed |
     chosen, entry_device, entry = None, None, None
     for device, candidate in entries:
         link = kargs.value("ostree", candidate.options)
-        target = _inside(root, link) if link else None
+        target = inside(root, link) if link else None
         if target in deployments:
             chosen, entry_device, entry = target, device, candidate
             break
@@ -80,6 +91,7 @@ def _ostree(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed |
         digest=digest,
         stateroot=deployment.parent.parent.name,
         etc=str((deployment / "etc").relative_to(root)),
+        var=str((deployment.parents[1] / "var").relative_to(root)),
         entry_device=entry_device,
         entry=entry,
     )
@@ -105,29 +117,10 @@ def _composefs(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installe
         digest=origin.digest,
         stateroot="default",
         etc=str((deployment / "etc").relative_to(root)),
+        var="state/os/default/var",
         entry_device=entry_device,
         entry=entry,
     )
-
-
-def _inside(root: Path, link: str) -> Path | None:
-    """Follow a path's links as if the file system were C(/): C(ostree=/ostree/boot.1/default/SUM/0)."""
-    pending, here = [part for part in link.split("/") if part], root
-    for _step in range(64):
-        if not pending:
-            return here
-        part = pending.pop(0)
-        if part == "..":
-            here = here.parent if here != root else root
-            continue
-        following = here / part
-        if following.is_symlink():
-            target = str(following.readlink())
-            pending = [word for word in target.split("/") if word] + pending
-            here = root if target.startswith("/") else here
-        else:
-            here = following
-    return None
 
 
 def _commit(root: Path, checksum: str) -> bytes:

@@ -16,17 +16,19 @@ from . import kargs
 from .errors import DiskHasData, DiskHasOtherImage
 from .image import Request
 from .installed import Installed
+from .stamp import Stamp
 
 
 @dataclass(frozen=True)
 class Plan:
     """What will be done.
 
-    :ivar verb: C(none), C(repair) (kernel arguments or SSH keys are put there) or C(install)
+    :ivar verb: C(none), C(repair) (kernel arguments, SSH keys or files are put there) or C(install)
     :ivar reason: in words
     :ivar wipe: the disk holds something that goes
     :ivar missing_arguments: kernel arguments to add
     :ivar keys: whether root's SSH keys are to be written
+    :ivar files: paths of the files that are to be written
     """
 
     verb: str
@@ -34,6 +36,7 @@ class Plan:
     wipe: bool = False
     missing_arguments: tuple[str, ...] = ()
     keys: bool = False
+    files: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -49,6 +52,7 @@ def plan(
     *,
     confirmed: bool,
     confirmation: str,
+    stamp: Stamp | None = None,
 ) -> Plan:
     """Decide.
 
@@ -57,11 +61,16 @@ def plan(
     :param digests: every digest of the wanted image; empty if not known
     :param confirmed: wiping this disk was confirmed
     :param confirmation: what I(wipe_confirm) must be to confirm it
+    :param stamp: the one on the disk
     :raises DiskHasOtherImage: another installation is there, and wiping it was not confirmed
     :raises DiskHasData: something else is there, and wiping it was not confirmed
     """
+    if stamp is not None and stamp.resumable(disk):
+        return Plan("install", f"an installation of {stamp.image} to {disk.path} was interrupted; it is made anew", wipe=bool(contents))
     if not contents and installed is None:
         return Plan("install", f"{disk.path} is empty")
+    if installed is None and stamp is not None and sealed(disk) and stamp.holds(disk, request.target, digests):
+        return Plan("none", f"{disk.path} is encrypted; by its stamp it holds this image already")
     other = [] if installed is None else differences(installed, request, digests)
     if installed is not None and not other:
         return additions(installed, request)
@@ -106,9 +115,15 @@ def additions(installed: Installed, request: Request, image_arguments: Sequence[
     """
     missing = kargs.missing([*image_arguments, *request.kernel_arguments], installed.kernel_arguments)
     keys = request.root_keys is not None and set(request.root_keys) != set(installed.root_keys)
-    if not missing and not keys:
+    if not missing and not keys and not installed.lacking:
         return Plan("none", f"{installed.device} holds this image already")
     words = [f"kernel arguments {' '.join(missing)}"] if missing else []
     words += ["root's SSH keys"] if keys else []
-    reason = f"{installed.device} holds this image already, without {' and '.join(words)}"
-    return Plan("repair", reason, missing_arguments=missing, keys=keys)
+    words += [f"/{path} as asked" for path in installed.lacking]
+    reason = f"{installed.device} holds this image already, without {', '.join(words)}"
+    return Plan("repair", reason, missing_arguments=missing, keys=keys, files=installed.lacking)
+
+
+def sealed(disk: Device) -> bool:
+    """:returns: whether an encrypted partition hides what is installed"""
+    return any(partition.content == "crypto_LUKS" for partition in disk.partitions)

@@ -6,33 +6,38 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .errors import InstallIncomplete
+from .files import PlacedFile, place, write
 from .installed import Installed, parse_entry, with_options
 from .keys import DROP_IN, drop_in
+from .layout import deployed
 from .plan import Plan
 
-_LABEL = "security.selinux"
+_ROOT = (0, 0)
 
 
-def repair(roots: Mapping[str, Path], installed: Installed, plan: Plan, keys: tuple[str, ...]) -> None:
+def repair(
+    roots: Mapping[str, Path], installed: Installed, plan: Plan, keys: tuple[str, ...], files: Sequence[PlacedFile] = (),
+    var: Path | None = None,
+) -> None:
     """Write into mounted file systems.
 
     :param roots: where each partition is mounted for writing, by its path
+    :param files: all that were asked for
+    :param var: where C(/var) is, if it is a file system of its own
     :raises InstallIncomplete: there is no place to put it
     """
     if plan.keys:
         path = roots[installed.device] / installed.etc / DROP_IN
-        path.parent.mkdir(mode=0o755, exist_ok=True)
         if keys:
-            _replace(path, drop_in(keys))
+            write(path, drop_in(keys).encode(), 0o644, _ROOT)
         elif path.exists():
             path.unlink()
+    if plan.files:
+        place(deployed(installed, roots, var), files)
     if plan.missing_arguments:
         if installed.entry is None or installed.entry_device is None:
             raise InstallIncomplete(
@@ -42,25 +47,4 @@ def repair(roots: Mapping[str, Path], installed: Installed, plan: Plan, keys: tu
         path = roots[installed.entry_device] / installed.entry.path
         text = path.read_text()
         options = " ".join([parse_entry(str(path), text).options, *plan.missing_arguments]).strip()
-        _replace(path, with_options(text, options))
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        _copy_label(path if path.exists() else path.parent, Path(temporary))
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _copy_label(source: Path, target: Path) -> None:
-    # Files made from a system without SELinux would have no label, and one with SELinux could not read them.
-    with suppress(OSError):  # the disk's file system has no labels
-        os.setxattr(target, _LABEL, os.getxattr(source, _LABEL))
+        write(path, with_options(text, options).encode(), 0o644, _ROOT)

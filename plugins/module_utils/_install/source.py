@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .._bootc.errors import DigestMismatch, classify
+from .._disk.size import human
 from .._errors import ImageModeError, OptionError
 from .._reference import Reference, parse_digest
 from .._runner import CommandFailed, Runner
 from .image import ARCHITECTURES, Image
 from .installed import Installed
 
+FILES = ("oci", "oci-archive", "dir")
 _AUTH_HINT = "Set 'registry_username' and 'registry_password', or 'auth_file', or log Podman in on this machine."
 
 
@@ -27,35 +30,61 @@ _AUTH_HINT = "Set 'registry_username' and 'registry_password', or 'auth_file', o
 class Wanted:
     """Which image is asked for.
 
-    :ivar reference: as written, with the digest if one is asked for
+    :ivar reference: as written, with the digest if one is asked for; C(None) for an image in files
     :ivar digest: the digest that it must have, or C(None)
-    :ivar target: what the installed machine follows unless it is told otherwise: the tag, so that it gets updates
+    :ivar target: what the installed machine follows: without being told the tag, so that it gets updates
+    :ivar files: TRANSPORT:PATH of an image in files, or C("")
     """
 
-    reference: Reference
+    reference: Reference | None
     digest: str | None
     target: str
+    files: str = ""
 
     @classmethod
-    def parse(cls, image: str, digest: str | None) -> Wanted:
-        """:raises ImageModeError: not a reference or not a digest, or two digests that differ"""
+    def parse(cls, image: str, digest: str | None, target: str | None = None) -> Wanted:
+        """:raises ImageModeError: not a reference or not a digest, two digests that differ, or nothing to follow"""
+        transport, colon, rest = image.partition(":")
+        if colon and transport in FILES and rest.startswith("/"):
+            if target is None:
+                raise OptionError(
+                    f"'{image}' is in files, so it must be said what the installed machine follows for its updates.",
+                    hint="Set 'target_imgref', for example to registry.example.com/os:stable.",
+                )
+            return cls(None, parse_digest(digest) if digest is not None else None, target, image)
         reference = Reference.parse(image)
         if digest is not None and reference.digest is not None and reference.digest != parse_digest(digest):
             raise OptionError(f"'image' has the digest {reference.digest}, and 'digest' is {digest}.", hint="Give one.")
         digest = parse_digest(digest) if digest is not None else reference.digest
-        target = replace(reference, digest=None) if reference.tag else reference.with_digest(digest or "")
-        return cls(reference, digest, str(target))
+        followed = replace(reference, digest=None) if reference.tag else reference.with_digest(digest or "")
+        return cls(reference, digest, target or str(followed))
 
     @property
     def name(self) -> str:
-        """What Podman pulls and runs; it knows no references with both a tag and a digest."""
+        """What Podman pulls; it knows no references with both a tag and a digest."""
+        if self.reference is None:
+            return self.files
         return str(self.reference.with_digest(self.digest) if self.digest else self.reference)
+
+    @property
+    def url(self) -> str:
+        """What skopeo asks."""
+        return self.files or f"docker://{self.name}"
+
+    def require_files(self) -> None:
+        """:raises ImageModeError: C(image_missing)"""
+        path = self.files.partition(":")[2]
+        if self.files and not (os.path.exists(path) or os.path.exists(path.rpartition(":")[0])):
+            raise ImageModeError(
+                f"'{self.files}' is not on this machine.", error="image_missing", hint="Plug the medium in and mount it; check the path.",
+            )
 
     def require_digest(self, digests: frozenset[str]) -> None:
         """:raises DigestMismatch: the image is known by other digests"""
         if self.digest is not None and self.digest not in digests:
+            asked = self.files or self.reference
             raise DigestMismatch(
-                f"'{self.reference}' should have the digest {self.digest}, and has {' or '.join(sorted(digests))}.",
+                f"'{asked}' should have the digest {self.digest}, and has {' or '.join(sorted(digests))}.",
                 hint="Look up the digest again: skopeo inspect, or the lookup imagemode.bootc.digest.",
             )
 
@@ -74,21 +103,23 @@ class Source:
         self._timeout = timeout
 
     def known_digests(
-        self, installed: Installed | None, auth_file: Path | None, machine: str, pull: str, *, may_pull: bool
+        self, installed: Installed | None, auth_file: Path | None, machine: str, pull: str, *, may_pull: bool, sealed: bool = False
     ) -> frozenset[str]:
         """Learn the wanted image's digests as cheaply as the decision allows.
 
         :param installed: what is on the disk: if it has the asked digest, nobody is asked
         :param machine: C(uname -m)
         :param may_pull: not in check mode
+        :param sealed: something is installed that cannot be read
         :returns: empty if they do not matter, because there is no installation to compare with
         :raises ImageModeError: they matter, and cannot be learned
         """
         if self.wanted.digest is not None and installed is not None and installed.digest == self.wanted.digest:
             return frozenset([self.wanted.digest])
-        if installed is None and may_pull:
+        if installed is None and may_pull and not sealed:
             return frozenset()
-        image = self.local() if self.wanted.digest is not None or pull != "always" else None
+        self.wanted.require_files()
+        image = self._stored(pull)
         if image is not None:
             return image.digests
         if pull != "never":
@@ -112,29 +143,66 @@ class Source:
         :param pull: C(always), C(missing) or C(never); a digest that is there is not pulled again
         :raises ImageModeError: C(image_missing), C(registry_unauthorized), C(registry_unreachable)…
         """
-        image = self.local() if self.wanted.digest is not None or pull != "always" else None
+        self.wanted.require_files()
+        image = self._stored(pull)
         if image is None and pull != "never":
-            self._pull(auth_file)
-            image = self.local()
+            self._require_space(auth_file)
+            image = self.local(self._pull(auth_file))
         if image is None:
             raise ImageModeError(
                 f"'{self.wanted.name}' is not in Podman's storage.", error="image_missing", hint="Load or pull it first.",
             )
         return image
 
-    def local(self) -> Image | None:
-        """:returns: the image in Podman's storage, if it is there"""
-        done = self._runner.run(["podman", "image", "inspect", self.wanted.name], check=False)
+    def _stored(self, pull: str) -> Image | None:
+        """:returns: the image in Podman's storage, if it is there and nobody needs to be asked"""
+        if self.wanted.files or (self.wanted.digest is None and pull == "always"):
+            return None
+        return self.local(self.wanted.name)
+
+    def local(self, name: str) -> Image | None:
+        """:param name: as Podman knows it
+        :returns: the image in Podman's storage, if it is there
+        """
+        done = self._runner.run(["podman", "image", "inspect", name], check=False)
         if done.rc != 0:
             return None
         return Image.parse(json.loads(done.stdout)[0])
 
-    def _pull(self, auth_file: Path | None) -> None:
+    def _pull(self, auth_file: Path | None) -> str:
+        """:returns: its name or id in Podman's storage"""
         auth = ["--authfile", str(auth_file)] if auth_file else []
         try:
-            self._runner.run(["podman", "pull", "--quiet", *self._tls, *auth, self.wanted.name], timeout=self._timeout)
+            done = self._runner.run(["podman", "pull", "--quiet", *self._tls, *auth, self.wanted.name], timeout=self._timeout)
         except CommandFailed as error:
             raise _failure(f"Podman could not pull '{self.wanted.name}'", error) from None
+        return done.stdout.split()[-1] if self.wanted.files else self.wanted.name
+
+    def _require_space(self, auth_file: Path | None) -> None:
+        """Live systems keep images in memory. What cannot fit is not begun.
+
+        :raises ImageModeError: C(disk_full)
+        """
+        if self._runner.find("skopeo") is None or self._runner.run(["podman", "images", "--quiet"]).stdout.strip():
+            return  # an image that is there may share layers, which are not pulled again
+        auth = ["--authfile", str(auth_file)] if auth_file else []
+        try:
+            said = self._runner.run(["skopeo", "inspect", "--no-tags", *self._tls, *auth, self.wanted.url], timeout=self._timeout).stdout
+        except CommandFailed as error:
+            raise _failure(f"There is no answer for '{self.wanted.name}'", error) from None
+        layers = json.loads(said).get("LayersData") or ()
+        needed = sum(int(layer["Size"]) for layer in layers)
+        place = self._runner.run(["podman", "info", "--format", "{{.Store.GraphRoot}}"]).stdout.strip()
+        room = os.statvfs(place)
+        free = room.f_bavail * room.f_frsize
+        if free < needed:
+            raise ImageModeError(
+                f"'{self.wanted.name}' has {human(needed)}, packed, and {place} has {human(free)} left: it cannot be pulled.",
+                error="disk_full",
+                hint="Free images there ('podman system prune --all'), give the live system more memory, or mount a disk there.",
+                needed=needed,
+                free=free,
+            )
 
     def remote_digests(self, auth_file: Path | None, machine: str) -> frozenset[str] | None:
         """Ask the registry for its manifest; no layer is downloaded.
@@ -146,11 +214,11 @@ class Source:
         if self._runner.find("skopeo") is None:
             return None
         auth = ["--authfile", str(auth_file)] if auth_file else []
-        argv = ["skopeo", "inspect", "--raw", *self._tls, *auth, f"docker://{self.wanted.name}"]
+        argv = ["skopeo", "inspect", "--raw", *self._tls, *auth, self.wanted.url]
         try:
             raw = self._runner.run(argv, timeout=self._timeout).stdout
         except CommandFailed as error:
-            raise _failure(f"The registry has no answer for '{self.wanted.name}'", error) from None
+            raise _failure(f"There is no answer for '{self.wanted.name}'", error) from None
         return manifest_digests(raw, ARCHITECTURES.get(machine, machine))
 
 
@@ -171,6 +239,8 @@ def manifest_digests(raw: str, architecture: str) -> frozenset[str]:
 
 def _failure(what: str, error: CommandFailed) -> ImageModeError:
     code, hint = classify(error.details["stderr"])
+    if code == "disk_full":
+        hint = "Podman's storage is full; a live system keeps it in memory. Free images there, or mount a disk there."
     if code == "registry_unauthorized":
         hint = _AUTH_HINT
     return ImageModeError(

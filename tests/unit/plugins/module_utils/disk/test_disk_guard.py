@@ -75,11 +75,11 @@ def test_without_serial_and_wwn_the_path_and_size_confirm() -> None:
 
 def test_a_confirmation_of_another_disk_is_refused() -> None:
     device = Layout(disk()).device
-    assert guard.confirmed(device, [device], "TARGET01")
-    assert not guard.confirmed(device, [device], None)
+    assert guard.confirmed(device, "TARGET01", "TARGET01")
+    assert not guard.confirmed(device, "TARGET01", None)
     for wrong in ("OTHER", "target01", "TARGET0", "/dev/vdb", "yes", "*"):
         with pytest.raises(guard.WipeNotConfirmed) as caught:
-            guard.confirmed(device, [device], wrong)
+            guard.confirmed(device, "TARGET01", wrong)
         assert caught.value.details["wipe_confirm_needed"] == "TARGET01"
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import DigestMismatch
-from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import bootc_install, podman_install
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import podman_install, to_disk, to_filesystem
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import DiskHasData, DiskHasOtherImage, failure
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import (
     MIB,
@@ -31,6 +31,15 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.image imp
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import BootEntry, Installed
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan, additions, plan
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Wanted, manifest_digests
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.stamp import (
+    BLOCK,
+    Stamp,
+    decode,
+    encode,
+    identity,
+    read_block,
+    write_block,
+)
 
 RECORDINGS = Path(__file__).with_name("recordings.jsonl")
 GIB = 1024 * MIB
@@ -243,19 +252,25 @@ def test_an_image_without_bootc_is_not_bootable(text: str) -> None:
 
 
 def test_the_plain_command() -> None:
-    assert bootc_install(REQUEST, "/dev/vdb", wipe=False) == [
+    assert to_disk(REQUEST, "/dev/vdb", wipe=False) == [
         "bootc", "install", "to-disk", "--target-imgref", "registry.test:5000/os:1", "--filesystem", "ext4", "/dev/vdb"]
 
 
 def test_everything_asked_is_in_the_command() -> None:
     request = Request(
-        "oci/path", "oci", "xfs", 20 * GIB, "none", ("a=1", "b"), ("KEY",), "mine", True, True, "tpm2-luks")
-    argv = bootc_install(request, "/dev/vdb", wipe=True)
+        "oci/path", "oci", "xfs", 20 * GIB, "none", ("a=1", "b"), ("KEY",), "mine", True, True, "tpm2-luks", "skip")
+    argv = to_disk(request, "/dev/vdb", wipe=True)
     assert argv == [
-        "bootc", "install", "to-disk", "--target-imgref", "oci/path", "--target-transport", "oci", "--filesystem", "xfs",
-        "--root-size", "20480M", "--bootloader", "none", "--stateroot", "mine", "--block-setup", "tpm2-luks",
-        "--root-ssh-authorized-keys", "/root-ssh-authorized-keys", "--karg", "a=1", "--karg", "b",
-        "--composefs-backend", "--generic-image", "--wipe", "/dev/vdb"]
+        "bootc", "install", "to-disk", "--target-imgref", "oci/path", "--target-transport", "oci", "--bootloader", "none",
+        "--stateroot", "mine", "--bound-images", "skip", "--root-ssh-authorized-keys", "/root-ssh-authorized-keys",
+        "--karg", "a=1", "--karg", "b", "--composefs-backend", "--generic-image", "--filesystem", "xfs",
+        "--root-size", "20480M", "--block-setup", "tpm2-luks", "--wipe", "/dev/vdb"]
+
+
+def test_file_systems_are_left_writable_for_the_machines_files() -> None:
+    assert to_filesystem(replace(REQUEST, filesystem=None, root_mount_spec="LABEL=root")) == [
+        "bootc", "install", "to-filesystem", "--target-imgref", "registry.test:5000/os:1", "--root-mount-spec", "LABEL=root",
+        "--skip-finalize", "/target"]
 
 
 def test_the_container_gets_what_bootc_asks_for_and_no_network() -> None:
@@ -263,6 +278,105 @@ def test_the_container_gets_what_bootc_asks_for_and_no_network() -> None:
     assert {"--privileged", "--pid=host", "--ipc=host", "--pull=never", "--network=none"} <= set(argv)
     assert "/run/keys:/root-ssh-authorized-keys:ro" in argv
     assert argv[-4:] == ["--entrypoint", "bootc", "os:1", "install"]
+    assert "--network=none" not in podman_install("os:1", "x", ["bootc"], None, online=True)
+
+
+@pytest.mark.parametrize(("firmwares", "firmware", "request_", "fits"), [
+    (("EFI", "BIOS"), "bios", {}, True),
+    (("EFI",), "uefi", {}, True),
+    (("EFI",), "bios", {}, False),
+    (("BIOS",), "uefi", {}, False),
+    (("EFI",), "bios", {"generic_image": True}, True),
+    (("EFI",), "bios", {"bootloader": "none"}, True),
+    ((), "bios", {}, True),
+])
+def test_a_boot_loader_for_the_other_firmware_is_refused(
+    firmwares: tuple[str, ...], firmware: str, request_: dict[str, Any], fits: bool
+) -> None:
+    there = replace(ABILITIES, firmwares=frozenset(firmwares))
+    if fits:
+        return require_installable(there, replace(REQUEST, **request_), firmware)
+    with pytest.raises(ImageModeError) as caught:
+        require_installable(there, replace(REQUEST, **request_), firmware)
+    assert caught.value.error == "firmware_mismatch"
+
+
+def test_systemd_boot_does_not_start_from_bios() -> None:
+    with pytest.raises(ImageModeError) as caught:
+        require_installable(COMPOSEFS, replace(REQUEST, composefs=True, bootloader="systemd"), "bios")
+    assert caught.value.error == "firmware_mismatch"
+
+
+def test_a_network_program_that_the_image_lacks_is_refused() -> None:
+    with pytest.raises(ImageModeError, match="NetworkManager"):
+        require_installable(ABILITIES, replace(REQUEST, network_program="NetworkManager"))
+    require_installable(replace(ABILITIES, programs=PROGRAMS | {"NetworkManager"}), replace(REQUEST, network_program="NetworkManager"))
+
+
+def test_images_in_files_need_something_to_follow() -> None:
+    with pytest.raises(ImageModeError, match="follows for its updates"):
+        Wanted.parse("oci:/media/os:1", None)
+    wanted = Wanted.parse("oci-archive:/media/os.tar", DIGEST, "registry.test:5000/os:1")
+    assert (wanted.name, wanted.url, wanted.target) == ("oci-archive:/media/os.tar", "oci-archive:/media/os.tar", "registry.test:5000/os:1")
+    with pytest.raises(ImageModeError) as caught:
+        wanted.require_files()
+    assert caught.value.error == "image_missing"
+
+
+def stamped(**more: str) -> Stamp:
+    return replace(Stamp("begun", identity(DISK), "os:1", REQUEST.target, DIGEST, ""), **more)
+
+
+ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
+
+
+def half_written(*types: str, **disk: Any) -> Device:
+    parts = tuple(Device(f"vdb{number}", f"/dev/vdb{number}", "part", GIB, partition_type=kind) for number, kind in enumerate(types, 1))
+    return replace(DISK, children=parts, **disk)
+
+
+@pytest.mark.parametrize(("disk", "stamp", "resumed"), [
+    (half_written(), stamped(), True),
+    (half_written(ROOT_TYPE), stamped(), True),
+    (half_written(ROOT_TYPE), stamped(state="finished"), False),
+    (half_written(ROOT_TYPE, serial="COPY"), stamped(), False),
+    (half_written(ROOT_TYPE, size=13 * GIB), stamped(), False),
+    (half_written(ROOT_TYPE, "e6d6d379-f507-44c2-a23c-238f2a3df928"), stamped(), False),
+    (half_written(signatures=(Signature("/dev/vdb", "ext4"),)), stamped(), False),
+])
+def test_only_what_an_interrupted_installation_left_is_made_anew_unasked(disk: Device, stamp: Stamp, resumed: bool) -> None:
+    assert stamp.resumable(disk) == resumed
+    if resumed:
+        made = plan(disk, CONTENTS, None, REQUEST, frozenset(), confirmed=False, confirmation="TARGET01", stamp=stamp)
+        assert (made.verb, made.wipe) == ("install", True)
+        assert "interrupted" in made.reason
+    else:
+        with pytest.raises(DiskHasData):
+            plan(disk, CONTENTS, None, REQUEST, frozenset([DIGEST]), confirmed=False, confirmation="TARGET01", stamp=stamp)
+
+
+def test_an_encrypted_disk_is_told_by_its_stamp() -> None:
+    disk = replace(DISK, children=(Device("vdb1", "/dev/vdb1", "part", GIB, filesystem="crypto_LUKS"),))
+
+    def decided(stamp: Stamp) -> Plan:
+        return plan(disk, CONTENTS, None, REQUEST, frozenset([DIGEST]), confirmed=False, confirmation="TARGET01", stamp=stamp)
+
+    assert decided(stamped(state="finished")).verb == "none"
+    for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", target="os:2"), stamped(state="finished", disk="x/1")):
+        with pytest.raises(DiskHasData):
+            decided(other)
+
+
+def test_a_stamp_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "disk"
+    file.write_bytes(b"\1" * MIB)
+    disk = replace(DISK, path=str(file))
+    assert decode(read_block(disk)) is None
+    write_block(disk, encode(stamped()))
+    assert decode(read_block(disk)) == stamped()
+    assert file.read_bytes()[: MIB - BLOCK] == b"\1" * (MIB - BLOCK)
+    assert file.stat().st_size == MIB
+    assert decode(encode(stamped()).replace(b'"digest"', b'"digset"')) is None
 
 
 CODES = {

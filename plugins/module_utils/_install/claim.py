@@ -1,0 +1,55 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run's right to write to a disk: a lock that ends with the run, whatever ends it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from .._runner import Runner
+from .errors import InstallError
+
+_LOCKS = Path("/run/lock")
+
+
+class Claim:
+    """Held until the process ends.
+
+    :param name: of the container that installs; what holds the lock may end a container of that name
+    """
+
+    def __init__(self, runner: Runner, name: str) -> None:
+        self.name = name
+        self._runner = runner
+        self._lock: int | None = None
+
+    def take(self) -> None:
+        """:raises InstallError: C(install_running)"""
+        if self._lock is not None:
+            return
+        descriptor = os.open(_LOCKS / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise self.running() from error
+        self._lock = descriptor
+
+    def running(self) -> InstallError:
+        return InstallError(
+            f"Another installation is writing there: the container {self.name}.",
+            error="install_running",
+            hint="Wait for it. If it was left behind by a task that was killed, the next run outside of check mode ends it.",
+        )
+
+    def container_left(self) -> bool:
+        """:returns: whether a container of this name exists, left by a run that was killed or at work for one that is not"""
+        return self._runner.run(["podman", "container", "exists", self.name], check=False).rc == 0
+
+    def end_container(self) -> None:
+        """End what still writes. Only with the lock."""
+        self._runner.run(["podman", "rm", "--force", "--ignore", "--time=2", self.name], check=False, timeout=120)

@@ -1,0 +1,118 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A stamp on the disk: which installation was begun there, and whether it was finished.
+
+It is one block before the first partition, which no partitioning program and no boot loader on GPT uses, so it outlives
+a power cut, and `bootc install` itself. It tells a half-written disk from one with somebody's data, and what an encrypted disk holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .._disk.device import Device
+from .._disk.hints import describe
+from .errors import InstallError
+
+BLOCK = 4096
+# Partitions begin at 1 MiB; GPT itself ends at 24 KiB at the latest (4096-byte sectors).
+OFFSET = 1024**2 - BLOCK
+_MAGIC = b"imagemode.bootc stamp 1\n"
+# What `bootc install to-disk` makes partitions of (contract.md 5.2): BIOS boot, PReP, EFI system, Linux, its roots, /boot.
+_PARTITION_TYPES = (
+    "21686148-6449-6e6f-744e-656564454649", "9e1a2d38-c612-4316-aa26-8b49521e5a8b", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "0fc63daf-8483-4772-8e79-3d69d8477de4", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "b921b045-1df0-41c3-af44-4c6f280d3fae",
+    "c31c45e6-3f39-412e-80fb-4809c4980599", "5eead9a9-fe09-4a1e-a1d7-520d00531306", "72ec70a6-cf74-40e6-bd49-4bda08e8f224",
+    "bc13c2ff-59e6-4262-a352-b275fd6f7172",
+)
+_TABLES = ("gpt", "PMBR")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """An installation as it was asked for.
+
+    :ivar state: C(begun) or C(finished)
+    :ivar disk: the disk it was made for, as L(identity) names it: a copy of the disk is another one
+    :ivar image: what was installed from
+    :ivar target: what the installed machine follows
+    :ivar digest: of the manifest for its platform
+    :ivar when: UTC, ISO 8601
+    """
+
+    state: str
+    disk: str
+    image: str
+    target: str
+    digest: str
+    when: str
+
+    def facts(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if key != "disk"}
+
+    def resumable(self, disk: Device) -> bool:
+        """:returns: whether all that is on the disk is what the interrupted installation left"""
+        return (
+            self.state == "begun"
+            and self.disk == identity(disk)
+            and all(mark.type in _TABLES for mark in disk.signatures)
+            and all((partition.partition_type or "").lower() in _PARTITION_TYPES for partition in disk.partitions)
+        )
+
+    def holds(self, disk: Device, target: str, digests: frozenset[str]) -> bool:
+        """:returns: whether that image was installed completely; an upgrade since then is not known here"""
+        return self.state == "finished" and self.disk == identity(disk) and self.digest in digests and self.target == target
+
+
+def identity(disk: Device) -> str:
+    return f"{disk.serial or disk.wwn or ''}/{disk.size}"
+
+
+def encode(stamp: Stamp) -> bytes:
+    """:returns: the block"""
+    return (_MAGIC + json.dumps(asdict(stamp), sort_keys=True).encode() + b"\n").ljust(BLOCK, b"\0")
+
+
+def decode(block: bytes) -> Stamp | None:
+    """:returns: the stamp, or C(None) if the block is not one"""
+    if not block.startswith(_MAGIC):
+        return None
+    try:
+        return Stamp(**json.loads(block[len(_MAGIC):].partition(b"\n")[0]))
+    except (ValueError, TypeError):
+        return None
+
+
+def read_block(disk: Device) -> bytes:
+    """:returns: what is where the stamp belongs; empty if the disk cannot be read there"""
+    try:
+        descriptor = os.open(disk.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(descriptor, BLOCK, OFFSET)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return b""
+
+
+def write_block(disk: Device, block: bytes) -> None:
+    """:raises InstallError: C(disk_failed)"""
+    try:
+        descriptor = os.open(disk.path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, block, OFFSET)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise InstallError(
+            f"{describe(disk)} does not take a write: {error.strerror}.",
+            error="disk_failed",
+            hint="Look at the kernel's log and the disk's SMART data.",
+            disk=disk.facts(),
+        ) from error
