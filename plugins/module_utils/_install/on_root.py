@@ -1,0 +1,244 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`bootc install to-existing-root`: the running system becomes another one, on its own file systems, at its next boot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .._disk.guard import DiskTooSmall
+from .._disk.scan import mount_table
+from .._disk.size import human
+from .._errors import ImageModeError
+from .._runner import Runner
+from . import plan as plans
+from .claim import Claim
+from .command import TARGET_IN_CONTAINER, to_existing_root
+from .errors import DiskHasData
+from .files import PlacedFile
+from .image import OVERHEAD_PERCENT, Abilities, Image, Request
+from .installation import Installation
+from .on_tree import make_mutable, remove
+from .plan import Plan
+
+_ROOT = Path("/")
+_NOTES = Path("/var/lib/imagemode-bootc")
+_FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
+# File systems of the old system that the new one does not mount by itself.
+_SEPARATE = ("/home", "/var", "/usr", "/opt", "/srv", "/root")
+_BOOT_MINIMUM = 200 * 1024**2
+_SETTLED = frozenset({"/boot", "/boot/efi", "/efi"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing of the running system that matters.
+
+    :ivar ok: C(False) if the machine cannot be taken over as it is
+    """
+
+    name: str
+    ok: bool
+    said: str
+
+    def facts(self) -> dict[str, Any]:
+        return {"name": self.name, "ok": self.ok, "said": self.said}
+
+
+class RootInstallation(Installation):
+    """The machine that the task runs on.
+
+    :ivar findings: what was looked at
+    """
+
+    formats = False
+
+    def __init__(self, runner: Runner, request: Request) -> None:
+        super().__init__(runner, request, Claim(runner, "bootc-install-existing-root"))
+        self._table = mount_table("1") or mount_table()
+        self.hostname = os.uname().nodename
+        self.findings = tuple(self._look())
+        self._notes = self._read_notes()
+        if self._notes.get("state") != "begun":
+            self.installed = self._read()
+
+    @property
+    def place(self) -> str:
+        return self.hostname
+
+    def facts(self) -> dict[str, Any]:
+        return {"hostname": self.hostname, "root": self._source("/"), "findings": [finding.facts() for finding in self.findings]}
+
+    def plan(self, digests: frozenset[str], wipe_confirm: str | None) -> Plan:
+        if wipe_confirm is not None and wipe_confirm != self.hostname:
+            raise ImageModeError(
+                f"'wipe_confirm' is '{wipe_confirm}', and this machine is '{self.hostname}'.", error="wipe_confirm_mismatch",
+                hint="One of the two is wrong. Nothing was written.", wipe_confirm_needed=self.hostname,
+            )
+        if self.installed is not None and not plans.differences(self.installed, self._request, digests):
+            return plans.additions(self.installed, self._request)
+        if wipe_confirm is None:
+            raise DiskHasData(
+                f"The system that {self.hostname} runs is replaced by the image at its next boot; only what is named is kept of it.",
+                hint=f"If that is meant, set 'wipe_confirm: \"{self.hostname}\"'.", wipe_confirm_needed=self.hostname,
+            )
+        self.require_suitable()
+        return Plan("install", f"{self.hostname} runs another system, which is replaced; that is confirmed")
+
+    def require_suitable(self) -> None:
+        """:raises ImageModeError: C(takeover_unsuitable)"""
+        wrong = [finding.said for finding in self.findings if not finding.ok]
+        if wrong:
+            raise ImageModeError(
+                f"{self.hostname} cannot be taken over as it is: {' '.join(wrong)}", error="takeover_unsuitable",
+                hint="Mend that, or install the machine anew with bootc_install from a live system.",
+                findings=[finding.facts() for finding in self.findings],
+            )
+
+    def _look(self) -> Iterable[Finding]:
+        root = next((entry for entry in reversed(self._table) if entry.path == "/"), None)
+        asked = ["findmnt", "--noheadings", "--first-only", "--output", "FSTYPE", "--mountpoint", "/"]
+        kind = self._runner.run(asked, check=False).stdout.strip()
+        wanted = ", ".join(_FILE_SYSTEMS)
+        said = f"The root is {self._source('/')} ({kind or 'not known'}); it must be {wanted}."
+        yield Finding("root", kind in _FILE_SYSTEMS, said)
+        layers = self._layers(root.source if root else "")
+        sealed = "crypt" in layers and not any(argument.startswith("rd.luks") for argument in self._request.kernel_arguments)
+        closed = " It is encrypted, and no rd.luks argument among 'kernel_arguments' opens it." if sealed else ""
+        yield Finding("layers", not sealed, f"Below the root: {', '.join(layers) or 'nothing known'}.{closed}")
+        room = os.statvfs("/boot")
+        size = room.f_blocks * room.f_frsize
+        said = f"/boot is on {self._source('/boot')} with {human(size)}; {human(_BOOT_MINIMUM)} are needed."
+        yield Finding("boot", size >= _BOOT_MINIMUM, said)
+        separate = [entry.path for entry in self._table if entry.path in _SEPARATE]
+        yield Finding("separate", True, f"File systems that the new system mounts only if told: {', '.join(separate) or 'none'}.")
+
+    def _layers(self, source: str) -> list[str]:
+        done = self._runner.run(["lsblk", "--json", "--inverse", "--list", "--output", "TYPE", source], check=False)
+        return list(dict.fromkeys(node["type"] for node in json.loads(done.stdout)["blockdevices"])) if done.rc == 0 else []
+
+    def _source(self, path: str) -> str:
+        """:returns: the device that holds a path"""
+        inside = [entry for entry in self._table if path == entry.path or path.startswith(f"{entry.path.rstrip('/')}/")]
+        return max(inside, key=lambda entry: len(entry.path)).source if inside else "?"
+
+    def _command(self, what: Plan) -> list[str]:
+        return to_existing_root(self._request)
+
+    def _volumes(self) -> list[str]:
+        return [f"/:{TARGET_IN_CONTAINER}"]
+
+    def _require_room(self, image: Image, abilities: Abilities) -> None:
+        room = os.statvfs("/")
+        needed, free = image.size * (100 + OVERHEAD_PERCENT) // 100 + _size(Path("/boot")), room.f_bavail * room.f_frsize
+        if free < needed:
+            raise DiskTooSmall(
+                f"The root has {human(free)} left; the image beside the running system needs about {human(needed)}.",
+                hint="Free space on the root file system.", needed=needed,
+            )
+
+    def _begin(self, image: Image, name: str, what: Plan) -> None:
+        _NOTES.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._notes.get("state") != "begun":  # else the copy is of the system as it was before the first try
+            remove(_NOTES / "boot")
+            shutil.copytree("/boot", _NOTES / "boot", symlinks=True, ignore=shutil.ignore_patterns("efi"))
+            self._note({"state": "begun", "digest": image.digest, "had_ostree": Path("/ostree").exists()})
+
+    def _note(self, notes: dict[str, Any]) -> None:
+        temporary = _NOTES / ".takeover.json"
+        temporary.write_text(json.dumps(notes))
+        os.replace(temporary, _NOTES / "takeover.json")
+        self._notes = notes
+
+    @staticmethod
+    def _read_notes() -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((_NOTES / "takeover.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def _look_again(self) -> None:
+        self.installed = self._read()
+
+    def _finish(self) -> None:
+        self._note({**self._notes, "state": "finished"})
+        os.sync()
+
+    def _undo(self) -> bool:
+        self._clear()
+        return True
+
+    def _clear(self) -> None:
+        """The old /boot comes back, and what was deployed goes: the machine boots what it ran before."""
+        for path in Path("/boot").iterdir():
+            if str(path) not in _SETTLED and path.name != "lost+found":
+                remove(path)
+        shutil.copytree(_NOTES / "boot", "/boot", symlinks=True, dirs_exist_ok=True)
+        if not self._notes.get("had_ostree"):
+            make_mutable(_ROOT)
+            remove(Path("/ostree"))
+            remove(Path("/.bootc-aleph.json"))
+        remove(_NOTES)
+        os.sync()
+
+    def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
+        return work({self._source("/"): _ROOT})
+
+
+def kept(paths: Iterable[str]) -> tuple[PlacedFile, ...]:
+    """Files of the running system as they are, for the new one.
+
+    :param paths: shell patterns below /etc or /var; a directory stands for the files in it
+    :raises ImageModeError: C(option_invalid)
+    """
+    found: dict[str, PlacedFile] = {}
+    for pattern in paths:
+        parts = [part for part in pattern.split("/") if part]
+        if not pattern.startswith("/") or not parts or parts[0] not in ("etc", "var") or ".." in parts or len(parts) < 2:
+            raise ImageModeError(
+                f"'{pattern}' is not below /etc or /var, and other places belong to the image.", error="option_invalid",
+                hint="Name files below /etc or /var.",
+            )
+        for path in sorted(_ROOT.glob("/".join(parts))):
+            for file in sorted(path.rglob("*")) if path.is_dir() and not path.is_symlink() else [path]:
+                facts = file.stat() if file.exists() else None
+                if facts and stat.S_ISREG(facts.st_mode):
+                    inner = str(file).lstrip("/")
+                    owner, group = str(facts.st_uid), str(facts.st_gid)
+                    found[inner] = PlacedFile(inner, file.read_bytes(), stat.S_IMODE(facts.st_mode), owner, group)
+    return tuple(found.values())
+
+
+def running_network(runner: Runner) -> list[dict[str, Any]]:
+    """:returns: the addresses that the machine has now, as the option C(network) of bootc_install has them"""
+    routes = json.loads(runner.run(["ip", "-json", "route", "show", "default"]).stdout or "[]")
+    routes += json.loads(runner.run(["ip", "-json", "-6", "route", "show", "default"]).stdout or "[]")
+    servers = [line.split()[1] for name in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf") if Path(name).exists()
+               for line in Path(name).read_text(errors="replace").splitlines() if line.startswith("nameserver ") and len(line.split()) > 1]
+    found = []
+    for link in json.loads(runner.run(["ip", "-json", "address", "show", "up"]).stdout):
+        addresses = [info for info in link.get("addr_info", ()) if info.get("scope") == "global"]
+        if link.get("link_type") != "ether" or not addresses or not Path(f"/sys/class/net/{link['ifname']}/device").exists():
+            continue
+        static = [f"{info['local']}/{info['prefixlen']}" for info in addresses if not info.get("dynamic")]
+        dynamic = any(info.get("dynamic") for info in addresses)
+        mine = [route for route in routes if route.get("dev") == link["ifname"] and route.get("gateway")]
+        gateways = [route["gateway"] for route in mine if route.get("protocol") not in ("dhcp", "ra")]
+        names = [] if dynamic else [server for server in dict.fromkeys(servers) if not server.startswith("127.")]
+        gateways = list(dict.fromkeys(gateways))
+        found.append({"mac": link["address"], "dhcp": dynamic, "addresses": static, "gateways": gateways, "dns": names})
+    return found
+
+
+def _size(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file() and not path.is_symlink())

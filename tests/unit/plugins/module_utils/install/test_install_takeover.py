@@ -1,0 +1,69 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is kept of a system that is taken over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import network, on_root
+
+LINKS = [
+    {"ifname": "lo", "link_type": "loopback", "address": "00:00:00:00:00:00",
+     "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}]},
+    {"ifname": "eth0", "link_type": "ether", "address": "52:54:00:00:00:01", "addr_info": [
+        {"local": "192.0.2.10", "prefixlen": 24, "scope": "global"},
+        {"local": "fe80::1", "prefixlen": 64, "scope": "link"}]},
+    {"ifname": "eth1", "link_type": "ether", "address": "52:54:00:00:00:02",
+     "addr_info": [{"local": "198.51.100.7", "prefixlen": 24, "scope": "global", "dynamic": True}]},
+    {"ifname": "podman0", "link_type": "ether", "address": "52:54:00:00:00:03",
+     "addr_info": [{"local": "10.88.0.1", "prefixlen": 16, "scope": "global"}]},
+]
+ROUTES = [{"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "static"},
+          {"dst": "default", "gateway": "198.51.100.1", "dev": "eth1", "protocol": "dhcp"}]
+
+
+class Answers:
+    """Says what `ip` says."""
+
+    def run(self, argv: list[str], **_options: Any) -> SimpleNamespace:
+        said = LINKS if "address" in argv else [] if "-6" in argv else ROUTES
+        return SimpleNamespace(rc=0, stdout=json.dumps(said))
+
+
+def test_the_network_is_kept_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"/sys/class/net/eth0/device", "/sys/class/net/eth1/device"}
+    monkeypatch.setattr(Path, "exists", lambda self: str(self) in there)
+    found = on_root.running_network(Answers())  # type: ignore[arg-type]
+    assert found == [
+        {"mac": "52:54:00:00:00:01", "dhcp": False, "addresses": ["192.0.2.10/24"], "gateways": ["192.0.2.1"], "dns": []},
+        {"mac": "52:54:00:00:00:02", "dhcp": True, "addresses": [], "gateways": [], "dns": []},
+    ]
+    assert [file.path for file in network.files(found, "systemd-networkd")] == [
+        "etc/systemd/network/05-52-54-00-00-00-01.network", "etc/systemd/network/05-52-54-00-00-00-02.network"]
+
+
+def test_files_are_kept_with_mode_and_owner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(on_root, "_ROOT", tmp_path)
+    for name in ("etc/ssh/ssh_host_a_key", "etc/ssh/ssh_host_b_key", "etc/ssh/sshd_config", "etc/backup/sub/key"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+        (tmp_path / name).chmod(0o600)
+    found = on_root.kept(["/etc/ssh/ssh_host_*", "/etc/backup", "/etc/nothing"])
+    inner = [file.path.removeprefix(str(tmp_path).lstrip("/") + "/") for file in found]
+    assert inner == ["etc/ssh/ssh_host_a_key", "etc/ssh/ssh_host_b_key", "etc/backup/sub/key"]
+    assert {file.mode for file in found} == {0o600}
+
+
+@pytest.mark.parametrize("pattern", ["/usr/lib/x", "etc/x", "/etc", "/", "/etc/../root/x", "/home/me"])
+def test_only_files_of_the_machine_are_kept(pattern: str) -> None:
+    with pytest.raises(ImageModeError) as caught:
+        on_root.kept([pattern])
+    assert caught.value.error == "option_invalid"
