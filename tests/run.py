@@ -164,6 +164,16 @@ def guards(output: int) -> int:
     return run([sys.executable, str(ROOT / "tests/e2e/guards.py")], output, cwd=ROOT)
 
 
+def faults(output: int) -> int:
+    """Power cuts, killed installers, a disk that is gone, and what boots in the end."""
+    return run([sys.executable, str(ROOT / "tests/e2e/guards.py"), "faults"], output, cwd=ROOT)
+
+
+def takeover(output: int) -> int:
+    """A server with packages becomes one that runs an image."""
+    return run([sys.executable, str(ROOT / "tests/e2e/takeover.py")], output, cwd=ROOT)
+
+
 def conformance(output: int) -> int:
     """The recorded steps of a real host on the reference host, by command and by module; the machine is left for `day2`."""
     return run([str(ROOT / "tests/reference/conformance"), "--both", "--keep"], output, cwd=ROOT)
@@ -190,6 +200,8 @@ STAGES: dict[str, Callable[[int], int]] = {
     "integration": integration,
     "demo": demo,
     "guards": guards,
+    "faults": faults,
+    "takeover": takeover,
     "conformance": conformance,
     "day2": day2,
     "composefs": composefs,

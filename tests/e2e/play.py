@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from labkit import machine, namespace
@@ -77,12 +78,20 @@ class Player:
         recap = text.rpartition("PLAY RECAP")[2]
         return text, log, "failed=" not in recap or bool(re.search(r"(failed|unreachable)=[1-9]", recap))
 
-    def kill(self, playbook: str, options: dict[str, object], after: float) -> None:
-        """Run a playbook, and kill it and its connections after so many seconds, as a power cut of the controller does."""
+    def kill(self, playbook: str, options: dict[str, object], after: float, since: Callable[[], bool] = lambda: True) -> None:
+        """Run a playbook, and kill it and its connections, as a power cut of the controller does: so many seconds after `since`
+        begins to hold.
+
+        :raises PlayFailed: it ended before
+        """
         words, log = self._command(playbook, options)
         command, variables = self._environment(words)
         with log.open("w") as file, subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=variables, start_new_session=True) as child:
+            while not since():
+                if child.poll() is not None:
+                    raise PlayFailed(f"{playbook} ended before it was to be killed; log: {log}")
+                time.sleep(0.2)
             time.sleep(after)
             os.killpg(child.pid, signal.SIGKILL)
 
