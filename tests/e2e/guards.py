@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "reference")]
 
-import faults
+import interruptions
 from labkit import base, conformance, machine, packages, registry
 from labkit.say import LabError, progress
 from play import Player, PlayFailed
@@ -90,9 +90,9 @@ def interrupt_and_boot(player: Player, cuts: list[Path]) -> None:
     """Everything that can interrupt an installation; then the machine boots what came of it."""
     disk = machine.where(MACHINE) / f"disk-{TARGET}.raw"
     conformance.push_image(f"{CLOSED}:1", f"FROM {base.base()}\n", f"--creds={LOGIN['username']}:{LOGIN['password']}")
-    faults.look_at_cuts(player, MACHINE, disk, TARGET, cuts)
+    interruptions.look_at_cuts(player, MACHINE, disk, TARGET, cuts)
     options: dict[str, object] = {"image": f"{CLOSED}:1", "target_serial": TARGET, "login": LOGIN, "key": KEY}
-    faults.interrupt(player, MACHINE, TARGET, options, faults.seeded())
+    interruptions.interrupt(player, MACHINE, TARGET, options, interruptions.seeded())
 
 
 def boot(player: Player, serial: str, commands: dict[str, str]) -> None:
@@ -141,8 +141,8 @@ def power_cuts(player: Player) -> list[Path]:
     """:returns: disks as power cuts left them during an installation"""
     disk = machine.where(MACHINE) / f"disk-{TARGET}.raw"
     options: dict[str, object] = {"image": f"{REPOSITORY}:1", "target_serial": TARGET, "login": LOGIN, "key": KEY}
-    with faults.PowerCuts(MACHINE, disk, faults.seeded(), wanted=10, first=1, last=12) as power:
-        check(player.play(faults.FAULTS, options) > 0, "installing changed nothing")
+    with interruptions.PowerCuts(MACHINE, disk, interruptions.seeded(), wanted=10, first=1, last=12) as power:
+        check(player.play(interruptions.FAULTS, options) > 0, "installing changed nothing")
     check(len(power.cuts) == 10, f"only {len(power.cuts)} moments of the installation were caught")
     return power.cuts
 
