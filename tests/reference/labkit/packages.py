@@ -28,6 +28,8 @@ NEEDED = {  # command or file → Debian package
     "gpg": "gnupg",
     "shellcheck": "shellcheck",
     "ssh": "openssh-client",
+    "/usr/sbin/sfdisk": "fdisk",
+    "/usr/sbin/mkfs.ext4": "e2fsprogs",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
 

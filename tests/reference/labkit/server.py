@@ -48,9 +48,9 @@ def disk() -> Path:
                 fresh.chmod(0o600)
             image = where / "disk.raw"
             run(["truncate", "-s", SIZE, image])
-            run(["sfdisk", "-q", image], input=TABLE.format(start=START))
+            run(["/usr/sbin/sfdisk", "-q", image], input=TABLE.format(start=START))
             blocks = (image.stat().st_size // 1024) - (START + 1) * 1024
-            run(["mkfs.ext4", "-q", "-L", LABEL, "-d", top, "-E", f"offset={START << 20}", image, str(blocks)])
+            run(["/usr/sbin/mkfs.ext4", "-q", "-L", LABEL, "-d", top, "-E", f"offset={START << 20}", image, str(blocks)])
 
     return store.artefact("server", store.fingerprint([Path(__file__)], tree.name, key), make)
 
