@@ -118,8 +118,11 @@ def contents(disk: Device) -> tuple[str, ...]:
             label = f" '{device.label}'" if device.label else ""
             found.append(f"{device.path}: {human(device.size)}, {device.content or 'no known contents'}{label}")
     types = [signature.type for signature in disk.signatures] or [kind for kind in (disk.table, disk.filesystem) if kind]
-    if not disk.partitions:
-        found += [f"{disk.path}: {'partition table ' if kind in _TABLES else ''}{kind}" for kind in dict.fromkeys(types)]
+    for kind in dict.fromkeys(types):
+        if kind not in _TABLES:
+            found.append(f"{disk.path}: {kind}")  # beside partitions too, as on a hybrid ISO
+        elif not disk.partitions:
+            found.append(f"{disk.path}: partition table {kind}")
     return tuple(found)
 
 

@@ -105,5 +105,6 @@ HAS_DATA: dict[str, Layout] = {
     "swap that is not active": Layout(disk(), "swap", signed("/dev/vdb", "swap")),
     "firmware raid": Layout(disk(), "isw_raid_member", signed("/dev/vdb", "isw_raid_member")),
     "ceph": Layout(disk(), "ceph_bluestore", signed("/dev/vdb", "ceph_bluestore")),
+    "hybrid iso": Layout(disk(part(1)), "/dev/vdb: iso9660", signed("/dev/vdb", "iso9660", "dos")),
     "bitlocker": Layout(disk(part(1, fstype="BitLocker")), "BitLocker"),
 }
