@@ -1,0 +1,124 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is known of a fleet: records, the journal that many write and one may be killed in, and the report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import JournalUnusable, append, read
+from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import COLUMNS, Record, after, from_info
+from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.report import as_csv, as_html, as_json, report
+
+OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def seen(digest: str = OLD, time: str = "2026-01-01T00:00:00", **more: Any) -> Record:
+    info = {
+        "managed": True, "backend": "ostree", "bootc_version": "1.16.9", "reboot_required": False,
+        "host": {"image": "registry.example.com/os:1", "booted": {"digest": digest, "version": "1"}, "staged": None},
+    }
+    return from_info("web1", time, info, **more)
+
+
+@pytest.mark.parametrize(("record", "state"), [
+    (seen(), "unknown"),
+    (seen(wanted=OLD), "current"),
+    (seen(wanted=NEW), "drifted"),
+    (seen(wanted=NEW, result="rolled_back"), "rolled_back"),
+    (seen(wanted=NEW, result="failed"), "failed"),
+    (seen(wanted=OLD, result="unreachable"), "unreachable"),
+    (from_info("web1", "2026", {"managed": False}), "unmanaged"),
+    (from_info("web1", "2026", {"managed": True, "reboot_required": True, "host": {}}, wanted=OLD), "reboot_required"),
+])
+def test_a_host_has_the_worst_state_that_fits(record: Record, state: str) -> None:
+    assert record.state == state
+
+
+def test_a_failure_is_over_when_the_wanted_image_runs() -> None:
+    failed = seen(wanted=NEW, result="rolled_back", message="health check failed")
+    assert after(failed, seen(NEW)).state == "current"
+    assert after(failed, seen(OLD)).state == "rolled_back"
+    assert after(failed, seen(OLD)).message == "health check failed"
+
+
+def test_an_unreachable_host_is_known_as_it_was_seen_last() -> None:
+    away = after(seen(wanted=OLD), from_info("web1", "2027", {}, result="unreachable", message="no route"))
+    assert (away.state, away.digest, away.version, away.message) == ("unreachable", OLD, "1", "no route")
+    back = after(away, seen(OLD, "2028"))
+    assert (back.state, back.message) == ("current", None)
+
+
+def test_the_journal_folds_looks_in_the_order_of_time(tmp_path: Path) -> None:
+    here, there = tmp_path / "a" / "here.jsonl", tmp_path / "there.jsonl"
+    append(here, seen(NEW, "2026-02"))
+    append(there, seen(OLD, "2026-01", wanted=NEW, wave="2"))
+    known = read([here, there, tmp_path / "none"])
+    assert (known["web1"].digest, known["web1"].wanted, known["web1"].wave) == (NEW, NEW, "2")
+    assert here.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_writer_that_was_killed_in_a_line_costs_that_line_only(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    append(journal, seen())
+    with journal.open("a") as file:
+        file.write('{"host": "web2", "ti')
+    append(journal, seen(NEW, "2027"))
+    assert list(read([journal])) == ["web1"]
+    assert read([journal])["web1"].digest == NEW
+
+
+def _write(path: Path, number: int) -> None:
+    for line in range(20):
+        append(path, Record(f"host{number}-{line}", "2026", message="x" * 5000))
+
+
+def test_many_write_at_the_same_time(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    writers = [multiprocessing.Process(target=_write, args=(journal, number)) for number in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(read([journal])) == 160
+
+
+def test_a_journal_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalUnusable, match="cannot be written"):
+        append(tmp_path / "file" / "journal", seen())
+
+
+def test_the_report_counts_and_puts_the_worst_first() -> None:
+    records = {
+        "web1": seen(NEW, wanted=NEW, wave="1"),
+        "web2": Record("web2", "2026", managed=True, digest=OLD, wanted=NEW, wave="10"),
+        "web3": Record("web3", "2026", result="unreachable", wave="2"),
+    }
+    made = report(records, "2026", "Fleet")
+    assert made["states"] == {"unreachable": 1, "drifted": 1, "current": 1}
+    assert list(made["states"]) == ["unreachable", "drifted", "current"]
+    assert made["digests"] == {NEW: 1, OLD: 1, "none": 1}
+    assert list(made["waves"]) == ["1", "2", "10"]
+    assert [row["host"] for row in made["rows"]] == ["web3", "web2", "web1"]
+
+
+def test_names_and_messages_cannot_break_out_of_the_files() -> None:
+    bad = '</script><script>alert(1)</script>\u2028=HYPERLINK("x")'
+    made = report({bad: Record(bad, "2026", message='=cmd|"/c calc"!A1', groups=("a", "b"))}, "2026", bad)
+    page = as_html(made)
+    assert "alert(1)</script>" not in page
+    embedded = page.partition('type="application/json">')[2].partition("</script>")[0]
+    assert json.loads(embedded) == json.loads(as_json(made))
+    # str.splitlines ends lines at U+2028, too, which CSV does not.
+    header, row = list(csv.reader(as_csv(made).split("\n")))[:2]
+    assert tuple(header) == COLUMNS
+    assert dict(zip(header, row))["message"].startswith("'=")
+
