@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, Any] = {
     "journal": {"type": "path", "required": True},
     "info": {"type": "dict", "default": {}},
     "wanted": {"type": "str"},
+    "platform_digest": {"type": "str"},
     "wave": {"type": "str"},
     "result": {"type": "str", "choices": ["unchanged", "staged", "updated", "rolled_back", "failed", "unreachable"]},
     "message": {"type": "str"},
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
                 datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
                 asked["info"],
                 groups=tuple(str(name) for name in variables.get("group_names", ())),
-                **{name: asked[name] for name in ("wanted", "wave", "result", "message")},
+                **{name: asked[name] for name in ("wanted", "platform_digest", "wave", "result", "message")},
             )
             if not self._task.check_mode:
                 append(Path(asked["journal"]), record)

@@ -26,6 +26,9 @@ options:
   wanted:
     description: The digest that the host should run.
     type: str
+  platform_digest:
+    description: The digest of the wanted image for the host's platform, where O(wanted) is that of an index.
+    type: str
   wave:
     description: The wave of the rollout that the host belongs to.
     type: str

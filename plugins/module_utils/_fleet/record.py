@@ -21,6 +21,7 @@ class Record:
 
     :ivar time: when it was looked at, ISO 8601 in UTC
     :ivar wanted: the digest that it should run; C(None) if nobody said
+    :ivar platform_digest: of the wanted image for the host's platform, where I(wanted) is the digest of an index
     :ivar result: how the last run over it ended: C(unchanged), C(staged), C(updated), C(rolled_back), C(failed), C(unreachable)
     :ivar created: when the booted image was made, ISO 8601
     :ivar timer: C(active), C(inactive), or C(None) if it was not asked for
@@ -43,6 +44,7 @@ class Record:
     bootc_version: str | None = None
     timer: str | None = None
     wanted: str | None = None
+    platform_digest: str | None = None
     wave: str | None = None
     result: str | None = None
     message: str | None = None
@@ -51,7 +53,7 @@ class Record:
     @property
     def drifted(self) -> bool | None:
         """Whether another image runs than the wanted one; C(None) if nobody said which is wanted."""
-        return None if self.wanted is None else self.digest != self.wanted
+        return None if self.wanted is None else self.digest not in (self.wanted, self.platform_digest or self.wanted)
 
     @property
     def state(self) -> str:
@@ -111,6 +113,8 @@ def after(before: Record | None, seen: Record) -> Record:
     if seen.result == "unreachable":
         return replace(before, time=seen.time, result="unreachable", message=seen.message, wave=seen.wave or before.wave)
     kept = {name: getattr(before, name) for name in ("wanted", "wave", "timer") if getattr(seen, name) is None}
+    if seen.wanted in (None, before.wanted) and seen.platform_digest is None:
+        kept["platform_digest"] = before.platform_digest
     if seen.result is None and before.result != "unreachable":
         kept.update(result=before.result, message=before.message)
     return replace(seen, **kept)

@@ -56,6 +56,16 @@ def test_an_unreachable_host_is_known_as_it_was_seen_last() -> None:
     assert (back.state, back.message) == ("current", None)
 
 
+def test_the_digest_of_an_index_is_reached_by_that_of_the_platform() -> None:
+    index = "sha256:" + "c" * 64
+    assert seen(NEW, wanted=index).state == "drifted"
+    reached = seen(NEW, wanted=index, platform_digest=NEW, result="updated")
+    assert reached.state == "current"
+    assert after(reached, seen(NEW)).state == "current"
+    assert after(reached, seen(OLD)).state == "drifted"
+    assert after(reached, seen(NEW, wanted=OLD)).state == "drifted"
+
+
 def test_the_journal_folds_looks_in_the_order_of_time(tmp_path: Path) -> None:
     here, there = tmp_path / "a" / "here.jsonl", tmp_path / "there.jsonl"
     append(here, seen(NEW, "2026-02"))

@@ -1,0 +1,156 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who goes when: a fleet is cut into waves, and waves into batches that no budget forbids. Pure: data in, data out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .._errors import ImageModeError
+
+
+class PlanInvalid(ImageModeError):
+    """The waves or budgets cannot be meant so."""
+
+    error = "rollout_plan_invalid"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A host that takes part.
+
+    :ivar labels: label → value, what budgets and waves go by
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+    labels: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class WaveRule:
+    """Which hosts a wave takes of those that no earlier wave took.
+
+    :ivar size: a number of hosts, or a percentage of the whole fleet such as C(10%); C(None) for all that fit
+    :ivar groups: only hosts of one of these groups
+    :ivar labels: only hosts with all of these labels
+    :ivar batch: how many of its hosts go at the same time, a number or a percentage of the wave; C(None) for all
+    """
+
+    name: str
+    size: str | int | None = None
+    groups: tuple[str, ...] = ()
+    labels: Mapping[str, str] | None = None
+    batch: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many hosts with the same value of a label may be away at the same time.
+
+    :ivar by: the label, for example C(site); C(None) for the whole fleet
+    :ivar max_unavailable: a number, or a percentage of the hosts with that value, rounded down but never to none
+    """
+
+    max_unavailable: str | int
+    by: str | None = None
+
+    def value_of(self, host: Candidate) -> str:
+        return "" if self.by is None else str((host.labels or {}).get(self.by, ""))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Hosts that go at the same time."""
+
+    wave: str
+    hosts: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "hosts": list(self.hosts)}
+
+
+# One host to see, a quarter to learn, then everybody.
+DEFAULT_WAVES = (WaveRule("canary", 1), WaveRule("early", "25%"), WaveRule("rest"))
+
+
+def cut(hosts: Sequence[Candidate], waves: Sequence[WaveRule], budgets: Sequence[Budget] = ()) -> tuple[Batch, ...]:
+    """:returns: the batches in order; each host is in exactly one
+    :raises PlanInvalid: a size is none, or hosts are left that no wave takes
+    """
+    batches: list[Batch] = []
+    left = list(hosts)
+    for rule in waves or DEFAULT_WAVES:
+        fitting = [host for host in left if _fits(host, rule)]
+        taken = fitting if rule.size is None else fitting[: amount(rule.size, len(hosts), f"the size of wave '{rule.name}'")]
+        names = {host.name for host in taken}
+        left = [host for host in left if host.name not in names]
+        batches += [Batch(rule.name, tuple(part)) for part in _batches(taken, rule, hosts, budgets)]
+    if left:
+        some = ", ".join(host.name for host in left[:5]) + (" …" if len(left) > 5 else "")
+        raise PlanInvalid(
+            f"No wave takes {len(left)} of {len(hosts)} hosts: {some}.",
+            hint="Let the last wave have no size, groups and labels, so that it takes the rest.",
+        )
+    return tuple(batches)
+
+
+def _fits(host: Candidate, rule: WaveRule) -> bool:
+    labels = host.labels or {}
+    return (not rule.groups or any(group in host.groups for group in rule.groups)) and all(
+        str(labels.get(name)) == str(value) for name, value in (rule.labels or {}).items()
+    )
+
+
+def _batches(taken: Sequence[Candidate], rule: WaveRule, fleet: Sequence[Candidate], budgets: Sequence[Budget]) -> Iterator[list[str]]:
+    room = len(taken) if rule.batch is None else amount(rule.batch, len(taken), f"the batch of wave '{rule.name}'")
+    totals = [Counter(budget.value_of(host) for host in fleet) for budget in budgets]
+    waiting = list(taken)
+    while waiting:
+        batch: list[str] = []
+        away = [Counter[str]() for _budget in budgets]
+        later: list[Candidate] = []
+        for host in waiting:
+            values = [budget.value_of(host) for budget in budgets]
+            fits = len(batch) < room and all(
+                used[value] < allowance(budget, total[value]) for budget, used, total, value in zip(budgets, away, totals, values)
+            )
+            if not fits:
+                later.append(host)
+                continue
+            batch.append(host.name)
+            for used, value in zip(away, values):
+                used[value] += 1
+        yield batch
+        waiting = later
+
+
+def allowance(budget: Budget, total: int) -> int:
+    """:returns: how many of this many hosts may be away"""
+    return amount(budget.max_unavailable, total, f"max_unavailable by '{budget.by or 'fleet'}'", down=True)
+
+
+def amount(size: str | int, total: int, what: str, down: bool = False) -> int:
+    """:returns: a number of hosts, at least one
+    :raises PlanInvalid: it is neither a number above 0 nor a percentage above 0 and up to 100
+    """
+    text = str(size).strip()
+    try:
+        if text.endswith("%"):
+            share = float(text[:-1])
+            if not 0 < share <= 100:
+                raise ValueError
+            part = total * share / 100
+            return max(1, math.floor(part) if down else math.ceil(part))
+        number = int(text)
+        if number < 1:
+            raise ValueError
+        return number
+    except ValueError:
+        raise PlanInvalid(f"{what} is '{size}'.", hint="Write a number of hosts, or a percentage such as '10%'.") from None

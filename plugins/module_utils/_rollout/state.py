@@ -1,0 +1,144 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rollout as a file on the controller: what is rolled out, who goes when, and whether it goes on.
+
+What became of each host is in the fleet's journal, and what runs is on the hosts; so a controller that was stopped anywhere
+loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .._errors import ImageModeError
+from .._fleet.record import Record
+from .gate import HaltRules
+from .plan import Batch, Budget, Candidate
+
+RUNNING, PAUSED, HALTED, CANCELLED, DONE = STATES = ("running", "paused", "halted", "cancelled", "done")
+_REACHED = ("updated", "unchanged")
+
+
+class RolloutInvalid(ImageModeError):
+    """The rollout's file is not one, or cannot be read or written."""
+
+    error = "rollout_invalid"
+
+
+class RolloutMissing(ImageModeError):
+    """There is no rollout."""
+
+    error = "rollout_missing"
+
+
+class RolloutUnfinished(ImageModeError):
+    """Another rollout in this file is not finished."""
+
+    error = "rollout_unfinished"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One digest on its way over a fleet.
+
+    :ivar digest: what all hosts get, though the tag of I(image) may move meanwhile
+    :ivar state: one of C(running), C(paused), C(halted), C(cancelled), C(done)
+    :ivar reason: why it is in this state, for people
+    """
+
+    image: str
+    digest: str
+    created: str
+    batches: tuple[Batch, ...]
+    hosts: tuple[Candidate, ...]
+    budgets: tuple[Budget, ...] = ()
+    halt: HaltRules = field(default_factory=HaltRules)
+    state: str = RUNNING
+    reason: str = ""
+
+    def now(self, state: str, reason: str = "") -> Rollout:
+        return replace(self, state=state, reason=reason)
+
+    def remaining(self, records: Mapping[str, Record]) -> tuple[Batch, ...]:
+        """:returns: the batches that are still to go, without the hosts that got there"""
+        waiting = [tuple(host for host in batch.hosts if not self.reached(records.get(host))) for batch in self.batches]
+        return tuple(replace(batch, hosts=hosts) for batch, hosts in zip(self.batches, waiting) if hosts)
+
+    def reached(self, record: Record | None) -> bool:
+        """Whether this rollout brought the host to the digest."""
+        return record is not None and record.wanted == self.digest and record.result in _REACHED and record.time >= self.created
+
+    def of_this(self, records: Mapping[str, Record]) -> dict[str, Record]:
+        """:returns: the records of its hosts that were made since it began"""
+        return {host.name: record for host in self.hosts if (record := records.get(host.name)) and record.time >= self.created}
+
+    def newest_wave(self, records: Mapping[str, Record]) -> list[str]:
+        """:returns: the hosts of the last wave that began which this rollout brought to the digest"""
+        begun = [batch.wave for batch in self.batches if any(host in records for host in batch.hosts)]
+        last = begun[-1] if begun else None
+        return [host for batch in self.batches if batch.wave == last for host in batch.hosts if self.reached(records.get(host))]
+
+    def batch_of(self, hosts: Sequence[str]) -> Batch:
+        """:returns: the batch that these hosts belong to
+        :raises RolloutInvalid: they are not of one batch
+        """
+        found = next((batch for batch in self.batches if set(hosts) <= set(batch.hosts)), None)
+        if found is None:
+            raise RolloutInvalid(
+                f"The hosts {', '.join(hosts[:5])} are not of one batch of this rollout.",
+                hint="Run the playbook 'rollout' as it is: it cannot be sliced or limited, because its waves are of the whole fleet.",
+            )
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def load(path: Path) -> Rollout | None:
+    """:returns: the rollout of this file; C(None) if there is no file
+    :raises RolloutInvalid: the file is no rollout
+    """
+    try:
+        return from_dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RolloutInvalid(f"'{path}' is not a rollout: {error!r}.", hint="Name another file, or remove this one.") from None
+
+
+def from_dict(document: Mapping[str, Any]) -> Rollout:
+    """:raises KeyError: a field is missing
+    :raises TypeError: a field is another
+    """
+    values = dict(document)
+    values["batches"] = tuple(Batch(item["wave"], tuple(item["hosts"])) for item in values["batches"])
+    values["hosts"] = tuple(Candidate(item["name"], tuple(item["groups"]), item["labels"]) for item in values["hosts"])
+    values["budgets"] = tuple(Budget(**item) for item in values["budgets"])
+    values["halt"] = HaltRules(**values["halt"])
+    return Rollout(**values)
+
+
+def save(path: Path, rollout: Rollout) -> None:
+    """Replace the file at once.
+
+    :raises RolloutInvalid: it cannot be written
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(rollout.as_dict(), file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RolloutInvalid(f"The rollout '{path}' cannot be written: {error}.", hint="Name another file.") from None

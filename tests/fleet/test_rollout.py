@@ -1,0 +1,128 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rollouts over simulated hosts: the playbook as users run it, with hosts that fail, controllers that die and tags that move."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fleet import IMAGE, NEW, OLD, Fleet, recap
+
+ROLLOUT = "imagemode.bootc.rollout"
+OPTIONS: dict[str, Any] = {
+    "rollout_image": IMAGE, "rollout_digest": NEW, "rollout_download": False, "update_health_commands": ["healthy"],
+    "update_health_retries": 1, "update_health_delay": 1, "update_reboot_timeout": 60, "update_connect_timeout": 5,
+}
+
+
+def rollout(fleet: Fleet, *arguments: str, **more: Any) -> tuple[int, str]:
+    return fleet.play(ROLLOUT, *arguments, **{**OPTIONS, **more})
+
+
+def document(fleet: Fleet) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((fleet.base / "rollout/rollout.json").read_text())
+    return found
+
+
+def test_check_mode_shows_who_goes_when_and_changes_nothing_then_all_go_once(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 6)
+    rc, output = rollout(fleet, "--check")
+    assert rc == 0, output
+    assert "1. canary, 1 hosts: host0000" in output
+    assert set(fleet.digests().values()) == {OLD}
+    assert not (fleet.base / "rollout").exists()
+
+    rc, output = rollout(fleet, rollout_report="report")
+    assert rc == 0, output
+    assert set(fleet.digests().values()) == {NEW}
+    assert all(fleet.state(name)["boot_id"].count("-") == 4 for name in fleet.names), "each was rebooted"
+    assert json.loads((fleet.base / "report/report.json").read_text())["states"] == {"current": 6}
+
+    boots = {name: fleet.state(name)["boot_id"] for name in fleet.names}
+    rc, output = rollout(fleet)
+    assert rc == 0, output
+    assert {name: fleet.state(name)["boot_id"] for name in fleet.names} == boots
+    assert all(counts["changed"] == 0 for host, counts in recap(output).items() if host != "localhost"), output
+
+
+def test_a_canary_that_is_not_healthy_goes_back_and_nobody_follows(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 5, {"host0000": "unhealthy"})
+    rc, output = rollout(fleet)
+    assert rc != 0
+    assert "halted: 1 of 1 hosts failed" in output
+    assert set(fleet.digests().values()) == {OLD}
+    assert document(fleet)["state"] == "halted"
+
+    fleet.set_fault("host0000", None)
+    rc, output = rollout(fleet)
+    assert rc == 0, output
+    assert set(fleet.digests().values()) == {NEW}
+    assert document(fleet)["state"] == "done"
+
+
+def test_the_digest_stays_though_the_tag_moves_and_the_controller_is_killed(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 4)
+    fleet.kill(ROLLOUT, 25, **OPTIONS)
+    assert document(fleet)["digest"] == NEW
+    moved = "sha256:" + "c" * 64
+    rc, output = rollout(fleet, rollout_digest=moved)
+    assert rc == 0, output
+    assert "continued" in output
+    assert set(fleet.digests().values()) == {NEW}
+
+
+def test_failures_below_the_limit_do_not_stop_it_and_everybody_is_told(tmp_path: Path) -> None:
+    faults = {"host0003": "rolls_back", "host0005": "unreachable"}
+    fleet = Fleet(tmp_path / "fleet", 8, faults)
+    rc, output = rollout(fleet, rollout_waves=[{"name": "all", "batch": 4}], rollout_halt={"failures": "50%"}, rollout_report="report")
+    assert rc != 0, "not every host runs it"
+    assert "2 hosts do not run it yet, of which failed: host0003, host0005" in output
+    assert {name for name, digest in fleet.digests().items() if digest == OLD} == set(faults)
+    states = {row["host"]: row["state"] for row in json.loads((fleet.base / "report/report.json").read_text())["rows"]}
+    assert states == {name: {"rolls_back": "rolled_back"}.get(faults.get(name, ""), faults.get(name, "current")) for name in fleet.names}
+
+
+def test_a_halted_wave_goes_back_where_asked(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 4, {"host0001": "unhealthy"})
+    rc, output = rollout(fleet, rollout_waves=[{"name": "all"}], rollout_on_halt="rollback")
+    assert rc != 0
+    assert set(fleet.digests().values()) == {OLD}, output
+
+
+def test_a_paused_rollout_waits_and_another_image_is_refused(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 2)
+    (fleet.base / "pause.yml").write_text("- imagemode.bootc.rollout_state: {path: rollout/rollout.json, state: paused, reason: lunch}\n")
+    rc, output = rollout(fleet, rollout_wave_tasks=str(fleet.base / "pause.yml"))
+    assert rc != 0
+    assert "paused: lunch" in output
+    assert list(fleet.digests().values()) == [NEW, OLD]
+    rc, output = rollout(fleet, rollout_image="registry.test/other:1")
+    assert rc != 0
+    assert "rollout_unfinished" in output
+    rc, output = rollout(fleet)
+    assert rc == 0, output
+    assert set(fleet.digests().values()) == {NEW}
+
+
+def test_a_slice_of_a_job_is_refused(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 2)
+    rc, output = rollout(fleet, awx_job_slice_count=2)
+    assert rc != 0
+    assert "A rollout cannot be sliced" in output
+
+
+@pytest.mark.parametrize("size", [1])
+def test_one_host_is_a_fleet_too(tmp_path: Path, size: int) -> None:
+    fleet = Fleet(tmp_path / "fleet", size)
+    rc, output = rollout(fleet)
+    assert rc == 0, output
+    assert set(fleet.digests().values()) == {NEW}
