@@ -27,7 +27,7 @@ from proof import Failed, check
 MACHINE, TARGET, OTHER = "guards", "GUARDS-TARGET", "GUARDS-OTHER"
 LAYOUTS = json.loads((ROOT / "tests/e2e/layouts.json").read_text())
 VOLUMES = "GUARDS-VOLUMES"
-REPOSITORY, CLOSED = f"{registry.address(MACHINE)}/os", f"{registry.address('closed')}/os"
+REPOSITORY, CLOSED = f"{registry.address(MACHINE)}/os", f"{registry.address('guarded')}/os"
 LOGIN = {"username": "guards", "password": "a-password-to-be-found"}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl someone@example.com"
 # Its bootc tells what the real one tells, and instead of installing looks for the password in all that a privileged container sees.
@@ -120,9 +120,9 @@ def the_wrong_disk_is_noticed(player: Player) -> None:
 
 def live(player: Player) -> None:
     registry.remove(MACHINE)
-    registry.remove("closed")
+    registry.remove("guarded")
     registry.up(MACHINE)
-    registry.up("closed", user=LOGIN["username"], password=LOGIN["password"])
+    registry.up("guarded", user=LOGIN["username"], password=LOGIN["password"])
     conformance.push_images(REPOSITORY, "12")
     disks = [f"{TARGET}:10G:scsi", f"{OTHER}:64M", f"{VOLUMES}:6G:scsi"]
     with progress("starting a live installer"):
@@ -189,7 +189,7 @@ def main() -> int:
         return 1
     machine.remove(MACHINE)
     registry.remove(MACHINE)
-    registry.remove("closed")
+    registry.remove("guarded")
     print("1 passed, 0 failed")
     return 0
 
