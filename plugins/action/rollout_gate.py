@@ -80,7 +80,8 @@ class ActionModule(ActionBase):
             return rollout
         if asked["phase"] == "end" and not rollout.remaining(records):
             return rollout.now(DONE, "every host runs it")
-        reason = halted(rollout.halt, records, rollout.digest, len(rollout.hosts))
+        tried = {host: record for host, record in records.items() if record.time >= rollout.continued}
+        reason = halted(rollout.halt, tried, rollout.digest, len(rollout.hosts))
         if reason is None and asked["phase"] == "before":
             # A host of this batch that failed before is tried again; what it did then is not held against it twice.
             others = {host: record for host, record in records.items() if host not in asked["hosts"]}

@@ -20,7 +20,6 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import (
     CANCELLED,
     DONE,
-    RUNNING,
     Rollout,
     RolloutUnfinished,
     from_dict,
@@ -91,7 +90,7 @@ class ActionModule(ActionBase):
                     rollout=before.as_dict(),
                 )
             # The tag may have moved meanwhile: the rollout stays with its digest.
-            return before.now(RUNNING, "continued")
+            return before.go_on(_now(), "continued")
         budgets = tuple(Budget(item["max_unavailable"], item["by"]) for item in asked["budgets"])
         waves = [WaveRule(item["name"], item["size"], tuple(item["groups"]), item["labels"], item["batch"]) for item in asked["waves"]]
         labels = {budget.by for budget in budgets if budget.by} | {name for wave in waves for name in wave.labels or {}}
@@ -99,12 +98,15 @@ class ActionModule(ActionBase):
         halt = HaltRules(asked["halt"].get("failures"), asked["halt"].get("query"))
         if halt.failures is not None:
             amount(halt.failures, 1, "halt on failures")
-        created = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        return Rollout(asked["image"], asked["digest"], created, cut(hosts, waves, budgets), hosts, budgets, halt)
+        return Rollout(asked["image"], asked["digest"], _now(), cut(hosts, waves, budgets), hosts, budgets, halt)
 
     def _candidate(self, name: str, labels: list[str], variables: dict[str, Any]) -> Candidate:
         known = variables["hostvars"][name] if labels or name in variables["hostvars"] else {}
         return Candidate(name, tuple(known.get("group_names", ())), {label: str(known.get(label, "")) for label in labels})
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def _line(number: int, batch: Batch) -> str:

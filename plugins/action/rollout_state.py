@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state imp
     HALTED,
     PAUSED,
     RUNNING,
+    Rollout,
     RolloutMissing,
     load,
     save,
@@ -44,7 +46,7 @@ class ActionModule(ActionBase):
             if before is None:
                 raise RolloutMissing(f"There is no rollout '{path}'.", hint="Plan one with rollout_plan.")
             over = before.state in (DONE, CANCELLED)
-            after = before if over or before.state == asked["state"] else before.now(asked["state"], asked["reason"] or "asked for")
+            after = before if over or before.state == asked["state"] else _changed(before, asked)
             if after != before and not self._task.check_mode:
                 save(path, after)
             result.update(changed=after != before, state=after.state, reason=after.reason, rollout=after.as_dict())
@@ -52,3 +54,10 @@ class ActionModule(ActionBase):
         except ImageModeError as error:
             result.update(failed=True, **error.as_result())
         return result
+
+
+def _changed(rollout: Rollout, asked: dict[str, Any]) -> Rollout:
+    reason = asked["reason"] or "asked for"
+    if asked["state"] == RUNNING:
+        return rollout.go_on(datetime.now(timezone.utc).isoformat(timespec="milliseconds"), reason)
+    return rollout.now(asked["state"], reason)

@@ -50,6 +50,7 @@ class Rollout:
     """One digest on its way over a fleet.
 
     :ivar digest: what all hosts get, though the tag of I(image) may move meanwhile
+    :ivar continued: when it was gone on with after it stopped; what failed before that is tried again and does not halt it
     :ivar state: one of C(running), C(paused), C(halted), C(cancelled), C(done)
     :ivar reason: why it is in this state, for people
     """
@@ -61,11 +62,15 @@ class Rollout:
     hosts: tuple[Candidate, ...]
     budgets: tuple[Budget, ...] = ()
     halt: HaltRules = field(default_factory=HaltRules)
+    continued: str = ""
     state: str = RUNNING
     reason: str = ""
 
     def now(self, state: str, reason: str = "") -> Rollout:
         return replace(self, state=state, reason=reason)
+
+    def go_on(self, time: str, reason: str) -> Rollout:
+        return replace(self, state=RUNNING, continued=time, reason=reason)
 
     def remaining(self, records: Mapping[str, Record]) -> tuple[Batch, ...]:
         """:returns: the batches that are still to go, without the hosts that got there"""
