@@ -34,7 +34,8 @@ def disk() -> Path:
 
     def make(where: Path) -> None:
         with tempfile.TemporaryDirectory(dir=store.directory("tmp")) as scratch:
-            top = Path(scratch)
+            top = Path(scratch) / "root"  # the scratch directory itself is for nobody but root, and so would the new root be
+            top.mkdir()
             run(["tar", "-x", "-f", tree / "root.tar", "-C", top, "--numeric-owner"])
             for link in ("root", "srv"):
                 (top / link).unlink()
