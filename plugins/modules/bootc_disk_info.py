@@ -98,7 +98,7 @@ disks:
     name: {description: Path of the disk. Beside it are the other things that hints can ask for., type: str}
     uses: {description: By what it is in use; empty if it is free., type: list, elements: str}
     contents: {description: Partitions and signatures; empty if there are none., type: list, elements: str}
-    installed: {description: The installation that its default boot entry starts, or null., type: dict}
+    installed: {description: The installation that its default boot entry starts; null without one., type: dict}
     stamp: {description: What M(imagemode.bootc.bootc_install) noted there; its C(state) is C(begun) or C(finished)., type: dict}
     wipe_confirm: {description: What O(imagemode.bootc.bootc_install#module:wipe_confirm) must be to allow the loss of all this., type: str}
   sample:

@@ -125,6 +125,9 @@ installed:
   description: The installation RV(installed.before) and RV(installed.after), null if there is none.
   returned: success
   type: dict
+  contains:
+    before: {description: As it was found., type: dict}
+    after: {description: As it was read back; in check mode what is expected., type: dict}
   sample: {before: null, after: {backend: ostree, image: "registry.example.com/os:stable"}}
 reboot_required:
   description: Whether the image waits for a boot.
