@@ -243,3 +243,26 @@ def test_a_cosign_that_cannot_write_what_hosts_read_is_refused(module: Module, i
     (tmp_path / "programs/cosign").write_text(
         f'#!/bin/sh\ncase "$*" in *--help*) echo "--bundle-only";; *) exec {real} "$@";; esac\n')
     assert module("oci_image_sign", name=image, key=str(key), **PLAIN)["error"] == "cosign_unsupported"
+
+
+def test_the_role_image_attaches_and_signs_what_it_pushes_once(
+        module: Module, context: Path, registry: LiveRegistry, key: Path, tmp_path: Path) -> None:
+    name = f"{registry.address}/signed-by-role:1"
+    sbom = tmp_path / "os.spdx.json"
+    sbom.write_text(json.dumps({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "os", "packages": []}))
+    inventory = {"builder": {"hosts": {"localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+    (tmp_path / "inventory.json").write_text(json.dumps(inventory))
+    options = {"image_name": name, "image_context": str(context), "image_lint": False, "image_registry_options": PLAIN,
+               "image_sboms": [str(sbom)], "image_sign": {"key": str(key)}}
+    words = ["ansible-playbook", "-i", str(tmp_path / "inventory.json"), "imagemode.bootc.build", "-e", json.dumps(options)]
+    environment = {**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")}
+    changed = []
+    for _round in (1, 2):
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert PASSPHRASE not in done.stdout
+        changed.append(int(done.stdout.rpartition("changed=")[2].split()[0]))
+    assert changed == [4, 0], "built, pushed, attached, signed"
+    verified = module("oci_image_verify", name=name, key_files=[str(key.with_suffix(".pub"))], **PLAIN)
+    assert verified["verified"], verified
+    assert "application/spdx+json" in json.dumps(module("oci_image_info", name=name, attached=True, **PLAIN)["attached"])
