@@ -29,7 +29,6 @@ LAYOUTS = json.loads((ROOT / "tests/e2e/layouts.json").read_text())
 VOLUMES = "GUARDS-VOLUMES"
 REPOSITORY, CLOSED = f"{registry.address(MACHINE)}/os", f"{registry.address('guarded')}/os"
 LOGIN = {"username": "guards", "password": "a-password-to-be-found"}
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl someone@example.com"
 # Its bootc tells what the real one tells, and instead of installing looks for the password in all that a privileged container sees.
 SPY = """RUN mv /usr/bin/bootc /usr/bin/bootc.real && printf '%s\\n' '#!/bin/sh' \
  'case "$1 $2" in "install to-disk") ;; *) exec bootc.real "$@" ;; esac' \
@@ -41,6 +40,11 @@ SPY = """RUN mv /usr/bin/bootc /usr/bin/bootc.real && printf '%s\\n' '#!/bin/sh'
 BOUND = """RUN mkdir -p /usr/lib/bootc/bound-images.d \\
  && printf '[Image]\\nImage=registry.test/not-there:1\\n' > /usr/lib/bootc/bound-images.d/a.image
 """
+
+
+def key() -> str:
+    """The lab's own: the keys of an installation count more than those that the machine's firmware brings."""
+    return machine.lab_key().with_suffix(".pub").read_text().strip()
 
 
 def run_the_role_registry(player: Player) -> None:
@@ -91,7 +95,7 @@ def interrupt_and_boot(player: Player, cuts: list[Path]) -> None:
     disk = machine.where(MACHINE) / f"disk-{TARGET}.raw"
     conformance.push_image(f"{CLOSED}:1", f"FROM {base.base()}\n", f"--creds={LOGIN['username']}:{LOGIN['password']}")
     interruptions.look_at_cuts(player, MACHINE, disk, TARGET, cuts)
-    options: dict[str, object] = {"image": f"{CLOSED}:1", "target_serial": TARGET, "login": LOGIN, "key": KEY}
+    options: dict[str, object] = {"image": f"{CLOSED}:1", "target_serial": TARGET, "login": LOGIN, "key": key()}
     interruptions.interrupt(player, MACHINE, TARGET, options, interruptions.seeded())
 
 
@@ -140,7 +144,7 @@ def install_guards(player: Player) -> None:
 def power_cuts(player: Player) -> list[Path]:
     """:returns: disks as power cuts left them during an installation"""
     disk = machine.where(MACHINE) / f"disk-{TARGET}.raw"
-    options: dict[str, object] = {"image": f"{REPOSITORY}:1", "target_serial": TARGET, "login": LOGIN, "key": KEY}
+    options: dict[str, object] = {"image": f"{REPOSITORY}:1", "target_serial": TARGET, "login": LOGIN, "key": key()}
     with interruptions.PowerCuts(MACHINE, disk, interruptions.seeded(), wanted=10, first=1, last=12) as power:
         check(player.play(interruptions.FAULTS, options) > 0, "installing changed nothing")
     check(len(power.cuts) == 10, f"only {len(power.cuts)} moments of the installation were caught")
@@ -159,7 +163,7 @@ def interrupt_and_boot_all(player: Player) -> None:
     cuts = power_cuts(player)
     refuse_images(player)
     interrupt_and_boot(player, cuts)
-    player.play(str(ROOT / "tests/e2e/volumes.yml"), {"image": f"{REPOSITORY}:1", "volume_serial": VOLUMES, "key": KEY})
+    player.play(str(ROOT / "tests/e2e/volumes.yml"), {"image": f"{REPOSITORY}:1", "volume_serial": VOLUMES, "key": key()})
     boot(player, TARGET, {
         "cat /etc/hostname /proc/sys/kernel/hostname": "faults.example.com\nfaults.example.com",
         "ip -4 -brief address": "192.0.2.10/24",
