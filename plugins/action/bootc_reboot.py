@@ -14,10 +14,10 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import is_digest
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import checked
 
 # A soft reboot keeps the boot ID (recording ostree, after-soft-reboot) and counts up instead.
 BOOT_COMMAND = "cat /proc/sys/kernel/random/boot_id; systemctl show --property=SoftRebootsCount --value 2>/dev/null || true"
@@ -108,13 +108,10 @@ class ActionModule(ActionBase):
         self._prove(expected, before, after)
 
     def _options(self) -> dict[str, Any]:
-        validation = ArgumentSpecValidator(ARGUMENTS).validate(
-            {name: value for name, value in self._task.args.items() if value is not None and value != ""}
-        )
-        if validation.error_messages:
-            raise RebootRefused("option_invalid", "; ".join(validation.error_messages), "See 'ansible-doc imagemode.bootc.bootc_reboot'.")
-        options: dict[str, Any] = validation.validated_parameters
-        unset(options)
+        try:
+            options = checked(ARGUMENTS, self._task.args)
+        except OptionError as error:
+            raise RebootRefused(error.error, error.message, error.hint or "") from None
         if options["digest"] and not is_digest(options["digest"]):
             raise RebootRefused(
                 "reference_invalid", f"'{options['digest']}' is not a digest.", "A digest is 'sha256:' and 64 hexadecimal digits."

@@ -8,24 +8,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ansible.plugins.action import ActionBase
-from ansible_collections.imagemode.bootc.plugins.module_utils._action import options
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import read
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.report import as_csv, as_html, as_json, report
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction, now
 
-ARGUMENTS: dict[str, Any] = {
-    "journal": {"type": "list", "elements": "path", "required": True},
-    "hosts": {"type": "list", "elements": "str"},
-    "title": {"type": "str", "default": "Fleet report"},
-    "dest": {"type": "path"},
-    "formats": {"type": "list", "elements": "str", "choices": ["json", "csv", "html"], "default": ["json", "csv", "html"]},
-}
 WRITERS = {"json": as_json, "csv": as_csv, "html": as_html}
 
 
@@ -35,35 +26,34 @@ class ReportUnwritable(ImageModeError):
     error = "report_unwritable"
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _requires_connection = False
+class ActionModule(ControllerAction):
+    arguments: ClassVar[dict[str, Any]] = {
+        "journal": {"type": "list", "elements": "path", "required": True},
+        "hosts": {"type": "list", "elements": "str"},
+        "title": {"type": "str", "default": "Fleet report"},
+        "dest": {"type": "path"},
+        "formats": {"type": "list", "elements": "str", "choices": list(WRITERS), "default": list(WRITERS)},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        del tmp
-        try:
-            asked = options(ARGUMENTS, self._task.args)
-            known = read(Path(path) for path in asked["journal"])
-            if asked["hosts"] is not None:
-                # A host that nobody has seen yet is in the report, too.
-                known = {host: known.get(host) or Record(host, "", result="unreachable") for host in asked["hosts"]}
-            newest = max((record.time for record in known.values()), default="")
-            document = report(known, newest or datetime.now(timezone.utc).isoformat(timespec="milliseconds"), asked["title"])
-            files: dict[str, str] = {}
-            if asked["dest"]:
-                files = {name: str(Path(asked["dest"]) / f"report.{name}") for name in asked["formats"]}
-                written = [self._write(Path(path), WRITERS[name](document)) for name, path in files.items()]
-                result["changed"] = any(written)
-            result.update({name: document[name] for name in ("hosts", "states", "digests", "waves", "rows")}, files=files)
-        except ImageModeError as error:
-            result.update(failed=True, **error.as_result())
-        return result
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        known = read(Path(path) for path in options["journal"])
+        if options["hosts"] is not None:
+            # A host that nobody has seen yet is in the report, too.
+            known = {host: known.get(host) or Record(host, "", result="unreachable") for host in options["hosts"]}
+        newest = max((record.time for record in known.values()), default="")
+        document = report(known, newest or now(), options["title"])
+        files = {name: Path(options["dest"]) / f"report.{name}" for name in options["formats"]} if options["dest"] else {}
+        written = [self._write(path, WRITERS[name](document)) for name, path in files.items()]
+        return {
+            "changed": any(written),
+            "files": {name: str(path) for name, path in files.items()},
+            **{name: document[name] for name in ("hosts", "states", "digests", "waves", "rows")},
+        }
 
     def _write(self, path: Path, text: str) -> bool:
         """Replace a file at once.
 
-        :returns: whether it has another content now
+        :returns: whether it has, or would have, another content now
         :raises ReportUnwritable: it cannot be written
         """
         try:

@@ -41,6 +41,15 @@ attributes:
       - This action does not modify state.
 """
 
+    # The action runs on the controller alone, or needs the controller for a part of it.
+    ACTION = r"""
+options: {}
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+"""
+
     # Members of the action group imagemode.bootc.bootc.
     GROUP_BOOTC = r"""
 options: {}

@@ -53,11 +53,9 @@ options:
     default: Reboot initiated by Ansible to boot another image
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.action
   - imagemode.bootc.attributes.group_bootc
 attributes:
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
-    support: full
   check_mode:
     support: full
   diff_mode:

@@ -107,16 +107,28 @@ class Rollout:
         return asdict(self)
 
 
-def load(path: Path) -> Rollout | None:
-    """:returns: the rollout of this file; C(None) if there is no file
-    :raises RolloutInvalid: the file is no rollout
+def find(path: Path, previous: Mapping[str, Any]) -> Rollout | None:
+    """:param previous: the rollout as a dictionary, for where the file was not kept or not written; empty if there is none
+    :returns: the rollout of this file, or else the previous one
+    :raises RolloutInvalid: it is no rollout
     """
     try:
-        return from_dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        return None
+        if path.exists():
+            return from_dict(json.loads(path.read_text()))
+        return from_dict(previous) if previous else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RolloutInvalid(f"'{path}' is not a rollout: {error!r}.", hint="Name another file, or remove this one.") from None
+
+
+def need(path: Path, previous: Mapping[str, Any]) -> Rollout:
+    """As L(find).
+
+    :raises RolloutMissing: there is none
+    """
+    rollout = find(path, previous)
+    if rollout is None:
+        raise RolloutMissing(f"There is no rollout '{path}'.", hint="Plan one with rollout_plan.")
+    return rollout
 
 
 def from_dict(document: Mapping[str, Any]) -> Rollout:
