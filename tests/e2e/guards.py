@@ -153,9 +153,13 @@ def power_cuts(player: Player) -> list[Path]:
 
 def refuse_and_repair(player: Player) -> None:
     live(player)
-    refuse_layouts(player)
     install_guards(player)
     run_the_role_registry(player)
+
+
+def refuse_dangerous_disks(player: Player) -> None:
+    live(player)
+    refuse_layouts(player)
 
 
 def interrupt_and_boot_all(player: Player) -> None:
@@ -181,13 +185,17 @@ def interrupt_and_boot_all(player: Player) -> None:
     })
 
 
+PARTS = {"guards": refuse_and_repair, "layouts": refuse_dangerous_disks, "faults": interrupt_and_boot_all}
+
+
 def main() -> int:
+    part = sys.argv[1] if sys.argv[1:] else "guards"
     prepare()
     packages.packages(install=True)
     machine.remove(MACHINE)
-    player = Player(LOGS / "guards", VENV)
+    player = Player(LOGS / part, VENV)
     try:
-        (interrupt_and_boot_all if sys.argv[1:] == ["faults"] else refuse_and_repair)(player)
+        PARTS[part](player)
     except (LabError, PlayFailed, Failed) as error:
         print(f"{error}\n0 passed, 1 failed; machine {MACHINE} is left for you to look at, `tests/reference/lab clean` removes it")
         return 1
