@@ -37,9 +37,9 @@ _value:
 """
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from xml.etree import ElementTree
 
 from ansible.errors import AnsibleFilterError
 

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -76,10 +77,9 @@ class Http:
     """
 
     def __init__(self, registry: str, access: Access) -> None:
-        _import_requests()
         self._registry = registry
         self._access = access
-        self._session = requests.Session()
+        self._session = _import_requests().Session()
         # Without this, requests would take credentials from ~/.netrc that nobody gave to this registry.
         self._session.auth = lambda request: request
         self._session.mount("https://", _adapter(access.tls(registry)))
@@ -208,7 +208,7 @@ class Http:
         return bytes(body)
 
 
-def _import_requests() -> None:
+def _import_requests() -> ModuleType:
     """Only who asks a registry needs the library, and pays for loading it: 80 ms.
 
     :raises RequestsMissing: it is not installed
@@ -223,6 +223,7 @@ def _import_requests() -> None:
             "The Python library 'requests' is needed where a registry is asked, and is not installed.",
             hint="Install python3-requests for the Python that runs the module.",
         ) from None
+    return requests
 
 
 class _Broken(Exception):

@@ -17,10 +17,15 @@ from typing import Any
 
 import pytest
 
+from . import test_signatures as signatures
 from .conftest import PASSWORD, USER, LiveRegistry
-from .test_signatures import PLAIN, cosign, debian, image, key  # noqa: F401
 
 Module = Callable[..., dict[str, Any]]
+PLAIN = signatures.PLAIN
+cosign = signatures.cosign
+debian = signatures.debian
+image = signatures.image
+key = signatures.key
 PLAYBOOK = Path(__file__).resolve().parents[3] / "playbooks/host.yml"
 
 
@@ -65,7 +70,7 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def test_a_host_is_prepared_as_predicted_once_and_its_next_pull_works(
-        module: Module, tree: Tree, image: str, key: Path, guarded_registry: LiveRegistry) -> None:  # noqa: F811
+        module: Module, tree: Tree, image: str, key: Path, guarded_registry: LiveRegistry) -> None:
     repository, authority = f"{guarded_registry.address}/prepared/os", (guarded_registry.base / "ca.crt").read_text()
     access = {"ca_path": f"{guarded_registry.base}/ca.crt", "username": USER, "password": PASSWORD}
     module("oci_image_copy", src=image, dest=f"{repository}:1", src_registry=PLAIN, dest_registry=access)

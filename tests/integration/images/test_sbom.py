@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
+from . import test_servers
 from .conftest import LiveRegistry
-from .test_servers import server  # noqa: F401
 
 Module = Callable[..., dict[str, Any]]
+server = test_servers.server
 PLAIN = {"plain_http": True}
 
 
 @pytest.fixture
-def image(module: Module, context: Path, server: tuple[str, str]) -> str:  # noqa: F811
+def image(module: Module, context: Path, server: tuple[str, str]) -> str:
     name = f"{server[1]}/sbom-{time.monotonic_ns()}:1"
     module("oci_image_build", name=name, context=str(context), **PLAIN)
     assert "digest" in module("oci_image_push", name=name, **PLAIN)

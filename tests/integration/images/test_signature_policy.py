@@ -16,10 +16,18 @@ from typing import Any
 import ansible
 import pytest
 
+from . import test_signatures as signatures
 from .conftest import LiveRegistry
-from .test_signatures import PASSPHRASE, PLAIN, cosign, debian, gpg, image, key, make_key  # noqa: F401
 
 Module = Callable[..., dict[str, Any]]
+PASSPHRASE = signatures.PASSPHRASE
+PLAIN = signatures.PLAIN
+cosign = signatures.cosign
+debian = signatures.debian
+gpg = signatures.gpg
+image = signatures.image
+key = signatures.key
+make_key = signatures.make_key
 TREE = Path(__file__).resolve().parents[6]
 
 
@@ -62,7 +70,7 @@ def host(tmp_path: Path, registry: LiveRegistry) -> Host:
 
 
 def test_a_policy_is_set_as_predicted_once_and_keeps_the_rest(
-        module: Module, host: Host, image: str, key: Path, registry: LiveRegistry) -> None:  # noqa: F811
+        module: Module, host: Host, image: str, key: Path, registry: LiveRegistry) -> None:
     mine = {"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {"example.com": [{"type": "reject"}]}}}
     host.policy.parent.mkdir()
     host.policy.write_text(json.dumps(mine))
@@ -89,7 +97,7 @@ def test_a_policy_is_set_as_predicted_once_and_keeps_the_rest(
 
 
 def test_a_policy_that_would_lock_the_host_out_is_not_set(
-        module: Module, host: Host, image: str, key: Path, registry: LiveRegistry, tmp_path: Path) -> None:  # noqa: F811
+        module: Module, host: Host, image: str, key: Path, registry: LiveRegistry, tmp_path: Path) -> None:
     options: dict[str, Any] = {
         "image": image, "scopes": [{"scope": registry.address, "type": "sigstore", "keys": [key.with_suffix(".pub").read_text()]}]}
     other = make_key(tmp_path, "other")
@@ -102,14 +110,14 @@ def test_a_policy_that_would_lock_the_host_out_is_not_set(
     assert "signature" in host.pull(image)
 
 
-def test_either_of_two_keys_will_do(module: Module, host: Host, image: str, key: Path, registry: LiveRegistry,  # noqa: F811
+def test_either_of_two_keys_will_do(module: Module, host: Host, image: str, key: Path, registry: LiveRegistry,
                                     tmp_path: Path) -> None:
     module("oci_image_sign", name=image, key=str(key), **PLAIN)
     keys = [path.with_suffix(".pub").read_text() for path in (make_key(tmp_path, "next"), key)]
     assert host.set(image=image, scopes=[{"scope": image.rpartition(":")[0], "type": "sigstore", "keys": keys}])["checked_digest"]
 
 
-def test_signatures_by_gnupg(module: Module, host: Host, image: str, gpg: Any, registry: LiveRegistry, tmp_path: Path) -> None:  # noqa: F811
+def test_signatures_by_gnupg(module: Module, host: Host, image: str, gpg: Any, registry: LiveRegistry, tmp_path: Path) -> None:
     _fingerprint, public, private = gpg("signer@example.com")
     _other, other, _private = gpg("other@example.com")
     lookaside = tmp_path / "lookaside"
@@ -142,7 +150,7 @@ def test_what_is_no_policy_is_not_touched(host: Host) -> None:
     assert host.policy.read_text() == "{"
 
 
-def test_a_pull_is_tried_as_bootc_does_it(module: Module, host: Host, image: str) -> None:  # noqa: F811
+def test_a_pull_is_tried_as_bootc_does_it(module: Module, host: Host, image: str) -> None:
     good = host.run("bootc_pull_check", image=image)
     assert (good["pullable"], good["digest"], good["auth_file"]) == (True, module("oci_image_info", name=image, **PLAIN)["digest"], None)
     missing = host.run("bootc_pull_check", image=f"{image}-nothing", required=False)

@@ -4,4 +4,7 @@
 
 """The fake host of the modules' tests is that of the roles', too."""
 
-from ansible_collections.imagemode.bootc.tests.unit.plugins.modules.conftest import documents, host  # noqa: F401
+from ansible_collections.imagemode.bootc.tests.unit.plugins.modules import conftest
+
+documents = conftest.documents
+host = conftest.host

@@ -76,7 +76,7 @@ def test_a_watched_pull_says_how_far_it_is_and_then_how_it_ended(host: Any, pull
     assert running["command"] == "bootc upgrade"
     assert {path.stat().st_mode & 0o777 for path in host.job.iterdir()} == {0o600}
     assert not (host.job / "run").exists(), "the task's environment is left in a file"
-    until(lambda: (host.job / "rc").exists())
+    until((host.job / "rc").exists)
     result = host.run("bootc_upgrade", watch=running["id"])
     assert result["changed"] is True
     assert result["digest"] == NEW
@@ -88,7 +88,7 @@ def test_a_watched_pull_says_how_far_it_is_and_then_how_it_ended(host: Any, pull
 def test_a_killed_task_does_not_end_the_pull_and_the_next_one_waits_for_it(host: Any, pull: Callable[..., None]) -> None:
     pull(2)
     module = host.start("bootc_upgrade")
-    until(lambda: (host.job / "pid").exists())
+    until((host.job / "pid").exists)
     module.kill()
     result = host.run("bootc_upgrade")
     assert result["changed"] is True
@@ -101,7 +101,7 @@ def test_a_killed_task_does_not_end_the_pull_and_the_next_one_waits_for_it(host:
 def test_what_was_asked_meanwhile_is_done_after_the_pull(host: Any, pull: Callable[..., None]) -> None:
     pull(2)
     host.start("bootc_upgrade")
-    until(lambda: (host.job / "pid").exists())
+    until((host.job / "pid").exists)
     result = host.run("bootc_upgrade", digest=NEW)
     assert result["changed"] is False
     assert result["reason"] == "this image is staged already"
@@ -111,7 +111,7 @@ def test_what_was_asked_meanwhile_is_done_after_the_pull(host: Any, pull: Callab
 def test_two_tasks_that_wait_for_the_same_pull_do_not_start_another(host: Any, pull: Callable[..., None]) -> None:
     pull(2)
     other = host.start("bootc_upgrade")
-    until(lambda: (host.job / "pid").exists())
+    until((host.job / "pid").exists)
     result = host.run("bootc_upgrade")
     theirs = json.loads(other.communicate()[0].splitlines()[-1])
     assert sorted([result["changed"], theirs["changed"]]) == [False, True]
@@ -122,7 +122,7 @@ def test_two_tasks_that_wait_for_the_same_pull_do_not_start_another(host: Any, p
 def test_check_mode_waits_and_changes_nothing(host: Any, pull: Callable[..., None]) -> None:
     pull(2)
     host.start("bootc_upgrade")
-    until(lambda: (host.job / "pid").exists())
+    until((host.job / "pid").exists)
     result = host.run("bootc_upgrade", check_mode=True)
     assert result["changed"] is False
     assert result["digest"] == NEW
@@ -142,7 +142,7 @@ def test_a_pull_that_was_killed_is_an_error_and_the_next_run_repairs_it(host: An
     pull(60)
     running = host.run("bootc_upgrade", watch="start")["running"]
     os.kill(pulling(host), signal.SIGKILL)
-    until(lambda: (host.job / "rc").exists())
+    until((host.job / "rc").exists)
     result = host.run("bootc_upgrade", watch=running["id"])
     assert result["error"] == "bootc_failed"
     assert "ended from outside" in result["msg"]

@@ -131,4 +131,3 @@ def test_names_and_messages_cannot_break_out_of_the_files() -> None:
     header, row = list(csv.reader(as_csv(made).split("\n")))[:2]
     assert tuple(header) == COLUMNS
     assert dict(zip(header, row))["message"].startswith("'=")
-
