@@ -48,6 +48,7 @@ def have_a_host(player: Player) -> None:
     """And a registry that wants credentials, which the host does not have."""
     if conformance.NAME not in machine.names():
         conformance.host()
+    machine.wait(conformance.NAME, timeout=600)
     player.inventory(localhost=["builder"], **{conformance.NAME: ["bootc_hosts"]})
     registry.up("closed", user="lab", password="closed")
     _lab("skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-creds=lab:closed",
