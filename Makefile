@@ -7,7 +7,7 @@ PYTHON ?= python3
 
 help:
 	@echo "make demo        the whole road: build, push, install, boot, update, roll back (root)"
-	@echo "make test        every test (root)"
+	@echo "make test        the tests that fit into an hour (root)"
 	@echo "make check       the part of the tests that takes two minutes"
 	@echo "make bench       measure the collection beside what it stands on"
 	@echo "make demo-clean  stop and remove what the demo made"
