@@ -79,7 +79,9 @@ class Http:
     def __init__(self, registry: str, access: Access) -> None:
         self._registry = registry
         self._access = access
-        self._session = _import_requests().Session()
+        library = _import_requests()
+        self._session = library.Session()
+        self._exceptions = library.exceptions
         # Without this, requests would take credentials from ~/.netrc that nobody gave to this registry.
         self._session.auth = lambda request: request
         self._session.mount("https://", _adapter(access.tls(registry)))
@@ -172,21 +174,21 @@ class Http:
                 body = self._read(answer, time.monotonic() + 10 * self._access.timeout)
                 named = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, named, body, url)
-        except requests.exceptions.SSLError as error:
+        except self._exceptions.SSLError as error:
             raise RegistryTls(
                 f"TLS with the registry {self._registry} failed: {_cause(error)}.",
                 hint="Give its CA with 'ca_path'; for a registry without TLS set 'plain_http'.",
                 registry=self._registry,
             ) from None
-        except requests.exceptions.ProxyError as error:
+        except self._exceptions.ProxyError as error:
             raise ProxyFailed(
                 f"The registry {self._registry} cannot be reached through the proxy of the environment: {_cause(error)}.",
                 hint="Correct HTTPS_PROXY or HTTP_PROXY where the task runs, or name the registry in NO_PROXY.",
                 registry=self._registry,
             ) from None
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+        except (self._exceptions.ChunkedEncodingError, self._exceptions.ContentDecodingError) as error:
             raise _Broken(_cause(error)) from None
-        except requests.exceptions.RequestException as error:
+        except self._exceptions.RequestException as error:
             raise RegistryUnreachable(
                 f"The registry {self._registry} cannot be reached at {_shown(url)}: {_cause(error)}.",
                 hint="Check the name, the port, the network and the proxy variables of the machine that runs this task.",
