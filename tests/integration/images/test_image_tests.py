@@ -224,7 +224,7 @@ BROKEN = ("RUN mkdir -p /usr/lib/bootc/kargs.d /usr/etc && echo 'kargs = 7' > /u
 def test_lints_have_names_whoever_looks(
         module: Module, derived: Callable[..., str], runner: str, bootc: list[str], linter: str, version: str | None) -> None:
     options = {"engine": runner, "containers": True}
-    dirty = derived(f"lint-dirty-{version}:1", *bootc, DIRT)
+    dirty = derived(f"lint-dirty-{version or 'none'}:1", *bootc, DIRT)
     allowed = module("bootc_container_lint", name=dirty, **options)
     assert not allowed.get("failed"), allowed
     assert (allowed["linter"], allowed["bootc_version"]) == (linter, version)
@@ -239,7 +239,7 @@ def test_lints_have_names_whoever_looks(
     skipped = module("bootc_container_lint", name=dirty, fatal_warnings=True, skip=sorted(warned), **options)
     assert (skipped.get("failed", False), skipped["lints"]) == (False, []), skipped
 
-    broken = module("bootc_container_lint", name=derived(f"lint-broken-{version}:1", *bootc, BROKEN), **options)
+    broken = module("bootc_container_lint", name=derived(f"lint-broken-{version or 'none'}:1", *bootc, BROKEN), **options)
     assert broken["error"] == "lint_failed"
     assert {one["name"] for one in broken["lints"] if one["level"] == "fatal"} == {"bootc-kargs", "etc-usretc"}
     assert containers() == []
