@@ -117,7 +117,12 @@ def main() -> None:
             manifest = registry.image(reference, Platform.parse(module.params["platform"]))[0]
         subject = Descriptor(manifest.media_type, manifest.digest, manifest.size)
         wanted = artifact(subject, content, artifact_type).digest
-        there = sorted(entry.digest for entry in registry.referrers(reference, subject.digest) if entry.artifact_type == artifact_type)
+        # Not by its type alone: go-containerregistry lists every artifact with the type of its configuration.
+        there = sorted(
+            entry.digest
+            for entry in registry.referrers(reference, subject.digest)
+            if entry.artifact_type == artifact_type or entry.digest == wanted
+        )
         after = sorted({*there, wanted})
         changed = after != there
         if changed and not module.check_mode:
