@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import is_digest
@@ -219,8 +219,10 @@ class ActionModule(ActionBase):
                 if str(self._command(SETTLED)["stdout"]).strip() != "stopping":
                     return self._info(task_vars), self._boot()
                 why = "it is shutting down"
-            except AnsibleConnectionFailure as error:
+            except AnsibleError as error:  # no connection, or one that ended while the module was sent
                 why = str(error)
+                # The directory for modules may be lost with the boot.
+                self._connection._shell.tmpdir = None
             if time.monotonic() >= deadline:
                 raise RebootRefused(
                     "host_not_back", f"The host came up and goes away again: {why}",
