@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks: `python3 tests/run.py check` (two minutes), `… test` (all that fits into an hour), or stages by
-name. Those that keep a machine for long are run by name only: day2, modules, composefs, guards, layouts, faults, takeover.
+name. Those that keep a machine for long are run by name only: conformance, day2, modules, composefs, guards, layouts, faults, takeover.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs
@@ -229,7 +229,6 @@ STAGES: dict[str, Callable[[int], int]] = {
 }
 # Each is run in its order, two at the same time, the longest first.
 CHAINS = (
-    ("conformance",),
     ("demo",),
     ("images",),
     ("fleet",),
