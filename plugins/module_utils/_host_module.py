@@ -14,6 +14,7 @@ from typing import Any
 
 from ._bootc.client import Bootc
 from ._bootc.errors import BootcError, DigestMismatch
+from ._bootc.foresight import foresee
 from ._bootc.job import Job
 from ._bootc.plan import Plan, Remote, footprint, pulls
 from ._bootc.status import Host, parse_status
@@ -52,6 +53,7 @@ class BootcModule(CollectionModule):
             document = bootc.status_text()
             before = parse_status(document)
             plan = bootc.decide(lambda remote: planner(before, remote))
+            foresee(bootc, plan)
         for warning in plan.warnings:
             self.warn(warning)
         after = plan.after

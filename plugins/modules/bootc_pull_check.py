@@ -81,15 +81,12 @@ hint:
   sample: bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there.
 """
 
-from pathlib import Path
-
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError, NotManaged
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.foresight import need_enforceable
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
-from ansible_collections.imagemode.bootc.plugins.module_utils._policy import PolicyFiles, Pulled, enforceable, open_image
-
-POLICY = PolicyFiles(Path("/etc/containers/policy.json"), Path("/etc/containers/registries.d"))
+from ansible_collections.imagemode.bootc.plugins.module_utils._policy import Pulled, open_image
 
 
 def main() -> None:
@@ -124,12 +121,8 @@ def followed() -> str:
 
 
 def pull(module: CollectionModule, image: str) -> Pulled:
-    if module.params["enforce_container_sigpolicy"] and not enforceable(POLICY.policy()):
-        raise BootcError(
-            "The host's signature policy accepts everything by default, and bootc enforces no such policy.",
-            error="signature_refused",
-            hint="Set a policy with bootc_signature_policy and 'default: reject'.",
-        )
+    if module.params["enforce_container_sigpolicy"]:
+        need_enforceable()
     return open_image(image, timeout=module.params["timeout"])
 
 

@@ -65,7 +65,10 @@ def bootc(base: Path, state: dict[str, Any], words: list[str]) -> int:
 
 
 def skopeo(base: Path, words: list[str]) -> int:
-    """The answer to `skopeo inspect --raw`."""
+    """The answer to `skopeo inspect`, `--raw` or `--config`."""
+    if "--config" in words:
+        print(json.dumps({"architecture": "amd64", "config": {"Labels": {"containers.bootc": "1"}}}))
+        return 0
     image = words[-1].partition("//")[2].partition("@")[0]
     with (base.parent / "requests").open("a") as requests:
         requests.write(f"{base.name} {image}\n")

@@ -31,6 +31,7 @@ REJECT = '{"default": [{"type": "reject"}]}'
 @dataclass(frozen=True)
 class Fault:
     """:ivar only: the backend that refuses it; the other has no such check
+    :ivar foreseen: whether check mode says it, too; what depends on the image's files only bootc finds
     :ivar prepare: shell on the host, and the way back
     """
 
@@ -38,6 +39,7 @@ class Fault:
     call: Call
     error: str
     only: str | None = None
+    foreseen: bool = True
     prepare: str = "true"
     undo: str = "true"
 
@@ -48,14 +50,14 @@ def _switch(tag: str, **options: object) -> Call:
 
 FAULTS = (
     Fault("no-bootable-container", _switch("unlabelled"), "image_not_bootable"),
-    Fault("other-architecture", _switch("foreign"), "architecture_mismatch", only="ostree"),
-    Fault("enforcing-a-policy-that-accepts-anything", _switch("2", enforce_container_sigpolicy=True), "signature_refused", only="ostree"),
+    Fault("other-architecture", _switch("foreign"), "architecture_mismatch"),
+    Fault("enforcing-a-policy-that-accepts-anything", _switch("2", enforce_container_sigpolicy=True), "signature_refused"),
     Fault("policy-rejects", _switch("2"), "signature_refused",
           prepare=f"cp -a {POLICY} {POLICY}.kept && echo '{REJECT}' > {POLICY}", undo=f"mv {POLICY}.kept {POLICY}"),
-    Fault("etc-conflict", _switch("conflict"), "etc_conflict", only="composefs",
+    Fault("etc-conflict", _switch("conflict"), "etc_conflict", only="composefs", foreseen=False,
           prepare="echo mine > /etc/conformance", undo="rm /etc/conformance"),
-    Fault("same-files-under-another-digest", _switch("again"), "bootc_refused", only="composefs"),
-    Fault("disk-full", _switch("2"), "disk_full",
+    Fault("same-files-under-another-digest", _switch("again"), "bootc_refused", only="composefs", foreseen=False),
+    Fault("disk-full", _switch("2"), "disk_full", foreseen=False,
           prepare="fallocate -l $(($(stat -f -c '%a*%S' /var))) /var/filled || dd if=/dev/zero of=/var/filled bs=1M; true",
           undo="rm /var/filled"),
 )
@@ -69,12 +71,14 @@ def provoke(host: Host, images: Images, modules: Modules, backend: str) -> Itera
         before = footprint(images, host.status())
         prepared = host.run(fault.prepare)
         call = Call(fault.call.module, {**fault.call.options, "image": images.translate(str(fault.call.options["image"]))})
-        result = modules.call(call, check=False)
+        foreseen, result = modules.call(call, check=True), modules.call(call, check=False)
         undone = host.run(fault.undo)
         after = footprint(images, host.status())
         wrong = [f"`{done.args[-1]}` failed: {done.stderr.strip()}" for done in (prepared, undone) if done.returncode]
         if result.get("error") != fault.error or not result.get("hint"):
             wrong.append(f"not {fault.error} with a hint: {result}")
+        if fault.foreseen and foreseen.get("error") != fault.error:
+            wrong.append(f"check mode did not foresee it: {foreseen}")
         if result.get("changed") or before != after:
             wrong.append(f"changed={result.get('changed')}; the host went from {before} to {after}")
         yield fault.name, wrong, f"{call.module} refuses: {result.get('error')}"

@@ -66,15 +66,24 @@ class Bootc:
 
         :raises BootcError: the image cannot be reached, read or found
         """
-        return remote_of(self.manifest(source), _MACHINES.get(os.uname().machine, os.uname().machine))
+        return remote_of(self.manifest(source), architecture())
 
     def manifest(self, source: Source) -> str:
         """:returns: the manifest or index that the source points at, byte for byte
         :raises BootcError: the image cannot be reached, read or found
         """
+        return self._inspect(source, "--raw")
+
+    def configuration(self, source: Source) -> str:
+        """:returns: the image's configuration, as JSON
+        :raises BootcError: the image cannot be reached, read or found
+        """
+        return self._inspect(source, "--config")
+
+    def _inspect(self, source: Source, what: str) -> str:
         name = _SKOPEO_TRANSPORTS.get(source.transport, f"{source.transport}:") + source.image
         with _auth_file() as auth_file:
-            return self._run(("skopeo", "inspect", "--raw", "--authfile", auth_file, "--", name))
+            return self._run(("skopeo", "inspect", what, "--authfile", auth_file, "--", name))
 
     def decide(self, planner: Callable[[Remote | None], Plan]) -> Plan:
         """Plan, ask the registry if the planner needs it, and see that this bootc can run every step.
@@ -122,11 +131,16 @@ class Bootc:
         return completed.stdout
 
 
-def remote_of(raw: str, architecture: str) -> Remote:
+def architecture() -> str:
+    """:returns: this machine's architecture as OCI names it, for example C(amd64)"""
+    return _MACHINES.get(os.uname().machine, os.uname().machine)
+
+
+def remote_of(raw: str, here: str) -> Remote:
     """Read a manifest or an index as the registry sent it.
 
     :param raw: the document, byte for byte: its digest is computed from it
-    :param architecture: OCI architecture of the host, for example C(amd64)
+    :param here: OCI architecture of the host, for example C(amd64)
     :raises BootcError: C(architecture_mismatch), or C(manifest_invalid)
     """
     try:
@@ -142,11 +156,11 @@ def remote_of(raw: str, architecture: str) -> Remote:
             f"The registry sent something that is no image manifest: {error}.", error="manifest_invalid"
         ) from None
     for digest, platform in platforms:
-        if platform.get("architecture") == architecture and platform.get("os", "linux") == "linux":
+        if platform.get("architecture") == here and platform.get("os", "linux") == "linux":
             return Remote(digest=digest, index=digest_of(raw))
     there = sorted({str(platform.get("architecture")) for _digest, platform in platforms})
     raise BootcError(
-        f"The image exists for {', '.join(there) or 'no platform'}, not for this host's {architecture}.",
+        f"The image exists for {', '.join(there) or 'no platform'}, not for this host's {here}.",
         error="architecture_mismatch",
         hint="Publish the image for this host's architecture.",
     )

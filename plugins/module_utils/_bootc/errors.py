@@ -111,6 +111,11 @@ def classify(stderr: str) -> tuple[str, str | None]:
     return BootcError.error, None
 
 
+def refusal(code: str, message: str, hint: str | None = None) -> BootcError:
+    """:returns: the error for what bootc would refuse, with the code and the hint that its own text is classified as"""
+    return BootcError(message, error=code, hint=hint or next(hint for known, _pattern, hint in _CAUSES if known == code))
+
+
 def failure(command: str, rc: int, stderr: str) -> BootcError:
     """:returns: the typed error for a command that ended with a return code other than 0"""
     code, hint = classify(stderr)

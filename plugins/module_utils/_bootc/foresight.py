@@ -1,0 +1,80 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What bootc would refuse about an image, known before it is run: so check mode says it too, and with the same words.
+
+bootc refuses, before it fetches a layer, an image for another architecture, one that is not made for booting, and one that the
+host's signature policy does not accept (contract.md 4.6). What needs the image's files, a conflict in /etc for example, only bootc finds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._policy import PolicyFiles, enforceable, open_image
+from .._reference import Reference
+from .client import Bootc, architecture
+from .errors import BootcError, refusal
+from .plan import Plan, pulls
+from .status import Source
+
+POLICY = PolicyFiles(Path("/etc/containers/policy.json"), Path("/etc/containers/registries.d"))
+# Either of them (ostree-ext of bootc 1.16.9, `require_bootable`).
+BOOTABLE_LABELS = ("containers.bootc", "ostree.bootable")
+_ACCEPTS_ALL = [{"type": "insecureAcceptAnything"}]
+
+
+def foresee(bootc: Bootc, plan: Plan) -> None:
+    """Look at the image that a plan would fetch. One that fetches nothing is let through.
+
+    :raises BootcError: C(architecture_mismatch), C(image_not_bootable), C(signature_refused), or what a registry can say
+    """
+    if not (pulls(plan) and bootc.answer and plan.after.spec):
+        return
+    source = plan.after.spec
+    name = source.image
+    if source.transport == "registry":
+        name = str(Reference.parse(name).with_digest(bootc.answer.digest))
+    check_policy(source, name)
+    check_configuration(bootc.configuration(Source(name, source.transport)), source.image)
+
+
+def check_configuration(text: str, image: str) -> None:
+    """:param text: the image's configuration (OCI image specification, config.md)
+    :raises BootcError: C(architecture_mismatch) or C(image_not_bootable)
+    """
+    try:
+        configuration: dict[str, Any] = json.loads(text)
+        there, labels = configuration.get("architecture"), (configuration.get("config") or {}).get("Labels") or {}
+    except (ValueError, AttributeError) as error:
+        raise BootcError(f"The configuration of {image} cannot be read: {error}.", error="manifest_invalid") from None
+    here = architecture()
+    if there and there != here:
+        raise refusal("architecture_mismatch", f"{image} has architecture {there}; this host has {here}.")
+    if not any(label in labels for label in BOOTABLE_LABELS):
+        raise refusal("image_not_bootable", f"{image} has neither of the labels {' and '.join(BOOTABLE_LABELS)}.")
+
+
+def check_policy(source: Source, name: str, files: PolicyFiles = POLICY) -> None:
+    """:raises BootcError: C(signature_refused), C(signature_policy_invalid)"""
+    if source.signature == "containerPolicy":
+        need_enforceable(files)
+    if source.transport == "registry" and _can_refuse(files.policy()):
+        open_image(name)
+
+
+def need_enforceable(files: PolicyFiles = POLICY) -> None:
+    """:raises BootcError: C(signature_refused)"""
+    if not enforceable(files.policy()):
+        raise refusal("signature_refused", f"The policy in {files.path} accepts everything by default, and bootc enforces no such policy.",
+                      "Set a policy with bootc_signature_policy and 'default: reject'.")
+
+
+def _can_refuse(policy: Mapping[str, Any]) -> bool:
+    """Whether a policy has a rule that does not accept every image of a registry."""
+    scopes = (policy.get("transports") or {}).get("docker") or {}
+    return any(rules != _ACCEPTS_ALL for rules in (policy.get("default", _ACCEPTS_ALL), *scopes.values()))

@@ -1,0 +1,74 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What bootc would refuse is known in check mode, with the words of the real run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import foresight
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
+from ansible_collections.imagemode.bootc.plugins.module_utils._policy import PolicyFiles
+
+NEW = "sha256:" + "7" * 64
+ACCEPT, REJECT = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "error"),
+    [
+        ({"architecture": "arm64", "config": {"Labels": {"containers.bootc": "1"}}}, "architecture_mismatch"),
+        ({"architecture": "amd64", "config": {"Labels": {"version": "1"}}}, "image_not_bootable"),
+        ({"architecture": "amd64", "config": {"Labels": None}}, "image_not_bootable"),
+        ([], "manifest_invalid"),
+    ],
+)
+@pytest.mark.parametrize("module", ["bootc_switch", "bootc_upgrade"])
+def test_a_wrong_image_is_refused_before_bootc_is_run(host: Any, documents: Any, module: str, configuration: Any, error: str) -> None:
+    document = documents("booted")
+    followed = json.loads(document)["status"]["booted"]["image"]["image"]["image"]
+    image = "registry.test/other:1" if module == "bootc_switch" else followed
+    options = {"image": image} if module == "bootc_switch" else {}
+    host.set(document, registry={image: NEW})
+    (host.base / "config.json").write_text(json.dumps(configuration))
+    foreseen, real = (host.run(module, check_mode=check_mode, **options) for check_mode in (True, False))
+    assert foreseen["error"] == real["error"] == error
+    assert foreseen["msg"] == real["msg"]
+    assert not any(call.startswith(f"bootc {module[6:]}") for call in host.calls)
+
+
+def test_a_policy_that_is_not_enforced_is_refused(tmp_path: Path) -> None:
+    files = PolicyFiles(tmp_path / "policy.json", tmp_path / "registries.d")
+    files.path.write_text(json.dumps({"default": ACCEPT}))
+    foresight.check_policy(Source("registry.test/os:1"), "registry.test/os:1", files)
+    with pytest.raises(BootcError) as caught:
+        foresight.check_policy(Source("registry.test/os:1", signature="containerPolicy"), "registry.test/os:1", files)
+    assert caught.value.error == "signature_refused"
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked"),
+    [
+        ({}, False),
+        ({"default": ACCEPT}, False),
+        ({"default": ACCEPT, "transports": {"docker-daemon": {"": REJECT}}}, False),
+        ({"default": REJECT}, True),
+        ({"default": ACCEPT, "transports": {"docker": {"registry.test": REJECT}}}, True),
+    ],
+)
+def test_the_image_is_opened_only_where_a_policy_can_refuse_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: dict[str, Any], asked: bool
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(foresight, "open_image", opened.append)
+    files = PolicyFiles(tmp_path / "policy.json", tmp_path / "registries.d")
+    files.path.write_text(json.dumps(policy))
+    foresight.check_policy(Source("registry.test/os:1"), "registry.test/os@" + NEW, files)
+    foresight.check_policy(Source("/srv/os", "oci"), "/srv/os", files)
+    assert opened == (["registry.test/os@" + NEW] if asked else [])
