@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import append, read
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import bad, halted, over_budget
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import DONE, HALTED, RUNNING, Rollout, need, save
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import DONE, HALTED, PAUSED, RUNNING, Rollout, need, save
 from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction, now
 
 
@@ -21,6 +21,7 @@ class ActionModule(ControllerAction):
         "path": {"type": "path", "required": True},
         "journal": {"type": "path", "required": True},
         "hosts": {"type": "list", "elements": "str", "default": []},
+        "until": {"type": "str"},
         "previous": {"type": "dict", "default": {}},
         "phase": {"type": "str", "choices": ["before", "after", "end"], "required": True},
     }
@@ -33,6 +34,9 @@ class ActionModule(ControllerAction):
             _report_the_silent(rollout, hosts, records, journal)
             records = rollout.of_this(read([journal]))
         after = _decide(rollout, options["phase"], hosts, records)
+        reached = options["phase"] == "end" and after.state == RUNNING and _gone(rollout, options["until"], records)
+        if reached:
+            after = after.now(PAUSED, f"it was to go no further than wave {options['until']}")
         if after != rollout and not self._task.check_mode:
             save(path, after)
         wave = rollout.batch_of(hosts).wave if hosts else None
@@ -43,6 +47,7 @@ class ActionModule(ControllerAction):
             "reason": after.reason,
             "wave": wave,
             "last_of_wave": not any(batch.wave == wave and set(batch.hosts) - set(hosts) for batch in left),
+            "until_reached": reached,
             "failed_hosts": sorted(host for host, record in records.items() if bad(record, rollout.digest)),
             "remaining": [host for batch in left for host in batch.hosts],
             "wave_hosts": rollout.newest_wave(records),
@@ -62,6 +67,11 @@ def _decide(rollout: Rollout, phase: str, hosts: list[str], records: dict[str, R
         others = {host: record for host, record in records.items() if host not in hosts}
         reason = over_budget(hosts, rollout.hosts, rollout.budgets, others, rollout.digest)
     return rollout.now(HALTED, reason) if reason else rollout
+
+
+def _gone(rollout: Rollout, until: str | None, records: dict[str, Record]) -> bool:
+    """Whether every host up to this wave was tried."""
+    return until is not None and all(host in records for batch in rollout.up_to(until) for host in batch.hosts)
 
 
 def _report_the_silent(rollout: Rollout, hosts: list[str], records: dict[str, Record], journal: Path) -> None:

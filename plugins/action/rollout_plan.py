@@ -45,6 +45,7 @@ class ActionModule(ControllerAction):
         "waves": {"type": "list", "elements": "dict", "options": WAVE, "default": []},
         "budgets": {"type": "list", "elements": "dict", "options": BUDGET, "default": []},
         "halt": {"type": "dict", "options": HALT, "default": {"failures": "1"}},
+        "until": {"type": "str"},
         "previous": {"type": "dict", "default": {}},
     }
 
@@ -52,9 +53,9 @@ class ActionModule(ControllerAction):
         path = Path(options["path"])
         before = find(path, options["previous"])
         rollout = _rollout(options, before, variables)
+        left = rollout.remaining(read([Path(options["journal"])]), options["until"])
         if not self._task.check_mode:
             save(path, rollout)
-        left = rollout.remaining(read([Path(options["journal"])]))
         return {
             "changed": rollout != before,
             "resumed": before is not None and before.created == rollout.created,

@@ -33,6 +33,9 @@ options:
     type: str
     choices: [before, after, end]
     required: true
+  until:
+    description: The last wave that goes this time. With O(phase=end) the rollout is paused if all hosts up to it have gone.
+    type: str
   previous:
     description: The rollout, where the file was not written, as in check mode.
     type: dict
@@ -92,6 +95,11 @@ last_of_wave:
   returned: success
   type: bool
   sample: true
+until_reached:
+  description: Whether the rollout pauses since the wave O(until) has gone.
+  returned: success
+  type: bool
+  sample: false
 failed_hosts:
   description: The hosts that were tried and did not get there.
   returned: success

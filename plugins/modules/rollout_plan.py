@@ -90,6 +90,9 @@ options:
           - A JMESPath expression that is true. It is asked of C(results), a list of the hosts that were tried as
             M(imagemode.bootc.fleet_report) has them; C(counts), result → number; and C(total), the number of hosts.
         type: str
+  until:
+    description: The last wave that goes this time; the batches of later ones are left out of what is returned, and stay in the file.
+    type: str
   previous:
     description: The rollout as RV(rollout) returned it, where the file is not kept, as between jobs of AWX.
     type: dict

@@ -113,6 +113,24 @@ def test_a_paused_rollout_waits_and_another_image_is_refused(tmp_path: Path) -> 
     assert set(fleet.digests().values()) == {NEW}
 
 
+def test_after_the_wave_that_was_named_it_waits_and_another_job_goes_on(tmp_path: Path) -> None:
+    """As in a workflow of AWX: the second job knows the first one by its artifact alone."""
+    fleet = Fleet(tmp_path / "fleet", 4)
+    rc, output = rollout(fleet, rollout_until="nobody")
+    assert rc != 0
+    assert "No wave of this rollout is called 'nobody'" in output
+    assert not (fleet.base / "rollout").exists()
+    rc, output = rollout(fleet, rollout_until="canary")
+    assert rc == 0, output
+    assert "1 of 4 hosts run" in output
+    assert list(fleet.digests().values()) == [NEW, OLD, OLD, OLD]
+    previous = document(fleet)
+    assert previous["state"] == "paused"
+    rc, output = rollout(fleet, rollout_digest="sha256:" + "c" * 64, rollout_directory="other", rollout_previous=previous)
+    assert rc == 0, output
+    assert set(fleet.digests().values()) == {NEW}
+
+
 def test_a_slice_of_a_job_is_refused(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path / "fleet", 2)
     rc, output = rollout(fleet, awx_job_slice_count=2)

@@ -72,10 +72,28 @@ class Rollout:
     def go_on(self, time: str, reason: str) -> Rollout:
         return replace(self, state=RUNNING, continued=time, reason=reason)
 
-    def remaining(self, records: Mapping[str, Record]) -> tuple[Batch, ...]:
-        """:returns: the batches that are still to go, without the hosts that got there"""
-        waiting = [tuple(host for host in batch.hosts if not self.reached(records.get(host))) for batch in self.batches]
-        return tuple(replace(batch, hosts=hosts) for batch, hosts in zip(self.batches, waiting) if hosts)
+    def remaining(self, records: Mapping[str, Record], until: str | None = None) -> tuple[Batch, ...]:
+        """:param until: the last wave that counts
+        :returns: the batches that are still to go, without the hosts that got there
+        :raises RolloutInvalid: no wave is called so
+        """
+        batches = self.up_to(until)
+        waiting = [tuple(host for host in batch.hosts if not self.reached(records.get(host))) for batch in batches]
+        return tuple(replace(batch, hosts=hosts) for batch, hosts in zip(batches, waiting) if hosts)
+
+    def up_to(self, wave: str | None) -> tuple[Batch, ...]:
+        """:returns: the batches up to and with those of this wave; all of them for C(None)
+        :raises RolloutInvalid: no wave is called so
+        """
+        if wave is None:
+            return self.batches
+        last = max((number for number, batch in enumerate(self.batches, 1) if batch.wave == wave), default=0)
+        if not last:
+            raise RolloutInvalid(
+                f"No wave of this rollout is called '{wave}', or no host is in it.",
+                hint=f"They are {', '.join(dict.fromkeys(batch.wave for batch in self.batches))}.",
+            )
+        return self.batches[:last]
 
     def reached(self, record: Record | None) -> bool:
         """Whether this rollout brought the host to the digest."""
