@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module as it is; with C(-v), and where the controller is the builder, the output of the build is shown as it comes.
+"""The module as it is, and how long it has been at work; with C(-v), and where the controller is the builder, the output of the
+build is shown as it comes.
 
 A module cannot print: what it writes is its result. So it writes the output into a file, and the file is followed.
 """
@@ -16,18 +17,21 @@ from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as Normal
 from ansible.utils.display import Display
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.elapsed import elapsed
 
 SECONDS = 0.3
 
 
 class ActionModule(Normal):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        host = (task_vars or {}).get("inventory_hostname", "")
         if not self._followed():
-            return super().run(tmp, task_vars)
+            with elapsed(host, "oci_image_build is at work"):
+                return super().run(tmp, task_vars)
         with tempfile.TemporaryDirectory(prefix="imagemode-log-") as directory:
             log, done = Path(directory) / "log", threading.Event()
             self._task.args = {**self._task.args, "log_path": str(log)}
-            follower = threading.Thread(target=show, args=(log, done, (task_vars or {}).get("inventory_hostname")), daemon=True)
+            follower = threading.Thread(target=show, args=(log, done, host), daemon=True)
             follower.start()
             try:
                 return super().run(tmp, task_vars)

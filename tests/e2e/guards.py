@@ -167,7 +167,8 @@ def interrupt_and_boot_all(player: Player) -> None:
     cuts = power_cuts(player)
     refuse_images(player)
     interrupt_and_boot(player, cuts)
-    player.play(str(ROOT / "tests/e2e/volumes.yml"), {"image": f"{REPOSITORY}:1", "volume_serial": VOLUMES, "key": key()})
+    conformance.push_image(f"{REPOSITORY}:lvm", (ROOT / "tests/e2e/volumes.Containerfile").read_text().format(base=base.base()))
+    player.play(str(ROOT / "tests/e2e/volumes.yml"), {"image": f"{REPOSITORY}:lvm", "volume_serial": VOLUMES, "key": key()})
     boot(player, TARGET, {
         "cat /etc/hostname /proc/sys/kernel/hostname": "faults.example.com\nfaults.example.com",
         "ip -4 -brief address": "192.0.2.10/24",

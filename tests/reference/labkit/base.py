@@ -47,7 +47,7 @@ def root(*more: Path) -> Path:
              "--aptopt=Acquire::Check-Valid-Until \"false\"",
              f"--customize-hook={IMAGE / 'prepare-root.sh'}", SUITE, where / "root.tar",
              os.environ.get("DEBIAN_MIRROR") or mirror()],
-            log=store.directory("log") / "mmdebstrap.log", env={**os.environ, "INITRD": "No"})
+            log=store.directory("log") / "mmdebstrap.log", env={**os.environ, "INITRD": "No", "TMPDIR": str(store.directory("tmp"))})
 
     return store.artefact("root", store.fingerprint(inputs, SUITE), make)
 
