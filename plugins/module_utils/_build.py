@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ._auth import private_directory
 from ._build_files import output_file, secret_file
 from ._engine import LOCAL, PLATFORMS_LABEL, BuildFailed, BuildRequest, Engine, LocalImage, RegistryAccess, local_name, platform_name
 from ._engine_access import engine_access
@@ -35,6 +34,7 @@ from ._fingerprint import (
 from ._fingerprint._ignore import Rules
 from ._reference import Reference
 from ._registry import ImageMissing, Platform, PlatformMissing, Registry, RegistryOptions
+from ._scratch import private_directory
 
 _DEFAULT_NAMES = ("Containerfile", "Dockerfile")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import OptionError
+from ._scratch import scratch_directory
 
 
 @contextmanager
@@ -28,9 +29,8 @@ def context_directory(path: Path) -> Iterator[Path]:
     if not path.is_file():
         raise OptionError(f"The context '{path}' is not there.", hint="Copy it to the machine that the task runs on first.")
     import tarfile  # most contexts are directories, and this takes a while to load
-    import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="imagemode-context-") as directory:
+    with scratch_directory("context") as directory:
         try:
             with tarfile.open(path) as archive:
                 archive.extractall(directory, filter="tar")
@@ -39,7 +39,7 @@ def context_directory(path: Path) -> Iterator[Path]:
                 f"The context '{path}' is neither a directory nor a tar archive that can be unpacked: {error}.",
                 hint="Give a directory, or what 'git archive' or 'tar' wrote.",
             ) from None
-        yield Path(directory)
+        yield directory
 
 
 @contextmanager

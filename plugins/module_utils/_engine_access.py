@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ._auth import private_directory
 from ._engine import RegistryAccess
 from ._registry import Access, RegistryOptions, certificate_directories
+from ._scratch import private_directory
 
 
 @contextmanager

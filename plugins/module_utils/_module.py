@@ -15,6 +15,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import ImageModeError, OptionError
+from ._scratch import sweep_private
+from ._session import own_session
 
 
 class CollectionModule(AnsibleModule):
@@ -28,6 +30,8 @@ class CollectionModule(AnsibleModule):
         self.changed = False
         # AWX surveys and `{{ x | default('') }}` send "" for what was not filled in.
         unset(self.params)
+        own_session()
+        sweep_private()
 
     def need(self, option: str) -> Any:
         """:returns: the option's value

@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ._engine import Engine, EngineFailed, LocalImage, RegistryAccess, platform_name, skopeo_copy
@@ -34,6 +32,7 @@ from ._registry import (
     parse_manifest,
     put_manifest,
 )
+from ._scratch import scratch_directory
 
 # Faults that may be gone a moment later.
 _PASSING = ("registry_rate_limited", "registry_unreachable", "registry_unavailable", "registry_answer_incomplete")
@@ -151,8 +150,8 @@ class Push:
             return self._engine.push(self._image.id, reference, access)
         # Told a compression, an engine still takes what the registry, or another repository of it, has with another one
         # (Podman 4.3, containers/image 5.23). From files it does not.
-        with tempfile.TemporaryDirectory(prefix="imagemode-push-") as directory:
-            place = Place("oci", Path(directory) / "image")
+        with scratch_directory("push") as directory:
+            place = Place("oci", directory / "image")
             self._engine.save(self._image.id, str(place), self._compression)
             skopeo_copy(self._engine.runner, str(place), f"docker://{reference}", RegistryAccess(), access, None, preserve=True)
             return file_digest(place) or ""

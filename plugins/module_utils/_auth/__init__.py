@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ._credentials import Credentials, CredentialsInvalid, auth_file_places, merged, read_auth_file
 from ._entries import entry, namespace_of, update_auth_file, with_entry
-from ._files import private_directory, temporary_auth_file, write_auth_file
+from ._files import temporary_auth_file, write_auth_file
 from ._find import find_credentials
 from ._helpers import CredentialHelperFailed
 
@@ -21,7 +21,6 @@ __all__ = [
     "find_credentials",
     "merged",
     "namespace_of",
-    "private_directory",
     "read_auth_file",
     "temporary_auth_file",
     "update_auth_file",

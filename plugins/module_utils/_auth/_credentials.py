@@ -82,7 +82,7 @@ def auth_file_places(environment: Mapping[str, str] | None = None, uid: int | No
 
 
 def read_auth_file(path: Path) -> dict[str, Any]:
-    """:returns: the file's document, C({}) if there is no such file
+    """:returns: the file's document, C({}) if there is no such file, or it is where this user has no business
     :raises CredentialsInvalid: it is not JSON of the expected shape, or may not be read
     """
     try:
@@ -90,6 +90,9 @@ def read_auth_file(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
+        # /run/containers is root's own: what is in there is not for this user.
+        if isinstance(error, PermissionError) and not os.access(path.parent, os.X_OK):
+            return {}
         # The text of a JSON error does not quote the document, so no secret is repeated here.
         raise CredentialsInvalid(
             f"The auth file '{path}' cannot be read: {error}.",

@@ -9,20 +9,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from .._scratch import private_directory
 from ._credentials import Credentials, merged
 
 _UNFINISHED = ".imagemode"
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def write_auth_file(path: Path, document: Mapping[str, Any]) -> None:
@@ -62,21 +58,6 @@ def locked_auth_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def private_directory() -> Iterator[Path]:
-    """A directory for secrets, 0700, in memory where there is one, removed whatever happens.
-
-    An asked end (SIGTERM, SIGHUP) is turned into C(SystemExit) meanwhile, so that this and every
-    other clean-up runs; only SIGKILL leaves the directory behind.
-    """
-    with _orderly_end():
-        directory = Path(tempfile.mkdtemp(prefix="imagemode-", dir=_memory()))
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
 def temporary_auth_file(additions: Mapping[str, Credentials], paths: Iterable[Path] = ()) -> Iterator[Path]:
     """An auth file with I(additions), keys being registries or namespaces, over what I(paths) hold.
 
@@ -87,30 +68,3 @@ def temporary_auth_file(additions: Mapping[str, Credentials], paths: Iterable[Pa
         path = directory / "auth.json"
         write_auth_file(path, document)
         yield path
-
-
-def _memory() -> str | None:
-    """:returns: the caller's own runtime directory, which is memory and is emptied with the session, if there is one"""
-    for candidate in (os.environ.get("XDG_RUNTIME_DIR"), "/run" if os.getuid() == 0 else None):
-        if candidate and os.access(candidate, os.W_OK | os.X_OK):
-            return candidate
-    return None
-
-
-@contextmanager
-def _orderly_end() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        for again in _ENDING:  # a second signal must not interrupt the clean-up
-            signal.signal(again, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

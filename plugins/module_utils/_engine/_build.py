@@ -15,6 +15,7 @@ from pathlib import Path
 from .._errors import ImageModeError
 from .._runner import TAIL_LINES
 from ._arguments import Flag
+from ._rootless import shortcoming
 
 # Podman and Buildah print "STEP 3/7: RUN …", with "[1/2] " before it if there are stages; BuildKit, when a step failed,
 # " > [2/3] RUN …:".
@@ -136,11 +137,12 @@ class BuildLog:
     def failure(self, rc: int, stderr: str) -> BuildFailed:
         lines = [line for line in stderr.strip().splitlines() if line.strip()]
         foreign = any(_FOREIGN.search(line) for line in (*lines, *self._tail))
+        lacking = shortcoming(stderr)
         where = f" at '{self.step}'" if self.step else ""
         return BuildFailed(
             f"The build failed{where}: {lines[-1] if lines else f'return code {rc}'}",
-            error="emulation_missing" if foreign else None,
-            hint=_EMULATE if foreign else "The last lines are in 'stderr' and 'log'.",
+            error="emulation_missing" if foreign else lacking.error if lacking else None,
+            hint=_EMULATE if foreign else lacking.hint if lacking else "The last lines are in 'stderr' and 'log'.",
             step=self.step,
             rc=rc,
             stderr="\n".join(lines[-TAIL_LINES:]),

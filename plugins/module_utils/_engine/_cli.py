@@ -14,13 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .._auth import private_directory
 from .._errors import ImageModeError
 from .._reference import Reference
 from .._runner import Completed, Runner
+from .._scratch import private_directory
 from ._arguments import Flag, arguments
 from ._build import FLAGS, BuildLog, BuildRequest, BuildResult, RegistryAccess
 from ._local import LocalImage, from_buildah, from_podman, image_digest
+from ._rootless import shortcoming
 
 
 class EngineFailed(ImageModeError):
@@ -46,7 +47,8 @@ _FAULTS = (
     (re.compile(r"docker daemon|docker\.sock", re.I), "engine_unreachable"),
     (re.compile(r"toomanyrequests|too many requests", re.I), "registry_rate_limited"),
     (re.compile(r"unauthorized|authentication required|invalid username/password", re.I), "registry_unauthorized"),
-    (re.compile(r"denied|forbidden", re.I), "registry_forbidden"),
+    # "permission denied" is what this machine says of a file.
+    (re.compile(r"(?<!permission )denied|forbidden", re.I), "registry_forbidden"),
     (re.compile(r"x509:|tls:|server gave HTTP response to HTTPS client", re.I), "registry_tls"),
     (re.compile(r"connection refused|no such host|i/o timeout|unreachable|no route to host", re.I), "registry_unreachable"),
     (re.compile(r"manifest unknown|name unknown|not found", re.I), "image_missing"),
@@ -171,10 +173,11 @@ class Engine(abc.ABC):
 
     def _failed(self, done: Completed, what: str) -> EngineFailed:
         lines = done.last_words.strip().splitlines()
+        lacking = shortcoming(done.stderr)
         return EngineFailed(
             f"{self.program} could not {what}: {lines[-1] if lines else f'return code {done.rc}'}",
-            error=fault_code(done.stderr),
-            hint="Its last lines are in 'stderr'.",
+            error=lacking.error if lacking else fault_code(done.stderr),
+            hint=lacking.hint if lacking else "Its last lines are in 'stderr'.",
             rc=done.rc,
             stderr=done.last_words,
         )

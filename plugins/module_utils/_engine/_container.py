@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from .._errors import OptionError
 from .._runner import Completed, Runner
 from ._choose import EngineUnsupported
 from ._cli import Buildah, Engine, EngineFailed, Podman
 from ._docker import Docker
 from ._local import LocalImage
+from ._rootless import shortcoming
 
 # Docker gives every container the proxies of its client's configuration; their addresses may hold a password.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -53,10 +53,11 @@ class Container(abc.ABC):
         """:raises EngineFailed: the image cannot be run"""
         done = self._runner.run(self._start(self._engine.id_argument(image.id), seconds, own_command), check=False)
         if done.rc != 0:
-            said = done.last_words.splitlines()
+            said, lacking = done.last_words.splitlines(), shortcoming(done.stderr)
             raise EngineFailed(
                 f"{self._engine.program} could not run a container of the image: {said[-1] if said else f'return code {done.rc}'}",
-                hint="The image needs /bin/sh and sleep, and the engine must be able to run containers here.",
+                error=lacking.error if lacking else None,
+                hint=lacking.hint if lacking else "The image needs /bin/sh and sleep, and the engine must be able to run containers here.",
                 rc=done.rc,
                 stderr=done.last_words,
             )
@@ -120,12 +121,9 @@ class _BuildahContainer(Container):
         if self._network != "none" or os.environ.get("BUILDAH_ISOLATION") != "chroot":
             return argv
         # With this isolation Buildah 1.28 leaves a container the builder's network, whatever was asked for.
-        if os.geteuid() != 0:
-            raise OptionError(
-                "Buildah with chroot isolation cannot take the network from a container for this user.",
-                hint="Run the task as root, unset BUILDAH_ISOLATION, or set 'network' to 'host'.",
-            )
-        return ["unshare", "--net", "/bin/sh", "-c", 'ip link set lo up 2>/dev/null; exec "$@"', "sh", *argv]
+        # Who is not root may take it away as root of the user namespace that Buildah works in.
+        privileged = [] if os.geteuid() == 0 else ["buildah", "unshare"]
+        return [*privileged, "unshare", "--net", "/bin/sh", "-c", 'ip link set lo up 2>/dev/null; exec "$@"', "sh", *argv]
 
     def _remove(self) -> list[str]:
         return ["buildah", "rm", self._name]

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from .._auth import private_directory
 from .._errors import ImageModeError
 from .._reference import Reference
+from .._scratch import private_directory
 from ._arguments import Flag, arguments
 from ._build import BuildRequest, RegistryAccess
 from ._cli import Engine

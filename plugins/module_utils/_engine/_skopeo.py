@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .._auth import Credentials, private_directory
+from .._auth import Credentials
 from .._runner import Runner
+from .._scratch import private_directory
 from ._arguments import Flag, arguments
 from ._build import RegistryAccess
 from ._cli import EngineFailed, fault_code

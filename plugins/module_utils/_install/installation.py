@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .._auth import private_directory
 from .._errors import ImageModeError
 from .._runner import Runner
+from .._scratch import private_directory
 from . import errors, kargs, keys
 from .claim import Claim
 from .command import podman_install, probe_first

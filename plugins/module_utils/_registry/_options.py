@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class RegistryOptions:
         if params.get("client_key") and not params.get("client_cert"):
             raise OptionError("The option 'client_key' is set and 'client_cert' is not.", hint="Set both, or none.")
         auth_file = params.get("auth_file")
-        if auth_file and not Path(auth_file).exists():
+        if auth_file and not os.path.exists(auth_file):
             raise OptionError(f"'auth_file' names '{auth_file}', which is not there.", hint="Log in first, or correct the path.")
         names = ("validate_certs", "plain_http", "ca_path", "client_cert", "client_key", "timeout", "retries")
         access = Access(**{name: params[name] for name in names if params.get(name) is not None})
@@ -105,8 +106,18 @@ class RegistryOptions:
             found = find_credentials(Reference(registry, "", None, None), self.files)
             if found and found.stored:
                 given[registry] = found
-        if given:
+        # Buildah and Skopeo fail where they may not even look, as a user without a session may not in /run/containers.
+        if given or (self.default_files and not _may_look(self.files[0])):
             with temporary_auth_file(given, self.files) as path:
                 yield path
         else:
             yield None if self.default_files else self.files[0]
+
+
+def _may_look(path: Path) -> bool:
+    """:returns: whether the user can tell if the file is there"""
+    try:
+        path.stat()
+    except OSError as error:
+        return not isinstance(error, PermissionError)
+    return True

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._auth import merged, private_directory, write_auth_file
+from .._auth import merged, write_auth_file
 from .._engine import fault_code
 from .._reference import DEFAULT_REGISTRY, Reference
 from .._registry import RegistryOptions, certificate_directories
 from .._runner import Completed, Runner
+from .._scratch import private_directory
 from ._verdict import Found
 from .errors import CosignUnsupported, SigningFailed, SigningKeyInvalid
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._auth import private_directory
 from .._reference import Reference
 from .._registry import Registry
 from .._runner import Completed, Runner
+from .._scratch import private_directory
 from ._verdict import Found
 from .errors import SigningFailed, SigningKeyInvalid
 

@@ -19,9 +19,11 @@ from typing import Any
 
 import pytest
 
+from .conftest import holders
 from .test_engines import programs
 
 Module = Callable[..., dict[str, Any]]
+SECRET = "canary-of-a-build-that-fails"
 
 
 class Leftovers:
@@ -37,7 +39,7 @@ class Leftovers:
         return [
             *containers,
             *(line for line in mounts if f"{self._storage}/" in line and not line.split()[4].endswith(("/graph", "/overlay"))),
-            *(str(path) for path in self._temporary.iterdir()),
+            *(str(path) for path in (*self._temporary.iterdir(), *holders(SECRET))),
             *(line for line in processes if "/forever" in line),
         ]
 
@@ -47,19 +49,18 @@ def leftovers(storage_directory: Path, tmp_path: Path, monkeypatch: pytest.Monke
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(temporary))
     return Leftovers(storage_directory, temporary)
 
 
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_a_build_that_fails_half_way_leaves_nothing(module: Module, context: Path, leftovers: Leftovers, builder: str) -> None:
     programs(context)
-    options = {"name": f"half-{builder}:1", "context": str(context), "engine": builder, "secrets": [{"id": "token", "value": "canary"}]}
+    options = {"name": f"half-{builder}:1", "context": str(context), "engine": builder, "secrets": [{"id": "token", "value": SECRET}]}
     failed = module("oci_image_build", content="FROM scratch\nCOPY root /\nRUN echo a word of the step; exit 3\n", **options)
     assert (failed["error"], failed["changed"]) == ("build_failed", False)
     assert "exit 3" in failed["step"]
     assert any("a word of the step" in line for line in failed["log"]), failed["log"]
-    assert "canary" not in str(failed)
+    assert SECRET not in str(failed)
     assert leftovers.found() == []
 
 
@@ -78,7 +79,7 @@ def test_a_killed_build_leaves_nothing_and_a_rerun_builds(
             (context / "large" / str(number)).write_bytes(os.urandom(1 << 20) * 60)
         text, waiting = "FROM scratch\nCOPY root /\nCOPY large /large\n", "COPY large"
     options = {"name": f"killed-{builder}-{instruction.lower()}:1", "context": str(context), "engine": builder,
-               "secrets": [{"id": "token", "value": "canary"}]}
+               "secrets": [{"id": "token", "value": SECRET}]}
     process = subprocess.Popen(
         [sys.executable, "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_build"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
