@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Day 2: host.yml, adjust.yml, and updates that were killed, cut off, kept waiting or taken back.
+"""Day 2: host.yml, adjust.yml, settle.yml, and updates that were killed, cut off, kept waiting or taken back.
 
 On the machine that `tests/reference/conformance --keep` left up, or a new one.
 """
@@ -27,7 +27,7 @@ from proof import Failed, Registry, check, status
 
 FORBIDDEN = f"{registry.address('closed')}/os:1"
 KILL_AFTER_SECONDS = (15, 35, 60)
-STAGE = str(ROOT / "tests/e2e/stage.yml")
+STAGE, SETTLE = (str(ROOT / "tests/e2e" / name) for name in ("stage.yml", "settle.yml"))
 UPDATE: dict[str, object] = {"update_image": f"{conformance.REPOSITORY}:moving", "update_registry_options": {"plain_http": True}}
 KILLS, SEED, NOISE = 20, 1, "noise"
 # Three times, as soon as it can be reached; a soft reboot takes it away as a full one does, and is faster.
@@ -62,6 +62,19 @@ def refuse_predict_and_prove(player: Player) -> None:
 
 def look_and_adjust(player: Player) -> None:
     player.play(str(ROOT / "tests/e2e/adjust.yml"), {"disk_serial": conformance.SERIAL})
+
+
+def settle_in(player: Player) -> None:
+    """Role host: twice, and then with the host's own timer off, which the other parts expect."""
+    options: dict[str, object] = {"repository": conformance.REPOSITORY, "private": FORBIDDEN,
+                                  "login": {"registry": registry.address("closed"), "username": "lab", "password": "closed"}}
+    check(player.play(SETTLE, options) > 0, "nothing was changed")
+    check(player.play(SETTLE, options) == 0, "another run changed something")
+    off = {"host_update_timer": "off"}
+    check(player.play("imagemode.bootc.host", off) > 0, "the timer was not taken away")
+    check(player.play("imagemode.bootc.host", off) == 0, "another run changed something")
+    state = machine.ssh(conformance.NAME, "systemctl is-enabled bootc-fetch-apply-updates.timer", timeout=60).stdout.strip()
+    check(state == "masked", f"the timer is {state}")
 
 
 def survive_kills(player: Player) -> None:
@@ -180,7 +193,7 @@ def main() -> int:
     prepare()
     player = Player(LOGS / "day2", VENV)
     passed = 0
-    parts = (have_a_host, refuse_predict_and_prove, look_and_adjust, survive_kills, lose_the_registry, survive_the_controller,
+    parts = (have_a_host, refuse_predict_and_prove, look_and_adjust, settle_in, survive_kills, lose_the_registry, survive_the_controller,
              keep_to_the_window, judge_and_go_back)
     for part in parts:
         print(f"\n━━ {part.__name__.replace('_', ' ')}", flush=True)
