@@ -14,7 +14,6 @@ from typing import Any
 
 from ._bootc.client import Bootc
 from ._bootc.errors import BootcError, DigestMismatch
-from ._bootc.foresight import foresee
 from ._bootc.job import Job
 from ._bootc.plan import Plan, Remote, footprint, pulls
 from ._bootc.status import Host, parse_status
@@ -53,7 +52,11 @@ class BootcModule(CollectionModule):
             document = bootc.status_text()
             before = parse_status(document)
             plan = bootc.decide(lambda remote: planner(before, remote))
-            foresee(bootc, plan)
+            if pulls(plan):
+                # Not loaded where nothing is to be done: that is what nearly every run finds.
+                from ._bootc.foresight import foresee
+
+                foresee(bootc, plan)
         for warning in plan.warnings:
             self.warn(warning)
         after = plan.after

@@ -19,7 +19,7 @@ from .._policy import PolicyFiles, enforceable, open_image
 from .._reference import Reference
 from .client import Bootc, architecture
 from .errors import BootcError, refusal
-from .plan import Plan, pulls
+from .plan import Plan
 from .status import Source
 
 POLICY = PolicyFiles(Path("/etc/containers/policy.json"), Path("/etc/containers/registries.d"))
@@ -29,13 +29,13 @@ _ACCEPTS_ALL = [{"type": "insecureAcceptAnything"}]
 
 
 def foresee(bootc: Bootc, plan: Plan) -> None:
-    """Look at the image that a plan would fetch. One that fetches nothing is let through.
+    """Look at the image that a plan fetches.
 
     :raises BootcError: C(architecture_mismatch), C(image_not_bootable), C(signature_refused), or what a registry can say
     """
-    if not (pulls(plan) and bootc.answer and plan.after.spec):
-        return
     source = plan.after.spec
+    if not (bootc.answer and source):
+        return
     name = source.image
     if source.transport == "registry":
         name = str(Reference.parse(name).with_digest(bootc.answer.digest))
