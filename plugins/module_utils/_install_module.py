@@ -87,10 +87,18 @@ class InstallModule(CollectionModule):
         """:param more: what only this kind of installation knows
         :raises ImageModeError: options that cannot be meant, or a machine that cannot install
         """
+        asked = self.asked(more_files, **more)
+        require_ready(self.runner)
+        return asked
+
+    def asked(self, more_files: tuple[PlacedFile, ...] = (), **more: Any) -> Request:
+        """:returns: the request, of a machine that need not install itself
+        :raises ImageModeError: options that cannot be meant
+        """
         params = self.params
         self.wanted = Wanted.parse(self.need("image"), params["digest"], params["target_imgref"])
         lines = params["root_ssh_authorized_keys"]
-        asked = Request(
+        return Request(
             target=self.wanted.target,
             transport=params["target_transport"],
             bootloader=params["bootloader"],
@@ -102,8 +110,6 @@ class InstallModule(CollectionModule):
             network_program=network.PROGRAMS[params["network_renderer"]] if params["network"] else None,
             **more,
         )
-        require_ready(self.runner)
-        return asked
 
     def converge(self, job: Installation) -> dict[str, Any]:
         """Look, decide, and outside of check mode do it.
@@ -112,7 +118,7 @@ class InstallModule(CollectionModule):
         """
         params, machine = self.params, os.uname().machine
         source = Source(self.runner, self.wanted, validate_certs=params["validate_certs"], timeout=params["timeout"])
-        with self._auth_file() as file:
+        with self.auth_file() as file:
             digests = source.known_digests(
                 job.installed, file, machine, params["pull"], may_pull=not self.check_mode, sealed=job.sealed,
             )
@@ -138,7 +144,7 @@ class InstallModule(CollectionModule):
             return {}
         if self.params["registry_password"] or self.params["target_registry_password"]:
             self.forget_file()
-        image = self._fetched(source)
+        image = self.fetched(source)
         name = image.id if self.wanted.files else self.wanted.name
         container, abilities = job.install(image, name, plan, machine, self.params["timeout"])
         self.changed = True
@@ -147,14 +153,15 @@ class InstallModule(CollectionModule):
             self.warn(f"{job.place} is encrypted: what was installed cannot be read back.")
         return {"command": list(container.argv), "seconds": round(container.seconds, 1), "verified": verified}
 
-    def _fetched(self, source: Source) -> Image:
-        with self._auth_file() as file:
+    def fetched(self, source: Source) -> Image:
+        """:returns: the image in Podman's storage, of the digest that was asked for"""
+        with self.auth_file() as file:
             image = source.fetch(file, self.params["pull"])
         self.wanted.require_digest(image.digests)
         return image
 
     @contextmanager
-    def _auth_file(self) -> Iterator[Path | None]:
+    def auth_file(self) -> Iterator[Path | None]:
         """The auth file for asking the registry; one made from options is gone afterwards."""
         given = Path(self.params["auth_file"]) if self.params["auth_file"] else None
         if not self.params["registry_username"] or self.wanted.reference is None:

@@ -178,6 +178,21 @@ class Source:
             raise _failure(f"Podman could not pull '{self.wanted.name}'", error) from None
         return done.stdout.split()[-1] if self.wanted.files else self.wanted.name
 
+    def save(self, directory: Path, auth_file: Path | None) -> None:
+        """Have the image as files (C(dir:)), byte for byte, so that its digest stays; of an index what this machine runs.
+
+        :param directory: is made
+        :param auth_file: credentials, only for this command
+        :raises ImageModeError: C(image_missing), C(registry_unauthorized), C(registry_unreachable), C(command_missing)…
+        """
+        self.wanted.require_files()
+        auth = ["--src-authfile", str(auth_file)] if auth_file else []
+        tls = ["--src-tls-verify=false"] if self._tls else []
+        try:
+            self._runner.run(["skopeo", "copy", "--quiet", *tls, *auth, self.wanted.url, f"dir:{directory}"], timeout=self._timeout)
+        except CommandFailed as error:
+            raise _failure(f"'{self.wanted.name}' could not be copied", error) from None
+
     def _require_space(self, auth_file: Path | None) -> None:
         """Live systems keep images in memory. What cannot fit is not begun.
 

@@ -1,0 +1,107 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A disk image made by osbuild's image-builder: from its program, or from its container (bootc-image-builder, too)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .._errors import ImageModeError, OptionError
+from .._install.image import Request
+from .._runner import Runner
+
+# What this collection calls a format → what image-builder calls it. Those after the first three are its own.
+TYPES = {
+    "raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk",
+    "ami": "ami", "gce": "gce", "vhd": "vhd", "iso": "bootc-installer", "anaconda-iso": "anaconda-iso",
+}
+ONLY_HERE = ("ami", "gce", "vhd", "iso", "anaconda-iso")
+
+
+def command(image: str, kind: str, filesystem: str | None, blueprint: Path, output: Path, container: str | None) -> list[str]:
+    """:param kind: image-builder's name of the type
+    :param container: image of image-builder; C(None) for its program on this machine
+    """
+    old = container is not None and "bootc-image-builder" in container
+    if old:
+        words = ["--type", kind, *(["--rootfs", filesystem] if filesystem else []), image]
+        return [*_podman(blueprint, output), "-v", f"{blueprint}:/config.toml:ro", str(container), *words]
+    words = ["build", "--blueprint", str(blueprint), "--output-dir", str(output), "--bootc-ref", image]
+    words += ["--bootc-default-fs", filesystem] if filesystem else []
+    if container is None:
+        return ["image-builder", *words, kind]
+    words[2], words[4] = "/blueprint.toml", "/output"
+    return [*_podman(blueprint, output), "-v", f"{blueprint}:/blueprint.toml:ro", container, *words, kind]
+
+
+def _podman(blueprint: Path, output: Path) -> list[str]:
+    return [
+        "podman", "run", "--rm", "--privileged", "--pull=never", "--security-opt", "label=type:unconfined_t",
+        "-v", f"{output}:/output", "-v", "/var/lib/containers/storage:/var/lib/containers/storage",
+    ]
+
+
+def blueprint(request: Request) -> str:
+    """:returns: the TOML that asks for keys, kernel arguments and files
+    :raises OptionError: something that image-builder cannot be asked for
+    """
+    cannot = {
+        "root_size": request.root_size, "bootloader": request.bootloader, "stateroot": request.stateroot,
+        "composefs_backend": request.composefs, "block_setup": request.block_setup, "bound_images": request.bound_images,
+    }
+    asked = sorted(name for name, value in cannot.items() if value)
+    if asked:
+        raise OptionError(f"image-builder cannot be asked for {', '.join(asked)}.", hint="Set another 'builder', or leave it out.")
+    parts: list[str] = []
+    if request.kernel_arguments:
+        parts.append(f"[customizations.kernel]\nappend = {_toml(' '.join(request.kernel_arguments))}\n")
+    if request.root_keys:
+        keys = _toml("\n".join(request.root_keys))
+        parts.append(f'[[customizations.user]]\nname = "root"\nkey = {keys}\n')
+    for file in request.files:
+        try:
+            content = _toml(file.content.decode())
+        except UnicodeDecodeError:
+            raise OptionError(f"image-builder takes text only, and /{file.path} is none.", hint="Set another 'builder'.") from None
+        owner = "".join(
+            f"{key} = {int(value) if value.isdigit() else _toml(value)}\n" for key, value in (("user", file.owner), ("group", file.group))
+        )
+        parts.append(
+            f'[[customizations.files]]\npath = "/{file.path}"\nmode = "{file.mode:04o}"\n{owner}data = {content}\n'
+        )
+    return "\n".join(parts)
+
+
+def _toml(text: str) -> str:
+    # A JSON string is a TOML basic string, but for DEL.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def build(
+    runner: Runner, image: str, request: Request, kind: str, folder: Path, container: str | None, timeout: float
+) -> dict[str, Any]:
+    """:param kind: one of C(TYPES), image-builder's name
+    :returns: C(path) of the file that it made, and the C(command)
+    :raises ImageModeError: C(image_builder_failed), or it made another number of files than one
+    """
+    text = blueprint(request)
+    asked, output = folder / "blueprint.toml", folder / "output"
+    output.mkdir()
+    asked.touch(mode=0o600)
+    asked.write_text(text)
+    argv = command(image, kind, request.filesystem, asked, output, container)
+    done = runner.run(argv, timeout=timeout, check=False)
+    asked.unlink()
+    # Beside the file there may be manifests and logs.
+    made = [one for one in output.rglob("*") if one.is_file() and one.suffix not in (".json", ".log", ".txt")]
+    if done.rc != 0 or len(made) != 1:
+        what = f"ended with {done.rc}: {done.last_words}" if done.rc else f"made {len(made)} files: {', '.join(one.name for one in made)}"
+        raise ImageModeError(
+            f"'{done.command}' {what}", error="image_builder_failed", hint="Run the command by hand to see all that it says.",
+            rc=done.rc, cmd=done.command, stderr=done.last_words,
+        )
+    return {"path": made[0], "command": argv}
