@@ -83,7 +83,7 @@ def main() -> None:
         answer = run(Job.decode(sys.stdin.read()), Runner())
     except ImageModeError as error:
         answer = {"failure": error.as_result()}
-    print(json.dumps(answer))
+    sys.stdout.write(f"{json.dumps(answer)}\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .._errors import OptionError
+from .credentials import root_keys
+from .spec import Disk, Machine, Network
 
 
 @dataclass(frozen=True)
@@ -37,3 +43,57 @@ def processor(accelerator: str, cpus: int) -> list[str]:
         return ["-accel", "kvm", "-cpu", "host", "-smp", str(cpus)]
     # With several emulated processors guests have been seen to panic on each other's half-patched code (QEMU 7.2).
     return ["-accel", "tcg", "-cpu", "max", "-smp", "1"]
+
+
+def command(machine: Machine, host: Mapping[str, Any]) -> list[str]:
+    """:param host: C(architecture), C(accelerator), C(program), C(directory) for the machine's files, C(firmware_code)
+    :returns: QEMU's command line
+    """
+    platform, folder = PLATFORMS[host["architecture"]], host["directory"]
+    argv = [
+        host.get("program") or platform.program, "-name", machine.name, "-machine", platform.machine,
+        *processor(host["accelerator"], machine.cpus), "-m", str(machine.memory),
+        "-nodefaults", "-display", "none", "-serial", f"file:{folder}/console.log",
+        "-monitor", f"unix:{folder}/monitor,server=on,wait=off", "-device", "virtio-rng-pci",
+    ]
+    if machine.keys:
+        argv += ["-smbios", f"type=11,value={root_keys(machine.keys)}"]
+    if machine.firmware == "uefi":
+        argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={host['firmware_code']}",
+                 "-drive", f"if=pflash,format=raw,file={folder}/efi-variables.fd"]
+    for number, disk in enumerate(machine.disks):
+        argv += ["-drive", f"if=none,id=disk{number},format=qcow2,discard=unmap,detect-zeroes=unmap,file={disk.path}",
+                 "-device", f"virtio-blk-pci,drive=disk{number},serial={disk.name},bootindex={number}"]
+    for number, network in enumerate(machine.networks):
+        argv += ["-netdev", netdev(network, f"net{number}"), "-device", f"virtio-net-pci,netdev=net{number},mac={network.mac}"]
+    return argv
+
+
+def netdev(network: Network, identity: str) -> str:
+    """:raises OptionError: QEMU has no networks of its own"""
+    if network.kind == "network":
+        raise OptionError(
+            f"QEMU by itself knows no network '{network.name}'.", hint="Use 'type: bridge' or 'type: user', or the driver libvirt.",
+        )
+    if network.kind == "bridge":
+        return f"bridge,id={identity},br={network.name}"
+    return ",".join([f"user,id={identity}", *(f"hostfwd={forward}" for forward in map(_forward, network.forwards))])
+
+
+def _forward(text: str) -> str:
+    address, port, guest = text.rsplit(":", 2)
+    return f"tcp:{address}:{port}-:{guest}"
+
+
+def encode(machine: Machine) -> dict[str, Any]:
+    """:returns: what is kept beside the machine's disks, to compare with"""
+    return asdict(machine)
+
+
+def decode(document: Mapping[str, Any], sizes: Mapping[str, int]) -> Machine:
+    """:param document: what L(encode) made, read back
+    :param sizes: of the disks' files, as the machine sees them
+    """
+    disks = tuple(Disk(one["name"], one["path"], sizes.get(one["path"])) for one in document["disks"])
+    networks = tuple(Network(**{**one, "forwards": tuple(one["forwards"])}) for one in document["networks"])
+    return Machine(**{**document, "disks": disks, "networks": networks, "keys": tuple(document["keys"])})

@@ -1,0 +1,87 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each kind of hypervisor: what it says of a machine, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from . import hyperv, libvirt, proxmox, qemu, virtualbox, vmware
+from .plan import Plan, plan
+from .spec import Machine, by_name, wanted
+
+
+@dataclass(frozen=True)
+class Described:
+    """:ivar options: the machine as it is wanted
+    :ivar found: what the hypervisor said, empty if it does not know it
+    :ivar sizes: of the disks' files, as the machine sees them
+    :ivar host: what the hypervisor's machine has
+    """
+
+    options: Mapping[str, Any]
+    found: Any
+    sizes: Mapping[str, int]
+    host: Mapping[str, Any]
+
+
+def _qemu(asked: Described) -> dict[str, Any]:
+    machine = wanted(asked.options)
+    found = qemu.decode(asked.found, asked.sizes) if asked.found else None
+    what = plan(machine, found, keys=True)
+    return {**_told(machine, what), "command": qemu.command(machine, asked.host), "described": qemu.encode(machine)}
+
+
+def _libvirt(asked: Described) -> dict[str, Any]:
+    machine = wanted(asked.options)
+    found, uuid = libvirt.parse(asked.found, asked.sizes) if asked.found else (None, "")
+    what = plan(libvirt.as_domain(machine), found, keys=True)
+    return {**_told(machine, what), "document": libvirt.document(machine, {**asked.host, "uuid": uuid})}
+
+
+def _virtualbox(asked: Described) -> dict[str, Any]:
+    machine = wanted(asked.options, virtualbox.VENDOR)
+    virtualbox.require(machine)
+    found = virtualbox.parse(asked.found, asked.sizes) if asked.found else None
+    what = plan(machine, found)
+    return {**_told(machine, what), "commands": virtualbox.commands(machine, found, what, asked.host)}
+
+
+def _hyperv(asked: Described) -> dict[str, Any]:
+    machine = wanted(asked.options, hyperv.VENDOR)
+    hyperv.require(machine)
+    found = hyperv.parse(asked.found) if asked.found else None
+    what = plan(machine, found)
+    return {**_told(machine, what), "script": hyperv.script(machine, found, what, asked.host), "look": hyperv.look(machine.name)}
+
+
+def _proxmox(asked: Described) -> dict[str, Any]:
+    machine = wanted(asked.options, proxmox.VENDOR)
+    found = proxmox.parse(asked.found, machine) if asked.found else None
+    what = plan(machine, found)
+    return {**_told(machine, what), "options": proxmox.options(machine, found, what, asked.host)}
+
+
+def _vmware(asked: Described) -> dict[str, Any]:
+    machine = wanted(asked.options, vmware.VENDOR)
+    found = vmware.parse(asked.found, machine) if asked.found else None
+    what = plan(machine, found)
+    return {**_told(machine, what), "options": vmware.options(machine, found)}
+
+
+def _told(machine: Machine, what: Plan) -> dict[str, Any]:
+    disks = by_name(machine.disks)
+    return {
+        "verb": what.verb, "changes": list(what.changes), "rebuild": list(what.rebuild), "restart": what.restart,
+        "grow": [asdict(disk) for disk in what.grow], "new_disks": [asdict(disks[name]) for name in what.new_disks],
+        "macs": [network.mac for network in machine.networks],
+    }
+
+
+DRIVERS: dict[str, Callable[[Described], dict[str, Any]]] = {
+    "hyperv": _hyperv, "libvirt": _libvirt, "proxmox": _proxmox, "qemu": _qemu, "virtualbox": _virtualbox, "vmware": _vmware,
+}

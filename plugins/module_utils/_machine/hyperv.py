@@ -1,0 +1,112 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hyper-V: a machine by PowerShell; what is asked for is JSON in it, never text that is pasted into a script."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .._errors import OptionError
+from .plan import Plan
+from .spec import Disk, Machine, Network
+
+VENDOR = "00:15:5d"
+
+LOOK = r"""
+$vm = Get-VM -Name $name -ErrorAction SilentlyContinue
+if (-not $vm) { 'null' } else {
+  [ordered]@{
+    name = $vm.Name
+    generation = $vm.Generation
+    running = $vm.State -eq 'Running'
+    cpus = $vm.ProcessorCount
+    memory = $vm.MemoryStartup / 1MB
+    disks = @(Get-VMHardDiskDrive -VM $vm | ForEach-Object { [ordered]@{ path = $_.Path; size = (Get-VHD -Path $_.Path).Size } })
+    networks = @(Get-VMNetworkAdapter -VM $vm | ForEach-Object { [ordered]@{ name = $_.SwitchName; mac = $_.MacAddress } })
+  } | ConvertTo-Json -Depth 4 -Compress
+}
+"""
+
+
+def look(name: str) -> str:
+    """:returns: PowerShell that says what is there as JSON, C(null) if nothing is"""
+    return f"$name = {_quoted(name)}\n{LOOK.strip()}\n"
+
+
+def script(machine: Machine, found: Machine | None, what: Plan, host: Mapping[str, Any]) -> str:
+    """:param host: C(directory) for the machine's files, C(source) the disk image (vhdx) as the hypervisor sees it
+    :returns: PowerShell that makes it so; C("") if nothing is to be done
+    """
+    if what.verb == "none":
+        return ""
+    name = _quoted(machine.name)
+    lines = ["$ErrorActionPreference = 'Stop'", f"$name = {name}"]
+    for number, disk in enumerate(machine.disks):
+        path = _quoted(disk.path)
+        if disk.name in what.new_disks:
+            make = f"New-VHD -Path {path} -SizeBytes {disk.size} -Dynamic"
+            if number == 0:
+                make = f"Copy-Item -Path {_quoted(host['source'])} -Destination {path}"
+            lines.append(f"if (-not (Test-Path -Path {path})) {{ {make} | Out-Null }}")
+        if disk in what.grow or (number == 0 and disk.size and disk.name in what.new_disks):
+            lines.append(f"if ((Get-VHD -Path {path}).Size -lt {disk.size}) {{ Resize-VHD -Path {path} -SizeBytes {disk.size} }}")
+    if found is None:
+        generation = 2 if machine.firmware == "uefi" else 1
+        lines.append(
+            f"New-VM -Name $name -Generation {generation} -MemoryStartupBytes {machine.memory}MB -Path {_quoted(host['directory'])} "
+            f"-VHDPath {_quoted(machine.disks[0].path)} | Out-Null"
+        )
+        lines.append("Get-VMNetworkAdapter -VMName $name | Remove-VMNetworkAdapter")
+        if generation == 2:
+            # Boot loaders of Linux are signed by this authority, not by the one for Windows.
+            lines.append("Set-VMFirmware -VMName $name -SecureBootTemplate MicrosoftUEFICertificateAuthority")
+    lines.append(
+        f"Set-VM -Name $name -ProcessorCount {machine.cpus} -StaticMemory -MemoryStartupBytes {machine.memory}MB -CheckpointType Disabled"
+    )
+    for number, disk in enumerate(machine.disks):
+        if disk.name in what.new_disks and (number or found is not None):
+            lines.append(f"Add-VMHardDiskDrive -VMName $name -Path {_quoted(disk.path)}")
+    if found is None or found.networks != machine.networks:
+        if found is not None:
+            lines.append("Get-VMNetworkAdapter -VMName $name | Remove-VMNetworkAdapter")
+        for network in machine.networks:
+            mac = network.mac.replace(":", "").upper()
+            lines.append(f"Add-VMNetworkAdapter -VMName $name -SwitchName {_quoted(network.name)} -StaticMacAddress {mac}")
+    return "\n".join(lines) + "\n"
+
+
+def parse(text: str) -> Machine | None:
+    """:param text: what L(look) printed
+    :returns: C(None) if there is no such machine
+    """
+    said = json.loads(text)
+    if said is None:
+        return None
+    paths = {one["path"]: int(one["size"]) for one in said["disks"]}
+    disks = tuple(Disk(path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0], path, size) for path, size in paths.items())
+    networks = tuple(
+        Network("network", one["name"] or "", ":".join(re.findall("..", one["mac"].lower()))) for one in said["networks"]
+    )
+    return Machine(
+        said["name"], int(said["cpus"]), int(said["memory"]), "uefi" if said["generation"] == 2 else "bios", disks, networks,
+    )
+
+
+def require(machine: Machine) -> None:
+    """:raises OptionError: what Hyper-V has not"""
+    if any(network.kind != "network" for network in machine.networks):
+        raise OptionError(
+            "Hyper-V knows networks of type 'network' only: its switches.", hint="Set 'type: network' and the switch's 'name'.",
+        )
+
+
+def _quoted(text: str) -> str:
+    # Of a string in single quotes PowerShell reads nothing but doubled quotes, of each kind that it takes for one.
+    for quote in "'\u2018\u2019\u201a\u201b":
+        text = text.replace(quote, quote * 2)
+    return f"'{text}'"

@@ -1,0 +1,102 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A virtual machine as data: as it is wanted, and as a hypervisor has it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._disk.size import parse_size
+from .._errors import OptionError
+
+NETWORKS = ("user", "bridge", "network")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """:ivar name: also its serial number, where the hypervisor can say one
+    :ivar path: of its file
+    :ivar size: bytes that the machine sees; C(None) is that of the disk image, or not known
+    """
+
+    name: str
+    path: str
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """:ivar kind: C(user) (the machine goes out through its hypervisor's process), C(bridge), or C(network) (one the hypervisor knows)
+    :ivar name: of the bridge or network
+    :ivar mac: six octets with colons, in lower case
+    :ivar forwards: of C(user): C(ADDRESS:PORT:GUEST_PORT), TCP
+    """
+
+    kind: str
+    name: str
+    mac: str
+    forwards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """:ivar memory: MiB
+    :ivar firmware: C(bios) or C(uefi)
+    :ivar keys: lines of root's authorized_keys
+    """
+
+    name: str
+    cpus: int
+    memory: int
+    firmware: str
+    disks: tuple[Disk, ...]
+    networks: tuple[Network, ...]
+    keys: tuple[str, ...] = ()
+
+
+def wanted(options: Mapping[str, Any], vendor: str = "52:54:00") -> Machine:
+    """:param options: C(name), C(cpus), C(memory), C(firmware), C(disks), C(networks), C(keys) as the role has them
+    :param vendor: first octets of MAC addresses that nobody named
+    :raises OptionError: something that is no machine
+    """
+    name, disks = str(options["name"]), options["disks"]
+    if not disks or len({disk["name"] for disk in disks}) != len(disks):
+        raise OptionError(f"'vm_disks' of {name} must name at least one disk, and each name once.", hint="The first one holds the system.")
+    return Machine(
+        name=name,
+        cpus=int(options["cpus"]),
+        memory=int(options["memory"]),
+        firmware=str(options["firmware"]),
+        disks=tuple(Disk(disk["name"], disk["path"], parse_size(disk["size"], "vm_disks") if disk.get("size") else None) for disk in disks),
+        networks=tuple(_network(name, number, network, vendor) for number, network in enumerate(options["networks"])),
+        keys=tuple(options.get("keys") or ()),
+    )
+
+
+def _network(machine: str, number: int, options: Mapping[str, Any], vendor: str) -> Network:
+    kind = options.get("type") or "user"
+    if kind not in NETWORKS or (kind == "user") == bool(options.get("name")):
+        raise OptionError(
+            f"'{dict(options)}' in 'vm_networks' of {machine} is no network.",
+            hint="'type' is user, or bridge or network with a 'name'.",
+        )
+    forwards = [f"{one.get('address') or '127.0.0.1'}:{one['host']}:{one['guest']}" for one in options.get("forwards") or ()]
+    if forwards and kind != "user":
+        raise OptionError(f"'forwards' of {machine} need a network of type user.", hint="On others the machine has an address of its own.")
+    mac = options.get("mac") or mac_address(f"{machine}/{number}", vendor)
+    return Network(kind, options.get("name") or "", mac.lower().replace("-", ":"), tuple(forwards))
+
+
+def mac_address(seed: str, vendor: str) -> str:
+    """:returns: the same address for the same machine, whenever it is asked for"""
+    octets = hashlib.sha256(seed.encode()).hexdigest()
+    return f"{vendor}:{octets[:2]}:{octets[2:4]}:{octets[4:6]}"
+
+
+def by_name(disks: Iterable[Disk]) -> dict[str, Disk]:
+    return {disk.name: disk for disk in disks}

@@ -1,0 +1,121 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A machine that is there is compared: what is changed, what is refused, and that the second time nothing is left to do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.imagemode.bootc.plugins.filter.vm_plan import vm_plan
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB user"
+SYSTEM = {"name": "system", "size": "20GiB", "path": "/vms/web/system.qcow2"}
+DATA = {"name": "data", "size": "5GiB", "path": "/vms/web/data.qcow2"}
+BRIDGE = {"type": "bridge", "name": "br0"}
+WEB: dict[str, Any] = {
+    "name": "web", "cpus": 2, "memory": 2048, "firmware": "uefi", "keys": [KEY], "disks": [SYSTEM, DATA],
+    "networks": [{"type": "user", "forwards": [{"host": 2222, "guest": 22}]}, BRIDGE],
+}
+SIZES = {"/vms/web/system.qcow2": 20 << 30, "/vms/web/data.qcow2": 5 << 30}
+HOST = {"architecture": "x86_64", "accelerator": "kvm", "directory": "/vms/web", "firmware_code": "/fw/code.fd"}
+
+
+def kept() -> Any:
+    """What the QEMU driver keeps of a machine and reads back."""
+    return json.loads(json.dumps(vm_plan(WEB, "qemu", host=HOST)["described"]))
+
+
+def domain() -> str:
+    document = vm_plan(WEB, "libvirt", host=HOST)["document"]
+    # libvirt gives it an identity and writes memory in its own unit.
+    document = document.replace("<name>", "<uuid>11111111-2222-3333-4444-555555555555</uuid><name>", 1)
+    return str(document.replace('<memory unit="MiB">2048</memory>', "<memory unit='KiB'>2097152</memory>"))
+
+
+BOTH = pytest.mark.parametrize(("driver", "found"), [("qemu", kept()), ("libvirt", domain())])
+
+
+@BOTH
+def test_what_is_there_is_left_alone(driver: str, found: Any) -> None:
+    told = vm_plan(WEB, driver, found, SIZES, HOST)
+    assert (told["verb"], told["changes"], told["rebuild"], told["restart"]) == ("none", [], [], False)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cpus": 4}, "cpus 2, not 4"),
+        ({"memory": 4096}, "memory 2048, not 4096"),
+        ({"networks": [{"type": "bridge", "name": "br1"}]}, "networks"),
+        ({"networks": [{"type": "user", "forwards": [{"host": 2223, "guest": 22}]}, BRIDGE]}, "networks"),
+        ({"keys": []}, "keys"),
+        ({"disks": [SYSTEM, DATA, {"name": "more", "size": "1GiB", "path": "/vms/web/more.qcow2"}]}, "disk more is missing"),
+    ],
+)
+def test_what_can_be_changed_is_changed(driver: str, found: Any, change: dict[str, Any], words: str) -> None:
+    told = vm_plan({**WEB, **change}, driver, found, SIZES, HOST)
+    assert (told["verb"], told["changes"], told["rebuild"], told["restart"]) == ("change", [words], [], True)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"firmware": "bios"}, "firmware uefi, not bios"),
+        ({"disks": [SYSTEM]}, "disk data is one more than asked for"),
+        ({"disks": [{**SYSTEM, "size": "10GiB"}, DATA]}, "disk system has 20.0 GiB, not 10.0 GiB: disks do not shrink"),
+        ({"disks": [{**SYSTEM, "path": "/other.qcow2"}, DATA]}, "disk system is /vms/web/system.qcow2, not /other.qcow2"),
+    ],
+)
+def test_what_needs_another_machine_is_said(driver: str, found: Any, change: dict[str, Any], words: str) -> None:
+    told = vm_plan({**WEB, **change}, driver, found, SIZES, HOST)
+    assert told["verb"] == "none"
+    assert len(told["rebuild"]) == 1
+    assert told["rebuild"][0].startswith(words)
+
+
+def test_a_larger_disk_grows() -> None:
+    told = vm_plan({**WEB, "disks": [{**SYSTEM, "size": "30GiB"}, DATA]}, "qemu", kept(), SIZES, HOST)
+    assert told["grow"] == [{"name": "system", "path": "/vms/web/system.qcow2", "size": 30 << 30}]
+    assert told["changes"] == ["disk system has 20.0 GiB, not 30.0 GiB"]
+
+
+def test_a_domain_that_is_changed_stays_the_same_domain() -> None:
+    told = vm_plan({**WEB, "cpus": 4}, "libvirt", domain(), SIZES, HOST)
+    assert "<uuid>11111111-2222-3333-4444-555555555555</uuid>" in told["document"]
+
+
+def test_a_machine_has_the_same_addresses_whenever_it_is_asked_for() -> None:
+    first, again = (vm_plan(WEB, "qemu", host=HOST)["macs"] for _ in range(2))
+    assert first == again
+    assert len(set(first)) == 2
+    assert vm_plan({**WEB, "name": "web2"}, "qemu", host=HOST)["macs"] != first
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"disks": []}, "at least one disk"),
+        ({"disks": [SYSTEM, SYSTEM]}, "each name once"),
+        ({"networks": [{"type": "bridge"}]}, "is no network"),
+        ({"networks": [{"type": "user", "name": "x"}]}, "is no network"),
+        ({"networks": [{"type": "network", "name": "default"}]}, "knows no network"),
+        ({"networks": [{**BRIDGE, "forwards": [{"host": 1, "guest": 2}]}]}, "need a network of type user"),
+        ({"disks": [{**SYSTEM, "size": "much"}]}, "not a size"),
+        ({"cpus": "many"}, "cannot read"),
+    ],
+)
+def test_what_is_no_machine_is_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=words):
+        vm_plan({**WEB, **change}, "qemu", host=HOST)
+
+
+def test_an_unknown_driver_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="no driver 'xen'"):
+        vm_plan(WEB, "xen")
