@@ -188,7 +188,7 @@ def takeover(output: int) -> int:
 
 
 def conformance(output: int) -> int:
-    """The recorded steps of a real host on the reference host, by command and by module; the machine is left for `day2`, if that follows."""
+    """The recorded steps of a real host on the reference host, by command and by module; the machine is left for `day2`."""
     followed = not sys.argv[1:] or {"day2", "test"} & set(sys.argv[1:])
     return run([str(ROOT / "tests/reference/conformance"), "--both", *(["--keep"] if followed else [])], output, cwd=ROOT)
 

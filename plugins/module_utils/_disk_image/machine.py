@@ -25,12 +25,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from .._auth import private_directory
 from .._errors import ImageModeError
 from .._install.image import Request
 from .._machine.credentials import root_keys
 from .._machine.qemu import ENTERPRISE, PLATFORMS, processor
 from .._runner import CommandFailed, Runner
+from .._scratch import private_directory
 from . import inside
 from .inside import SCRATCH, TARGET, Job
 
