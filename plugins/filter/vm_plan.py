@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: vm_plan
 short_description: What is to be done so that a virtual machine is as it is wanted
-version_added: 0.2.0
+version_added: 0.1.0
 author: Contributors to the imagemode.bootc project (@imagemode)
 description:
   - Compares a machine with what its hypervisor says of it, and writes what the hypervisor is to be told.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: bootc_disk_image
 short_description: Make a disk image for virtual machines from a bootable container image
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Installs a bootable container image to a file and converts it to what the hypervisor reads.
   - Beside O(dest) lies a sidecar, RV(sidecar), that tells what went into it. If all of that is the same, and the file is still
