@@ -50,6 +50,17 @@ attributes:
     support: full
 """
 
+    # The action does nothing but say how long the module has been at work.
+    ELAPSED = r"""
+options: {}
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+    details:
+      - Says how long the task has been at work, after ten seconds and then every twenty.
+"""
+
     # Members of the action group imagemode.bootc.bootc.
     GROUP_BOOTC = r"""
 options: {}

@@ -127,6 +127,7 @@ options:
 extends_documentation_fragment:
   - ansible.builtin.files
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.install
 attributes:
   check_mode:

@@ -119,6 +119,7 @@ options:
     choices: [direct, tpm2-luks]
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.install
 attributes:
   check_mode:

@@ -53,6 +53,7 @@ options:
     type: str
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.attributes.group_bootc
   - imagemode.bootc.install
 attributes:

@@ -112,6 +112,7 @@ options:
     default: networkmanager
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
 attributes:
   check_mode:
     support: full

@@ -137,6 +137,7 @@ options:
     default: false
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.attributes.group_image
   - imagemode.bootc.engine
   - imagemode.bootc.registry

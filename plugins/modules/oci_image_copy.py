@@ -89,6 +89,7 @@ options:
     suboptions: *registry
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
 attributes:
   check_mode:
     support: full

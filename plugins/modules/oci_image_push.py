@@ -42,6 +42,7 @@ options:
     choices: [gzip, zstd, "zstd:chunked"]
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.attributes.group_image
   - imagemode.bootc.engine
   - imagemode.bootc.registry

@@ -143,6 +143,7 @@ options:
     default: false
 extends_documentation_fragment:
   - imagemode.bootc.attributes
+  - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.attributes.info
   - imagemode.bootc.attributes.group_test
   - imagemode.bootc.engine
