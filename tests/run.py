@@ -127,6 +127,11 @@ def fleet(output: int) -> int:
     return run(["python", "-m", "pytest", "-q", "tests/fleet"], output, PYTHONPATH=str(TREE))
 
 
+def controller(output: int) -> int:
+    """The role of that name against a fake AWX, and what an execution environment needs."""
+    return run(["python", "-m", "pytest", "-q", "tests/controller"], output, PYTHONPATH=str(TREE))
+
+
 def tools(output: int) -> int:
     """What is missing on a Debian machine is installed; elsewhere it is named."""
     return run([str(ROOT / "tests/reference/lab"), "packages", "--install"], output)
@@ -213,6 +218,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "sanity": sanity,
     "integration": integration,
     "fleet": fleet,
+    "controller": controller,
     "demo": demo,
     "guards": guards,
     "layouts": layouts,
@@ -230,6 +236,7 @@ CHAINS = (
     ("guards",),
     ("images",),
     ("fleet",),
+    ("controller",),
     ("integration",),
     ("sanity",),
     ("units",),
