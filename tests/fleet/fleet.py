@@ -25,9 +25,9 @@ OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 class Fleet:
     """`size` hosts that run OLD of IMAGE, whose tag is NEW now."""
 
-    def __init__(self, base: Path, size: int, faults: Mapping[str, str] | None = None) -> None:
+    def __init__(self, base: Path, size: int, faults: Mapping[str, str] | None = None, prefix: str = "host") -> None:
         self.base = base
-        self.names = [f"host{number:04}" for number in range(size)]
+        self.names = [f"{prefix}{number:04}" for number in range(size)]
         binaries = base / "bin"
         binaries.mkdir(parents=True)
         for program in ("bootc", "skopeo", "systemctl", "shutdown", "healthy"):

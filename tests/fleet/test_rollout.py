@@ -87,6 +87,10 @@ def test_failures_below_the_limit_do_not_stop_it_and_everybody_is_told(tmp_path:
     assert rc != 0, "not every host runs it"
     assert "2 hosts do not run it yet, of which failed: host0003, host0005" in output
     assert {name for name, digest in fleet.digests().items() if digest == OLD} == set(faults)
+    (fleet.base / "ask.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {
+        "msg": "{{ query('imagemode.bootc.fleet', 'rollout/fleet.jsonl', query=question) | join(' and ') }}"}}]}]))
+    rc, output = fleet.play("ask.yml", question="drifted && result != 'updated'")
+    assert "host0003 and host0005" in output
     states = {row["host"]: row["state"] for row in json.loads((fleet.base / "report/report.json").read_text())["rows"]}
     assert states == {name: {"rolls_back": "rolled_back"}.get(faults.get(name, ""), faults.get(name, "current")) for name in fleet.names}
 

@@ -69,7 +69,7 @@ class Record:
 
     def as_row(self) -> dict[str, Any]:
         """:returns: the record and what follows from it, flat"""
-        return {"host": self.host, "state": self.state, **asdict(self), "drifted": self.drifted}
+        return {"host": self.host, "state": self.state, **asdict(self), "groups": list(self.groups), "drifted": self.drifted}
 
 
 COLUMNS = ("host", "state", *(field.name for field in fields(Record) if field.name != "host"), "drifted")

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._errors import ImageModeError
 from .._fleet.record import Record
+from .._fleet.select import QueryInvalid, search
 from .plan import Budget, Candidate, allowance, amount
 
 _BAD = ("failed", "rolled_back", "unreachable")
@@ -85,10 +86,6 @@ def over_budget(
 
 def _search(query: str, document: Mapping[str, Any]) -> Any:
     try:
-        import jmespath
-    except ImportError:
-        raise HaltRuleInvalid("A halt rule needs the Python library jmespath on the controller.", hint="Install jmespath.") from None
-    try:
-        return jmespath.search(query, document)
-    except jmespath.exceptions.JMESPathError as error:
-        raise HaltRuleInvalid(f"'{query}' is not a JMESPath expression: {error}", hint="See jmespath.org.") from None
+        return search(query, document)
+    except QueryInvalid as error:
+        raise HaltRuleInvalid(error.message, hint=error.hint) from None

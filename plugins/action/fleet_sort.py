@@ -1,0 +1,58 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look at a host, and put it into a group if it has to change."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.loader import lookup_loader
+from ansible_collections.imagemode.bootc.plugins.filter.converged import converged
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction
+
+
+class DigestUnknown(ImageModeError):
+    """The registry could not be asked for the digest."""
+
+    error = "digest_unknown"
+
+
+class ActionModule(ControllerAction):
+    _requires_connection = True
+    arguments: ClassVar[dict[str, Any]] = {
+        "image": {"type": "str"},
+        "digest": {"type": "str"},
+        "resolve": {"type": "bool", "default": True},
+        "registry_options": {"type": "dict", "default": {}, "no_log": True},
+        "group": {"type": "str", "required": True},
+    }
+
+    def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        try:
+            info = self._execute_module("imagemode.bootc.bootc_info", {}, task_vars=variables)
+        except AnsibleConnectionFailure:
+            info = {}
+        if self._settled(info, options):
+            return {"behind": False, "digest": info["digest"]}
+        # A host that is on its way up, or cannot tell, is for those who can wait and explain.
+        return {"behind": True, "digest": info.get("digest"), "add_group": options["group"], "parent_groups": ["all"]}
+
+    def _settled(self, info: dict[str, Any], options: dict[str, Any]) -> bool:
+        if not info.get("managed") or info.get("failed") or info["on_trial"] == info["digest"]:
+            return False
+        return converged(info, options["digest"] or self._resolved(info["host"], options), options["image"])
+
+    def _resolved(self, host: dict[str, Any], options: dict[str, Any]) -> str:
+        """The digest of the image in its registry; asked once for all hosts of the same platform."""
+        if not options["resolve"] or (not options["image"] and host["transport"] != "registry"):
+            return ""
+        lookup = lookup_loader.get("imagemode.bootc.digest", loader=self._loader, templar=self._templar)
+        platform = f"linux/{host['booted']['architecture'] or 'amd64'}"
+        try:
+            return str(lookup.run([options["image"] or host["image"]], {}, platform=platform, **options["registry_options"])[0])
+        except AnsibleError as error:
+            raise DigestUnknown(str(error), hint="See the options of the lookup imagemode.bootc.digest.") from None

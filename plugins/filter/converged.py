@@ -1,0 +1,53 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a host needs nothing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: converged
+short_description: Whether a host runs a digest, follows its image, and has nothing pending
+version_added: 0.1.0
+author: Contributors to the imagemode.bootc project (@imagemode)
+options:
+  _input:
+    description: What M(imagemode.bootc.bootc_info) returned.
+    type: dict
+    required: true
+  digest:
+    description: The digest that the host must run, of its platform. Empty if nobody knows it; then the answer is no.
+    type: str
+    required: true
+  image:
+    description: The image that it must follow. Empty for the one that it follows.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Say who is done
+  ansible.builtin.debug:
+    msg: "{{ info | imagemode.bootc.converged(digest, 'registry.example.com/os:stable') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Whether there is nothing to do.
+  type: bool
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def converged(info: Mapping[str, Any], digest: str, image: str | None = "") -> bool:
+    host = info["host"]
+    follows_another = bool(image) and image != host["image"]
+    return bool(digest) and digest == info["digest"] and not (host["staged"] or info["reboot_required"] or follows_another)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Any]:
+        return {"converged": converged}
