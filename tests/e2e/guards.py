@@ -194,7 +194,7 @@ def main() -> int:
     prepare()
     packages.packages(install=True)
     machine.remove(MACHINE)
-    player = Player(LOGS / part, VENV)
+    player = Player(LOGS / part, VENV, ANSIBLE_PIPELINING="1")
     try:
         PARTS[part](player)
     except (LabError, PlayFailed, Failed) as error:
