@@ -17,6 +17,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,13 +34,15 @@ Run = Callable[["Host", "Images", Step], tuple[list[str], str]]
 
 
 class Host:
-    """A host that is reached by a command line that ends with the remote command."""
+    """A host that is reached by SSH, by one connection from boot to boot."""
 
-    def __init__(self, ssh: list[str]) -> None:
-        self.ssh = ssh
+    def __init__(self, options: list[str], address: str, sockets: str) -> None:
+        self._alone = ["ssh", *options, address]
+        self.ssh = ["ssh", *options, "-oControlMaster=auto", f"-oControlPath={sockets}/%C", "-oControlPersist=yes", address]
 
-    def run(self, command: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*self.ssh, command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
+    def run(self, command: str, timeout: float = 900, *, alone: bool = False) -> subprocess.CompletedProcess[str]:
+        words = [*(self._alone if alone else self.ssh), command]
+        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
 
     def status(self) -> dict[str, Any]:
         answer = self.run(STATUS)
@@ -51,14 +54,19 @@ class Host:
     def boots(self) -> str:
         """Changes with every boot, soft ones included; empty while the host is down."""
         try:
-            answer = self.run(BOOTS, timeout=30)
+            answer = self.run(BOOTS, timeout=30, alone=True)
         except subprocess.TimeoutExpired:
             return ""
         return " ".join(answer.stdout.split()[:2]) if answer.returncode == 0 else ""
 
+    def leave(self) -> None:
+        """Close the connection; the next command opens another."""
+        subprocess.run([*self.ssh[:-1], "-Oexit", self.ssh[-1]], capture_output=True, check=False)
+
     def reboot(self, verb: str, patience: float) -> None:
         before, deadline = self.boots(), time.monotonic() + patience
         self.run(f"systemd-run --collect --on-active=1s systemctl {verb}")
+        self.leave()
         while self.boots() in ("", before):
             if time.monotonic() > deadline:
                 raise SystemExit(f"the host did not come back from `systemctl {verb}` in {patience:.0f} s")
@@ -188,13 +196,22 @@ def main() -> int:
         return conformance.run_here(sys.argv[1:], flavour=options.flavour, keep=options.keep)
     if options.both and not options.reinstall:
         parser.error("--both needs --reinstall: the modules start where the commands started, on a host that has just been installed")
+    with tempfile.TemporaryDirectory(prefix="ssh-") as sockets:
+        host = Host(["-oBatchMode=yes", "-oConnectTimeout=20", "-oServerAliveInterval=15", *options.ssh_option], options.host, sockets)
+        try:
+            return conform(host, options)
+        finally:
+            host.leave()
+
+
+def conform(host: Host, options: argparse.Namespace) -> int:
     recording = recorded.steps(options.flavour)
-    host = Host(["ssh", "-oBatchMode=yes", "-oConnectTimeout=20", "-oServerAliveInterval=15", *options.ssh_option, options.host])
     images = Images(options.repository, options.plain_http, recording)
     good = []
     if not options.modules:
         good += tell(replay(host, images, recording, by_verbs, options.timeout))
     if options.both:
+        host.leave()
         subprocess.run(shlex.split(options.reinstall), check=True)
     if options.both or options.modules:
         from by_modules import Modules  # needs the collection's Python environment
