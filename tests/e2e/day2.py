@@ -4,7 +4,7 @@
 
 """Day 2: host.yml, adjust.yml, settle.yml, and updates that were killed, cut off, kept waiting or taken back.
 
-On the machine that `tests/reference/conformance --keep` left up, or a new one.
+On the machine that `tests/reference/conformance --keep` left up, or a new one. `day2.py judge_and_go_back` runs that part only.
 """
 
 from __future__ import annotations
@@ -189,13 +189,17 @@ def _lab(*words: str) -> None:
     subprocess.run(command, env=environment, check=True)
 
 
-def main() -> int:
+PARTS = (refuse_predict_and_prove, look_and_adjust, settle_in, survive_kills, lose_the_registry, survive_the_controller,
+         keep_to_the_window, judge_and_go_back)
+
+
+def main(names: list[str]) -> int:
+    """:param names: parts to run; none for all, after which the machine is removed"""
     prepare()
     # The demo sends modules as files; here they go through the pipe, which is faster and can break at other moments.
     player = Player(LOGS / "day2", VENV, ANSIBLE_PIPELINING="1")
     passed = 0
-    parts = (have_a_host, refuse_predict_and_prove, look_and_adjust, settle_in, survive_kills, lose_the_registry, survive_the_controller,
-             keep_to_the_window, judge_and_go_back)
+    parts = (have_a_host, *(part for part in PARTS if part.__name__ in names or not names))
     for part in parts:
         print(f"\n━━ {part.__name__.replace('_', ' ')}", flush=True)
         try:
@@ -204,7 +208,7 @@ def main() -> int:
             print(f"   FAILED: {error}", flush=True)
             continue
         passed += 1
-    if passed == len(parts):
+    if passed == len(parts) and not names:
         machine.remove(conformance.NAME)
         for name in ("closed", conformance.NAME):
             registry.remove(name)
@@ -213,4 +217,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
