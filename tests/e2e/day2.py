@@ -129,6 +129,7 @@ def survive_the_controller(player: Player) -> None:
     for seconds in KILL_AFTER_SECONDS:
         player.kill("imagemode.bootc.update", options, seconds)
         print(f"   killed after {seconds} s", flush=True)
+    machine.wait(conformance.NAME, timeout=600)  # it may be on its way into what it was sent
     if _slot("booted") != digest:
         text = player.refused("imagemode.bootc.update", {**options, "update_reboot_timeout": 1})
         check("host_not_back" in text, "it was not said that the host did not come back")
@@ -204,6 +205,7 @@ def main(names: list[str]) -> int:
         print(f"\n━━ {part.__name__.replace('_', ' ')}", flush=True)
         try:
             part(player)
+            machine.wait(conformance.NAME, timeout=600)
         except (LabError, PlayFailed, Failed) as error:
             print(f"   FAILED: {error}", flush=True)
             continue
