@@ -28,6 +28,7 @@ PREPARE = "bootc upgrade --from-downloaded --soft-reboot=required"
 # Ends when everything has been started, or something wants the host to go down again.
 SETTLED = "timeout 60 systemctl is-system-running --wait || true"
 SETTLE_SECONDS = 5
+BELIEVED_SECONDS = 30
 # A host that goes down may leave a connection half open, and ssh would wait for it forever.
 KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
 
@@ -213,14 +214,18 @@ class ActionModule(ActionBase):
 
     def _settled(self, seconds: float, task_vars: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, int | None]]:
         """What the host says after its boot. One that goes down again is waited for: greenboot, for one, tries several boots."""
-        deadline = time.monotonic() + seconds
+        deadline, refused_since = time.monotonic() + seconds, None
         while True:
             try:
                 if str(self._command(SETTLED)["stdout"]).strip() != "stopping":
                     return self._info(task_vars), self._boot()
-                why = "it is shutting down"
+                why, refused_since = "it is shutting down", None
+            except RebootRefused as refusal:  # bootc cannot read what is being unmounted; who goes on to say so is believed
+                why, refused_since = str(refusal), refused_since or time.monotonic()
+                if time.monotonic() - refused_since > BELIEVED_SECONDS:
+                    raise
             except AnsibleError as error:  # no connection, or one that ended while the module was sent
-                why = str(error)
+                why, refused_since = str(error), None
                 # The directory for modules may be lost with the boot.
                 self._connection._shell.tmpdir = None
             if time.monotonic() >= deadline:
