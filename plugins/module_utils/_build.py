@@ -192,8 +192,13 @@ class Build:
         for base in self._bases():
             self._fetch(base, decision.bases[base.text], engine, options)
         with private_directory() as directory, output_file(self.params["log_path"]) as on_line, self._cache_access(options) as access:
-            result = engine.build(self._request(decision, directory, access), on_line)
-        built = engine.need(result.image_id)
+            request = self._request(decision, directory, access)
+            result = engine.build(request, on_line)
+            built = engine.need(result.image_id)
+            if not _fits(built, self.platform):
+                # Upon scratch Buildah 1.28 takes layers, and with the last one the platform, of a build for another.
+                result = engine.build(replace(request, no_cache=True), on_line)
+                built = engine.need(result.image_id)
         if not _fits(built, self.platform):
             raise BuildFailed(
                 f"An image for {self.platform} was asked for, and {engine.program} built one for {built.platform}.",

@@ -47,7 +47,7 @@ class Completed:
 
     :ivar argv: the command, without secrets
     :ivar rc: its return code
-    :ivar stdout: standard output, secrets masked
+    :ivar stdout: standard output, secrets masked unless it was to be parsed
     :ivar stderr: standard error, secrets masked
     :ivar seconds: wall-clock time
     """
@@ -110,6 +110,7 @@ class Runner:
         on_line: Callable[[str], None] | None = None,
         reply: Callable[[str], str | None] | None = None,
         tidies: bool = False,
+        parsed: bool = False,
     ) -> Completed:
         """Run a command to its end.
 
@@ -121,6 +122,7 @@ class Runner:
         :param reply: called with the standard output so far until it returns something, which is written to standard input,
             and that closed; what it raises ends the command
         :param tidies: to end it early, end what it runs and let it clean up after the failure; a signal would keep it from that
+        :param parsed: standard output is data that the caller takes apart and shows nobody: a short secret, masked, would spoil it
         :raises CommandMissing: the program is not installed
         :raises CommandTimeout: it took longer than I(timeout)
         :raises CommandFailed: it ended with a return code other than 0
@@ -145,6 +147,7 @@ class Runner:
         ) as process:
             try:
                 stdout, stderr = self._talk(process, stdin, timeout, on_line, reply)
+                stdout = stdout if parsed else self.mask(stdout)
             except BaseException:
                 if tidies:
                     _end_children(process)
@@ -204,7 +207,7 @@ class Runner:
                         for line in lines:
                             on_line(self.mask(line.decode(errors="replace")))
         process.wait()
-        return tuple(self.mask(captured[index].decode(errors="replace")) for index in (0, 1))  # type: ignore[return-value]
+        return captured[0].decode(errors="replace"), self.mask(captured[1].decode(errors="replace"))
 
 
 def _tell(process: subprocess.Popen[bytes], text: str) -> None:

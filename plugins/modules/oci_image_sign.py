@@ -248,7 +248,11 @@ def ensure(module: CollectionModule, reference: Reference, options: RegistryOpti
             after = judge(signer.verifier, reference, wanted, repository)
             failed = next((verdict for verdict in after if not verdict.verified), None)
             if failed:
-                raise SigningFailed(f"After it was signed, {failed.reason}.", hint="Somebody else may write there: run the task again.")
+                raise SigningFailed(
+                    f"After it was signed, {failed.reason}.",
+                    # Seen with cosign 3.1.3: what it makes of such a key (Ed25519ph) is verified by no cosign, nor by containers/image.
+                    hint="Somebody else may write there: run the task again. Cosign 3 needs another kind of key than Ed25519.",
+                )
     module.exit_json(
         changed=bool(missing),
         digest=registry.digest(reference),

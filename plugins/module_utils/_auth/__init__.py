@@ -9,10 +9,11 @@ from __future__ import annotations
 from ._credentials import Credentials, CredentialsInvalid, auth_file_places, merged, read_auth_file
 from ._entries import entry, namespace_of, update_auth_file, with_entry
 from ._files import temporary_auth_file, write_auth_file
-from ._find import find_credentials
+from ._find import AUTH_FILES, find_credentials
 from ._helpers import CredentialHelperFailed
 
 __all__ = [
+    "AUTH_FILES",
     "CredentialHelperFailed",
     "Credentials",
     "CredentialsInvalid",

@@ -11,20 +11,46 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .._errors import ImageModeError
 from .._reference import Reference
 from .._runner import CommandMissing
 from ._credentials import Credentials, entry_credentials, normalised_key, read_auth_file
-from ._helpers import ask_helper
+from ._helpers import CredentialHelperFailed, ask_helper
+
+# Among the helpers that registries.conf names, this word stands for the auth files.
+AUTH_FILES = "containers-auth.json"
 
 
-def find_credentials(reference: Reference, paths: Iterable[Path]) -> Credentials | None:
-    """The credentials for an image, from the first file that has any.
+def find_credentials(reference: Reference, paths: Iterable[Path], helpers: Iterable[str] = (AUTH_FILES,)) -> Credentials | None:
+    """The credentials for an image, from the first that has any.
 
-    In each file: the registry's own helper (C(credHelpers)), the entry of the longest namespace that holds the
-    repository, the helper for everything else (C(credsStore)).
-
+    :param paths: the auth files
+    :param helpers: what registries.conf names as C(credential-helpers); one that fails does not keep others from being asked
     :raises CredentialsInvalid: a file cannot be read as an auth file, or its entry is not one
-    :raises CredentialHelperFailed: a helper ended with an error
+    :raises CredentialHelperFailed: a helper ended with an error, and nobody else has anything
+    :raises CommandMissing: it is not installed, and nobody else has anything
+    """
+    failed: ImageModeError | None = None
+    for helper in helpers:
+        if helper == AUTH_FILES:
+            found = _from_files(reference, paths)
+        else:
+            try:
+                found = ask_helper(helper, reference.registry)
+            except (CredentialHelperFailed, CommandMissing) as error:
+                failed, found = failed or error, None
+            # Docker does not ask these.
+            found = found and replace(found, stored=True)
+        if found:
+            return found
+    if failed:
+        raise failed
+    return None
+
+
+def _from_files(reference: Reference, paths: Iterable[Path]) -> Credentials | None:
+    """In each file: the registry's own helper (C(credHelpers)), the entry of the longest namespace that holds the repository, the
+    helper for everything else (C(credsStore)).
     """
     for path in paths:
         document = read_auth_file(path)

@@ -158,7 +158,7 @@ class Engine(abc.ABC):
         return name.removeprefix("sha256:")
 
     def _inspect(self, words: list[str], name: str) -> Any:
-        done = self.runner.run([self.program, *words, self.id_argument(name)], check=False)
+        done = self.runner.run([self.program, *words, self.id_argument(name)], check=False, parsed=True)
         if done.rc == 0:
             return json.loads(done.stdout)
         if "not known" in done.stderr or "no such" in done.stderr.lower():

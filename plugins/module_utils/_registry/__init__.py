@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ._access import Access, certificate_directories
-from ._attached import Attached, artifact_kind, artifact_type, attached, attached_tags, list_referrers, subject_tag
+from ._attached import Attached, artifact_kind, artifact_type, attached, attached_tags, list_referrers, referring, subject_tag
 from ._client import Content, Registry
 from ._manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, Image, Index, Layer, Manifest, digest_of, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
@@ -84,5 +84,6 @@ __all__ = [
     "parse_manifest",
     "put_blob",
     "put_manifest",
+    "referring",
     "subject_tag",
 ]

@@ -40,17 +40,23 @@ class Attached:
 
 def attached(registry: Registry, reference: Reference, digest: str) -> tuple[Attached, ...]:
     """:returns: what is attached to the manifest of this digest, by referrers and by cosign's tags: four requests or more"""
+    found = list(referring(registry, reference, digest))
+    for kind, tag in attached_tags(digest):
+        try:
+            found.append(Attached(kind, registry.digest(reference.with_tag(tag)), "", digest, tag))
+        except ImageMissing:
+            continue
+    return tuple(found)
+
+
+def referring(registry: Registry, reference: Reference, digest: str) -> tuple[Attached, ...]:
+    """:returns: what refers to the manifest of this digest; a request more for each that its registry does not tell the type of"""
     found = []
     for entry in registry.referrers(reference, digest):
         told = entry.artifact_type
         if told in _UNTOLD:
             told = artifact_type(registry.manifest(reference.with_digest(entry.digest)))
         found.append(Attached(artifact_kind(told), entry.digest, told, digest))
-    for kind, tag in attached_tags(digest):
-        try:
-            found.append(Attached(kind, registry.digest(reference.with_tag(tag)), "", digest, tag))
-        except ImageMissing:
-            continue
     return tuple(found)
 
 

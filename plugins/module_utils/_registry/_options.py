@@ -18,7 +18,7 @@ from .._errors import OptionError
 from .._reference import Reference
 from ._access import Access
 from ._client import Registry
-from ._registries_conf import RegistriesConf
+from ._registries_conf import RegistriesConf, credential_helpers
 
 REGISTRY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "username": {"type": "str"},
@@ -92,18 +92,18 @@ class RegistryOptions:
         return tuple(secret for _namespace, credentials in self.given for secret in credentials.secrets)
 
     def credentials(self, reference: Reference) -> Credentials | None:
-        """:returns: the task's own credentials if they are for this image, else those of the auth files"""
+        """:returns: the task's own credentials if they are for this image, else what the machine has for it"""
         for namespace, credentials in self.given:
             if f"{reference.name}/".startswith(f"{namespace}/"):
                 return credentials
-        return find_credentials(reference, self.files)
+        return find_credentials(reference, self.files, credential_helpers())
 
     @contextmanager
     def engine_auth_file(self, registry: str) -> Iterator[Path | None]:
         """The file for an engine's C(--authfile); C(None) if the engine finds the same by itself."""
         given = dict(self.given)
         if registry not in given:
-            found = find_credentials(Reference(registry, "", None, None), self.files)
+            found = find_credentials(Reference(registry, "", None, None), self.files, credential_helpers())
             if found and found.stored:
                 given[registry] = found
         # Buildah and Skopeo fail where they may not even look, as a user without a session may not in /run/containers.

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .._auth import AUTH_FILES
 from .._errors import ImageModeError
 from .._reference import Reference
 from .._toml import parse_toml
 from .errors import RegistryForbidden
 
 _TABLE = re.compile(r"^\s*(\[|unqualified-search-registries)", re.MULTILINE)
+_HELPERS = re.compile(r"^\s*credential-helpers\b", re.MULTILINE)
 
 
 class RegistriesConfInvalid(ImageModeError):
@@ -127,6 +129,24 @@ def places(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
     return tuple(path for path in (main, *drop_ins) if path.is_file())
 
 
+def credential_helpers(paths: Iterable[Path] | None = None) -> tuple[str, ...]:
+    """Who is asked for credentials, one after the other: C(containers-auth.json) stands for the auth files, others are programs.
+
+    :param paths: as for C(RegistriesConf.read)
+    :raises RegistriesConfInvalid: a file that names some cannot be read
+    """
+    helpers: tuple[str, ...] = (AUTH_FILES,)
+    for path in places() if paths is None else paths:
+        # Most machines name none, and need no TOML for that.
+        if not _HELPERS.search(_text(path)):
+            continue
+        named = _read(path, _HELPERS).get("credential-helpers")
+        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+            raise _invalid(path, "'credential-helpers' is no list of names")
+        helpers = tuple(named)
+    return helpers
+
+
 def _moved(reference: Reference, prefix: str, location: str) -> Reference:
     """The reference with the prefix replaced by the location."""
     if not location or prefix.startswith("*."):
@@ -136,12 +156,16 @@ def _moved(reference: Reference, prefix: str, location: str) -> Reference:
     return replace(reference, registry=registry, repository=repository or reference.repository)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _text(path: Path) -> str:
     try:
-        text = path.read_text()
+        return path.read_text()
     except OSError as error:
         raise _invalid(path, str(error)) from None
-    if not _TABLE.search(text):
+
+
+def _read(path: Path, wanted: re.Pattern[str] = _TABLE) -> Mapping[str, Any]:
+    text = _text(path)
+    if not wanted.search(text):
         return {}  # nothing but comments, as distributions ship it
     try:
         return parse_toml(text, f"'{path}', which configures registries")

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._auth import merged, write_auth_file
 from .._engine import fault_code
-from .._reference import DEFAULT_REGISTRY, Reference
-from .._registry import RegistryOptions, certificate_directories
+from .._go_access import client_certificate, go_environment
+from .._reference import Reference
+from .._registry import RegistryOptions
 from .._runner import Completed, Runner
 from .._scratch import private_directory
 from ._verdict import Found
@@ -36,8 +36,9 @@ _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\s*(.*?)\s*-----END \1-----", re.S)
 _NONE = re.compile(r"no signatures found|no signatures associated", re.I)
 _OTHERS = re.compile(r"no matching signatures|invalid signature", re.I)
 _KEY_WORDS = re.compile(r"reading key|decrypt|unsupported pem|invalid pem|loading key|getting signer|open .*key", re.I)
-# Docker's own name for Docker Hub, which is the one that cosign looks for.
-_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
+_UNKNOWN = re.compile(r"unknown flag: (--[a-z-]+)")
+# The form of cosign 3, which containers/image does not read; older ones do not know these options.
+_NEW_FORM = ("--new-bundle-format", "--use-signing-config")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Cosign:
 
     def __init__(self, options: RegistryOptions) -> None:
         self._options = options
-        self._helps: dict[str, str] = {}
+        self._unknown: dict[str, set[str]] = {}
 
     def public_key(self, key: SigningKey) -> str:
         """:returns: the public key, PEM
@@ -146,17 +147,15 @@ class Cosign:
         """:returns: the arguments by which signatures are those that hosts read
         :raises CosignUnsupported: options that are needed are gone
         """
-        if verb not in self._helps:
-            self._helps[verb] = Runner().run(["cosign", verb, "--help"], check=False).stdout
-        text = self._helps[verb]
-        missing = [option for option in needed if option not in text]
+        if verb not in self._unknown:
+            self._unknown[verb] = _unknown_options(verb, (*needed, *_NEW_FORM))
+        missing = [option for option in needed if option in self._unknown[verb]]
         if missing:
             raise CosignUnsupported(
                 f"This cosign does not know {', '.join(missing)} of 'cosign {verb}'.",
                 hint="Use cosign 2.2 or newer, up to 3: hosts read the signatures that these write.",
             )
-        options = ("--new-bundle-format", "--use-signing-config")
-        return [f"{option}=false" for option in options if re.search(rf"{option}\b", text)]
+        return [f"{option}=false" for option in _NEW_FORM if option not in self._unknown[verb]]
 
     @contextmanager
     def _key(self, key: SigningKey) -> Iterator[tuple[Runner, str]]:
@@ -198,39 +197,14 @@ class Cosign:
 
     @contextmanager
     def _access(self, reference: Reference) -> Iterator[tuple[list[str], dict[str, str]]]:
-        """Arguments and environment by which cosign reaches the registry; what holds a secret is removed whatever happens."""
-        access, registry = self._options.access, reference.registry
+        """Arguments and environment by which cosign reaches the registry."""
+        access = self._options.access
         flags = ["--allow-http-registry"] if access.plain_http else []
         flags += ["--allow-insecure-registry"] if access.plain_http or not access.validate_certs else []
-        identity = _client_certificate(self._options, registry)
+        identity = client_certificate(self._options, reference.registry)
         flags += [f"--registry-client-cert={identity[0]}", f"--registry-client-key={identity[1]}"] if identity else []
-        credentials = self._options.credentials(reference)
-        name = _DOCKER_HUB_KEY if registry == DEFAULT_REGISTRY else registry
-        with private_directory() as directory:
-            write_auth_file(directory / "config.json", merged(self._options.files, {name: credentials} if credentials else {}))
-            environment = {"DOCKER_CONFIG": str(directory)}
-            authorities = _authorities(self._options, registry)
-            if authorities:
-                # Go's TLS adds what is in these directories to the system's bundle.
-                (directory / "ca").mkdir()
-                for number, authority in enumerate(authorities):
-                    (directory / "ca" / f"{number}.crt").write_bytes(authority.read_bytes())
-                environment["SSL_CERT_DIR"] = str(directory / "ca")
+        with go_environment(self._options, reference) as environment:
             yield flags, environment
-
-
-def _authorities(options: RegistryOptions, registry: str) -> list[Path]:
-    places = [*certificate_directories(registry), *([Path(options.access.ca_path)] if options.access.ca_path else [])]
-    return [file for place in places for file in (sorted(place.glob("*.crt")) if place.is_dir() else [place])]
-
-
-def _client_certificate(options: RegistryOptions, registry: str) -> tuple[str, str] | None:
-    if options.access.client_cert:
-        return options.access.client_cert, options.access.client_key or options.access.client_cert
-    for directory in certificate_directories(registry):
-        for certificate in sorted(directory.glob("*.cert")):
-            return str(certificate), str(certificate.with_suffix(".key"))
-    return None
 
 
 class CosignVerifier:
@@ -242,6 +216,18 @@ class CosignVerifier:
     def look(self, reference: Reference) -> tuple[tuple[Found, ...], bool]:
         looks = [self._cosign.look(reference, key, self._log) for key in self._keys]
         return tuple(item for found, _any in looks for item in found), any(there for _found, there in looks)
+
+
+def _unknown_options(verb: str, options: Sequence[str]) -> set[str]:
+    """What this cosign would refuse. Its help does not tell: cosign 3.1 no longer names there what it is going to drop."""
+    unknown: set[str] = set()
+    while True:
+        asked = [f"{option}=false" for option in options if option not in unknown]
+        done = Runner().run(["cosign", verb, *asked, "--help"], check=False)
+        found = _UNKNOWN.search(done.stderr)
+        if done.rc == 0 or not found or found[1] in unknown:
+            return unknown
+        unknown.add(found[1])
 
 
 def _word(value: bool) -> str:

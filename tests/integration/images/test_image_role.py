@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -145,3 +146,25 @@ def test_everything_empty_is_everything_unset(play: Callable[..., Played], regis
     done = play(**options)
     assert not done.failed, done.output
     assert registry.digest("role-empty", "1")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_tasks_in_a_container_are_refused_for_buildah_before_the_build(
+    play: Callable[..., Played], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Asked for by name, or taken because there is no Podman on the PATH."""
+    (tmp_path / "tasks.yml").write_text(CHECKS.format(release=1))
+    options = {"image_name": "localhost/refused:1", "image_test_tasks": [str(tmp_path / "tasks.yml")], "image_push": False}
+    if not named:
+        programs = tmp_path / "programs"
+        programs.mkdir()
+        for directory in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"):
+            for program in Path(directory).iterdir():
+                if program.name != "podman" and not (programs / program.name).exists():
+                    (programs / program.name).symlink_to(program)
+        own = [part for part in os.environ["PATH"].split(":") if not Path(part, "podman").exists()]
+        monkeypatch.setenv("PATH", ":".join([*own, str(programs)]))
+    done = play(**options, **({"image_engine": "buildah"} if named else {}))
+    assert done.failed
+    assert "Set image_engine to podman or docker" in done.output
+    assert "Build what changed" not in done.output

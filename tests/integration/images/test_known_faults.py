@@ -45,6 +45,72 @@ def test_a_changed_build_argument_was_ignored_or_spelled_as_python_spells_it(
     assert module("oci_image_build", **options)["changed"], "an argument that was taken away is a change, too"
 
 
+def test_a_changed_secret_target_or_platform_was_ignored(module: Module, context: Path) -> None:
+    text = "FROM scratch AS small\nCOPY etc/motd /motd\nFROM scratch\nCOPY etc /etc\n"
+    options: dict[str, Any] = {"name": "fault-options:1", "context": str(context), "content": text}
+    module("oci_image_build", **options)
+    for more, reason in (
+        ({"secrets": [{"id": "token", "value": "x"}]}, "secret id token"),
+        ({"target": "small"}, "target"),
+        ({"platform": "linux/arm64" if os.uname().machine == "x86_64" else "linux/amd64"}, "platform"),
+    ):
+        options.update(more)
+        changed = module("oci_image_build", **options)
+        assert any(reason in why for why in changed.get("reasons", [])), (changed.get("msg"), changed.get("log"))
+        assert not module("oci_image_build", **options)["changed"]
+
+
+def test_a_changed_base_image_was_ignored(module: Module, context: Path, registry: LiveRegistry) -> None:
+    base, plain = f"{registry.address}/fault-base:1", {"plain_http": True}
+    child = {"name": "fault-child:1", "context": str(context), "content": f"FROM {base}\nLABEL child=1\n", **plain}
+    for text, reason in (("old\n", "there is no such image yet"), ("new\n", f"base image {base} changed")):
+        (context / "etc" / "motd").write_text(text)
+        module("oci_image_build", name=base, context=str(context), **plain)
+        module("oci_image_push", name=base, **plain)
+        (context / "etc" / "motd").write_text("of the child\n")
+        built = module("oci_image_build", **child)
+        assert (built["changed"], built["reasons"]) == (True, [reason])
+        assert not module("oci_image_build", **child)["changed"]
+
+
+def test_what_was_forced_was_built_for_ever(module: Module, context: Path) -> None:
+    """With force the old result was thrown away, so that only force kept anybody up to date."""
+    options = {"name": "fault-force:1", "context": str(context)}
+    assert module("oci_image_build", force=True, **options)["changed"]
+    assert not module("oci_image_build", **options)["changed"], "a forced build is remembered like any other"
+
+
+@pytest.mark.parametrize(("spelled", "also"), [("linux/amd64", "x86_64"), ("linux/arm64", "aarch64")])
+def test_x86_64_was_another_platform_than_amd64(module: Module, context: Path, spelled: str, also: str) -> None:
+    options = {"name": f"fault-platform-{also.replace('_', '-')}:1", "context": str(context)}
+    assert module("oci_image_build", platform=spelled, **options)["changed"]
+    for other in (also, f"linux/{also}"):
+        assert not module("oci_image_build", platform=other, **options)["changed"], other
+
+
+def test_a_push_was_always_a_change_took_15_requests_and_told_the_local_digest(
+    module: Module, context: Path, registry: LiveRegistry, engine: str
+) -> None:
+    options = {"name": f"{registry.address}/fault-push-{engine}:1", "plain_http": True, "engine": engine}
+    module("oci_image_build", context=str(context), **options)
+    pushed = module("oci_image_push", **options)
+    assert pushed["digest"] == registry.digest(f"fault-push-{engine}", "1")
+    before = len(registry.requests)
+    predicted, again = module("oci_image_push", check_mode=True, **options), module("oci_image_push", **options)
+    assert (predicted["changed"], again["changed"], again["digest"]) == (False, False, pushed["digest"])
+    sent = registry.requests[before:]
+    assert len(sent) <= 4, sent
+    assert not [line for line in sent if line.split()[0] not in ("GET", "HEAD")]
+
+
+def test_a_push_had_no_check_mode(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
+    options = {"name": f"{registry.address}/fault-check-{engine}:1", "plain_http": True, "engine": engine}
+    module("oci_image_build", context=str(context), **options)
+    predicted = module("oci_image_push", check_mode=True, **options)
+    assert (predicted["changed"], registry.digest(f"fault-check-{engine}", "1")) == (True, None)
+    assert module("oci_image_push", **options)["changed"]
+
+
 def test_a_new_tag_on_layers_that_are_there_was_reported_as_unchanged(module: Module, context: Path, registry: LiveRegistry) -> None:
     options = {"name": f"{registry.address}/fault-tag:1", "plain_http": True}
     module("oci_image_build", context=str(context), **options)
@@ -100,6 +166,13 @@ def test_secrets_from_variables_were_passed_as_none(
     assert holders("from-the-value") == holders("from-the-variable") == []
     missing = module("oci_image_build", name="x:1", context=str(context), engine=engine, secrets=[{"id": "a", "env": "NOT_SET_ANYWHERE"}])
     assert (missing["error"], missing["changed"]) == ("option_invalid", False)
+
+
+def test_a_short_secret_spoils_nothing(module: Module, context: Path, engine: str) -> None:
+    """Masked in all that is said, and not in what engines tell of an image: there it may be a part of any word."""
+    options = {"name": f"fault-short-{engine}:1", "context": str(context), "engine": engine, "secrets": [{"id": "a", "value": "x"}]}
+    assert module("oci_image_build", **options)["changed"]
+    assert not module("oci_image_build", **options)["changed"]
 
 
 def test_the_containerfile_was_written_into_the_context(module: Module, context: Path, engine: str) -> None:

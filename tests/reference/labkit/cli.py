@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import base, debian, installer, machine, namespace, packages, registry, store
+from . import base, debian, golang, installer, machine, namespace, packages, registry, store
 from .say import LabError, say
 
 
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("base", help="make the base image and print its reference (BASE_IMAGE names another)")
     verbs.add_parser("installer", help="make the live installer and print its directory")
     verbs.add_parser("debian", help="make a tree of the next Debian, with cosign and its skopeo, and print its directory")
+    verbs.add_parser("tools", help="build programs from Go modules that some tests of images need (syft, cosign 3): ten minutes")
     verb = verbs.add_parser("registry", help="a registry at registry.test")
     verb.add_argument("action", choices=["up", "down", "log"])
     verb.add_argument("--name", default="main", help="main, unless told")
@@ -117,6 +118,8 @@ def main() -> int:
             print(installer.installer())
         elif options.verb == "debian":
             print(debian.root())
+        elif options.verb == "tools":
+            print("\n".join(map(str, golang.tools())))
         elif options.verb == "registry":
             return run_registry(options)
         elif options.verb == "machine":

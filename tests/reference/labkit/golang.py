@@ -21,8 +21,29 @@ NEEDED = (1, 25, 0)
 _OFFLINE = re.compile(r"dial tcp|no such host|i/o timeout|proxyconnect|TLS handshake|module lookup disabled|: 5\d\d ", re.I)
 
 
+# What takes minutes to build; tests that need it are skipped until somebody ran `lab tools`.
+TOOLS = {"cosign": ("github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"), "syft": ("github.com/anchore/syft/cmd/syft", "v1.57.0")}
+
+
 class GoMissing(LabError):
     """There is no Go here, or its modules cannot be had."""
+
+
+def tool(name: str) -> Path:
+    """One of TOOLS, if it was built.
+
+    :raises GoMissing: it was not
+    """
+    package, version = TOOLS[name]
+    found = _installed(package, version)
+    if not found.exists():
+        raise GoMissing(f"{name} {version} takes some minutes to build: `tests/reference/lab tools` does it, once")
+    return found
+
+
+def tools() -> list[Path]:
+    """All of TOOLS, built; raises what `program` does."""
+    return [program(*words) for words in TOOLS.values()]
 
 
 def program(package: str, version: str) -> Path:
@@ -35,7 +56,11 @@ def program(package: str, version: str) -> Path:
     def make(scratch: Path) -> None:
         _go(scratch, [["install", f"{package}@{version}"]], scratch)
 
-    return store.artefact("go", store.fingerprint([], package, version), make) / package.rpartition("/")[2]
+    return store.artefact("go", _installed(package, version).parent.name, make) / package.rpartition("/")[2]
+
+
+def _installed(package: str, version: str) -> Path:
+    return store.CACHE / "go" / store.fingerprint([], package, version) / package.rpartition("/")[2]
 
 
 def own_program(source: Path) -> Path:

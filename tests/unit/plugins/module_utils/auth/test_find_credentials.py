@@ -22,7 +22,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._auth import (
     merged,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
-from ansible_collections.imagemode.bootc.plugins.module_utils._registry import RegistryOptions
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import RegistriesConfInvalid, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import CommandMissing
 
 IMAGE = Reference.parse("registry.test/team/os:1")
@@ -174,3 +174,44 @@ def test_credentials_of_the_task_are_above_every_entry_and_helper(tmp_path: Path
     assert document == {"credHelpers": {}, "auths": {
         "registry.test": entry("mine"), "other.test": entry("other"), "docker.io": entry("hub"),
         "https://index.docker.io/v1/": entry("hub")}}
+
+
+def test_the_helpers_of_registries_conf_are_asked_in_their_order(tmp_path: Path, helper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = '{"Username": "of-the-helper", "Secret": "s"}'
+    asked = helper("vault", IMAGE.registry, answer)
+    file = auth_file(tmp_path / "auth.json", auths={IMAGE.registry: entry("of-the-file")})
+    configuration = tmp_path / "registries.conf"
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(configuration))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(file))
+
+    def found(text: str, image: Reference = IMAGE) -> str | None:
+        configuration.write_text(text)
+        credentials = RegistryOptions.of({}, image).credentials(image)
+        return credentials and credentials.username
+
+    assert found("") == found('credential-helpers = ["containers-auth.json", "vault"]\n') == "of-the-file"
+    assert not asked.exists()
+    assert found('credential-helpers = ["vault", "containers-auth.json"]\n') == found('credential-helpers = ["vault"]\n') == "of-the-helper"
+    assert "registry.test/team" not in asked.read_text(), "a helper knows registries, not namespaces"
+    other = Reference.parse("other.test/os:1")
+    assert found('credential-helpers = ["vault"]\n', other) is None
+    # One that is not installed counts only where nobody else has anything.
+    assert found('credential-helpers = ["nowhere", "containers-auth.json"]\n') == "of-the-file"
+    with pytest.raises(CommandMissing):
+        found('credential-helpers = ["nowhere"]\n', other)
+    with pytest.raises(RegistriesConfInvalid):
+        found("credential-helpers = 1\n")
+
+
+def test_engines_are_given_what_a_helper_of_registries_conf_answered(
+    tmp_path: Path, helper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker does not read registries.conf."""
+    helper("vault", IMAGE.registry, '{"Username": "of-the-helper", "Secret": "s"}')
+    (tmp_path / "registries.conf").write_text('credential-helpers = ["vault"]\n')
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(auth_file(tmp_path / "auth.json")))
+    with RegistryOptions.of({}, IMAGE).engine_auth_file(IMAGE.registry) as path:
+        assert path
+        assert json.loads(path.read_text())["auths"][IMAGE.registry] == entry("of-the-helper", "s")
+    assert not path.exists()
