@@ -21,7 +21,7 @@ class ActionModule(ControllerAction):
         "wanted": {"type": "str"},
         "platform_digest": {"type": "str"},
         "wave": {"type": "str"},
-        "result": {"type": "str", "choices": ["unchanged", "staged", "updated", "rolled_back", "failed", "unreachable"]},
+        "result": {"type": "str", "choices": ["unchanged", "staged", "updated", "rolled_back", "failed", "unreachable", "waiting"]},
         "message": {"type": "str"},
     }
 

@@ -39,7 +39,7 @@ class ActionModule(ControllerAction):
         known = read(Path(path) for path in options["journal"])
         if options["hosts"] is not None:
             # A host that nobody has seen yet is in the report, too.
-            known = {host: known.get(host) or Record(host, "", result="unreachable") for host in options["hosts"]}
+            known = {host: known.get(host) or Record(host, "", message="nobody has looked at it yet") for host in options["hosts"]}
         newest = max((record.time for record in known.values()), default="")
         document = report(known, newest or now(), options["title"])
         files = {name: Path(options["dest"]) / f"report.{name}" for name in options["formats"]} if options["dest"] else {}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import append, read
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import bad, halted, over_budget
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import WAITING, bad, halted, over_budget
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import DONE, HALTED, PAUSED, RUNNING, Rollout, need, save
 from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction, now
 
@@ -61,6 +61,10 @@ def _decide(rollout: Rollout, phase: str, hosts: list[str], records: dict[str, R
     if phase == "end" and not rollout.remaining(records):
         return rollout.now(DONE, "every host runs it")
     tried = {host: record for host, record in records.items() if record.time >= rollout.continued}
+    waiting = [host for host in rollout.before(hosts) if host in tried and tried[host].result == WAITING] if phase == "before" else []
+    if waiting:
+        # What nobody has seen at work in an earlier wave goes nowhere in a later one.
+        return rollout.now(PAUSED, f"{len(waiting)} hosts of earlier waves wait for their windows: {', '.join(waiting[:10])}")
     reason = halted(rollout.halt, tried, rollout.digest, len(rollout.hosts))
     if reason is None and phase == "before":
         # A host of this batch that failed before is tried again, and is not away twice.

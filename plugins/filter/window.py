@@ -21,9 +21,15 @@ options:
       - Each has C(start) and C(end), both C(HH:MM). One that ends before it starts ends on the next day;
         one that ends when it starts lasts a day.
       - C(timezone) is a name of the time zone database, V(UTC) unless told. Daylight saving time is followed.
+      - C(jitter) is a number of minutes by which the window opens later, up to it; how much depends on O(host), so that not all hosts
+        come at the same time. It closes as told.
       - C(weekdays) are the days on which it starts, by their first three letters or more. Every day unless told.
     type: raw
     required: true
+  host:
+    description: Name of the host, for C(jitter).
+    type: str
+    default: ""
   now:
     description: The time to look at, as ISO 8601 with an offset, instead of now.
     type: str
@@ -45,6 +51,7 @@ _value:
   type: dict
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
@@ -52,10 +59,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ansible.errors import AnsibleFilterError
 
+_NEEDED, _KNOWN = {"start", "end"}, {"start", "end", "timezone", "weekdays", "jitter"}
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def window(windows: Any, now: str | None = None) -> dict[str, Any]:
+def window(windows: Any, now: str | None = None, host: str = "") -> dict[str, Any]:
     moment = datetime.fromisoformat(now) if now else datetime.now(timezone.utc)
     if moment.tzinfo is None:
         raise AnsibleFilterError(f"The time {now!r} has no offset from UTC.")
@@ -63,7 +71,7 @@ def window(windows: Any, now: str | None = None) -> dict[str, Any]:
         return {"open": True, "opens": None, "closes": None}
     # In UTC, because times in the same zone are compared by the clock on the wall, which goes back once a year.
     moment = moment.astimezone(timezone.utc)
-    openings = [opening for each in ([windows] if isinstance(windows, Mapping) else windows) for opening in _openings(each, moment)]
+    openings = [opening for each in ([windows] if isinstance(windows, Mapping) else windows) for opening in _openings(each, moment, host)]
     closes = [end for start, end in openings if start <= moment < end]
     opens = [start for start, _end in openings if start > moment]
     return {
@@ -73,10 +81,10 @@ def window(windows: Any, now: str | None = None) -> dict[str, Any]:
     }
 
 
-def _openings(described: Any, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
+def _openings(described: Any, moment: datetime, host: str) -> Iterator[tuple[datetime, datetime]]:
     """Those from yesterday to a week ahead."""
-    if not isinstance(described, Mapping) or not {"start", "end"} <= set(described) <= {"start", "end", "timezone", "weekdays"}:
-        raise AnsibleFilterError(f"Not a window: {described!r}. It has start and end, and may have timezone and weekdays.")
+    if not isinstance(described, Mapping) or not _NEEDED <= set(described) <= _KNOWN:
+        raise AnsibleFilterError(f"Not a window: {described!r}. It has start and end, and may have timezone, weekdays and jitter.")
     start, end = _clock(described["start"]), _clock(described["end"])
     name = described.get("timezone") or "UTC"
     try:
@@ -84,11 +92,23 @@ def _openings(described: Any, moment: datetime) -> Iterator[tuple[datetime, date
     except (ZoneInfoNotFoundError, ValueError):
         raise AnsibleFilterError(f"The controller knows no time zone {name!r}. Names are like Europe/Berlin.") from None
     weekdays = [_weekday(word) for word in described.get("weekdays") or DAYS]
+    later = _jitter(described.get("jitter") or 0, host)
     today = moment.astimezone(zone).date()
     for offset in range(-1, 9):
         day = today + timedelta(days=offset)
         if day.weekday() in weekdays:
-            yield _at(day, start, zone), _at(day + timedelta(days=int(end <= start)), end, zone)
+            opens = _at(day, start, zone).astimezone(timezone.utc) + later
+            closes = _at(day + timedelta(days=int(end <= start)), end, zone)
+            if opens < closes:
+                yield opens.astimezone(zone), closes
+
+
+def _jitter(minutes: Any, host: str) -> timedelta:
+    """How much later the window of a host opens: always the same for a host, and spread evenly over hosts."""
+    if not str(minutes).isdigit():
+        raise AnsibleFilterError(f"Not a number of minutes for jitter: {minutes!r}.")
+    share = int.from_bytes(hashlib.sha256(host.encode()).digest()[:4], "big") / 2**32
+    return timedelta(seconds=round(int(minutes) * 60 * share))
 
 
 def _at(day: date, clock: time, zone: ZoneInfo) -> datetime:

@@ -35,7 +35,7 @@ options:
   result:
     description: How the run over the host ended.
     type: str
-    choices: [unchanged, staged, updated, rolled_back, failed, unreachable]
+    choices: [unchanged, staged, updated, rolled_back, failed, unreachable, waiting]
   message:
     description: Why, for people.
     type: str

@@ -14,11 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 IMAGE = "registry.test/os:stable"
+NOON = datetime.now(timezone.utc) + timedelta(hours=12)
+CLOSED = {"start": f"{NOON:%H:%M}", "end": f"{NOON + timedelta(minutes=30):%H:%M}"}
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
@@ -72,20 +75,20 @@ class Fleet:
 
     def play(self, playbook: str, *arguments: str, forks: int = 10, **options: Any) -> tuple[int, str]:
         """:returns: exit code and output"""
-        command, environment = self._command(playbook, arguments, forks, options)
+        command, environment = self.command(playbook, arguments, forks, options)
         done = subprocess.run(command, env=environment, cwd=self.base, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout
 
     def kill(self, playbook: str, seconds: float, **options: Any) -> None:
         """Run a playbook, and kill it and its workers after so many seconds."""
-        command, environment = self._command(playbook, (), 10, options)
+        command, environment = self.command(playbook, (), 10, options)
         with subprocess.Popen(command, env=environment, cwd=self.base, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, start_new_session=True) as child:
             time.sleep(seconds)
             os.killpg(child.pid, signal.SIGKILL)
 
-    def _command(
+    def command(
         self, playbook: str, arguments: tuple[str, ...], forks: int, options: Mapping[str, Any]
     ) -> tuple[list[str], dict[str, str]]:
         program = str(Path(sys.executable).with_name("ansible-playbook"))

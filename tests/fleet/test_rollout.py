@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fleet import IMAGE, NEW, OLD, Fleet, recap
+from fleet import CLOSED, IMAGE, NEW, OLD, Fleet, recap
 
 ROLLOUT = "imagemode.bootc.rollout"
 OPTIONS: dict[str, Any] = {
@@ -112,6 +112,18 @@ def test_a_paused_rollout_waits_and_another_image_is_refused(tmp_path: Path) -> 
     rc, output = rollout(fleet, rollout_image="registry.test/other:1")
     assert rc != 0
     assert "rollout_unfinished" in output
+    rc, output = rollout(fleet)
+    assert rc == 0, output
+    assert set(fleet.digests().values()) == {NEW}
+
+
+def test_hosts_that_wait_for_their_window_did_not_get_there_and_later_waves_wait_for_them(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 3)
+    rc, output = rollout(fleet, update_window=CLOSED)
+    assert rc != 0
+    assert "paused: 1 hosts of earlier waves wait for their windows: host0000" in output
+    assert set(fleet.digests().values()) == {OLD}
+    assert document(fleet)["state"] == "paused"
     rc, output = rollout(fleet)
     assert rc == 0, output
     assert set(fleet.digests().values()) == {NEW}

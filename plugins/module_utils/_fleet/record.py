@@ -19,10 +19,11 @@ _FAILURES = ("failed", "rolled_back")
 class Record:
     """One look at a host.
 
-    :ivar time: when it was looked at, ISO 8601 in UTC
+    :ivar time: when it was looked at, ISO 8601 in UTC; empty if nobody has yet
     :ivar wanted: the digest that it should run; C(None) if nobody said
     :ivar platform_digest: of the wanted image for the host's platform, where I(wanted) is the digest of an index
-    :ivar result: how the last run over it ended: C(unchanged), C(staged), C(updated), C(rolled_back), C(failed), C(unreachable)
+    :ivar result: how the last run over it ended: C(unchanged), C(staged), C(updated), C(rolled_back), C(failed), C(unreachable),
+        C(waiting) for its window
     :ivar created: when the booted image was made, ISO 8601
     :ivar timer: C(active), C(inactive), or C(None) if it was not asked for
     """
@@ -57,6 +58,8 @@ class Record:
 
     @property
     def state(self) -> str:
+        if not self.time:
+            return "unknown"
         if self.result == "unreachable":
             return "unreachable"
         if self.result in _FAILURES and self.drifted is not False:

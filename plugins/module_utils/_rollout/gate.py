@@ -17,6 +17,7 @@ from .._fleet.select import QueryInvalid, search
 from .plan import Budget, Candidate, allowance, amount
 
 _BAD = ("failed", "rolled_back", "unreachable")
+WAITING = "waiting"
 
 
 class HaltRuleInvalid(ImageModeError):
@@ -51,7 +52,7 @@ def halted(rules: HaltRules, records: Mapping[str, Record], digest: str, total: 
     :returns: the reason in words; C(None) if it goes on
     :raises HaltRuleInvalid: the query is no expression
     """
-    tried = {host: record for host, record in records.items() if record.wanted == digest and record.result}
+    tried = {host: record for host, record in records.items() if record.wanted == digest and record.result not in (None, WAITING)}
     failed = sorted(host for host, record in tried.items() if bad(record, digest))
     if rules.failures is not None and failed:
         limit = amount(rules.failures, len(tried), "halt on failures")

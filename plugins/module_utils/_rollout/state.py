@@ -109,6 +109,12 @@ class Rollout:
         last = begun[-1] if begun else None
         return [host for batch in self.batches if batch.wave == last for host in batch.hosts if self.reached(records.get(host))]
 
+    def before(self, hosts: Sequence[str]) -> list[str]:
+        """:returns: the hosts of the waves before that of this batch"""
+        wave = self.batch_of(hosts).wave
+        first = next(number for number, batch in enumerate(self.batches) if batch.wave == wave)
+        return [host for batch in self.batches[:first] for host in batch.hosts]
+
     def batch_of(self, hosts: Sequence[str]) -> Batch:
         """:returns: the batch that these hosts belong to
         :raises RolloutInvalid: they are not of one batch

@@ -38,6 +38,17 @@ def test_a_window_is_open_from_its_start_to_its_end(windows: Any, now: str, is_o
     assert bool(state["closes"]) is (is_open and bool(windows))
 
 
+def test_jitter_opens_the_window_of_each_host_at_a_time_of_its_own() -> None:
+    night = {**NIGHT, "jitter": 60}
+    opens = [str(window(night, "2026-11-20T00:00+00:00", host=f"web{number}")["opens"]) for number in range(200)]
+    assert min(opens) >= "2026-11-21T22:00+01:00"
+    assert max(opens) < "2026-11-21T23:01+01:00"
+    assert len(set(opens)) > 50
+    assert window(night, "2026-11-20T00:00+00:00", host="web7")["opens"] == opens[7], "it is always the same"
+    with pytest.raises(AnsibleFilterError, match="jitter"):
+        window({**NIGHT, "jitter": "-5"}, "2026-11-20T00:00+00:00")
+
+
 def test_now_is_now() -> None:
     assert window({"start": "00:00", "end": "00:00"})["open"] is True
 
