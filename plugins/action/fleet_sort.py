@@ -13,6 +13,7 @@ from ansible.plugins.loader import lookup_loader
 from ansible_collections.imagemode.bootc.plugins.filter.converged import converged
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.once import once
 
 
 class DigestUnknown(ImageModeError):
@@ -50,9 +51,13 @@ class ActionModule(ControllerAction):
         """The digest of the image in its registry; asked once for all hosts of the same platform."""
         if not options["resolve"] or (not options["image"] and host["transport"] != "registry"):
             return ""
+        image, platform = options["image"] or host["image"], f"linux/{host['booted']['architecture'] or 'amd64'}"
+        return once([self._task.action, image, platform], lambda: self._ask(image, platform, options["registry_options"]))
+
+    def _ask(self, image: str, platform: str, registry_options: dict[str, Any]) -> str:
+        # The registry's client is loaded by the one process that asks: it takes as long as all the rest of the task.
         lookup = lookup_loader.get("imagemode.bootc.digest", loader=self._loader, templar=self._templar)
-        platform = f"linux/{host['booted']['architecture'] or 'amd64'}"
         try:
-            return str(lookup.run([options["image"] or host["image"]], {}, platform=platform, **options["registry_options"])[0])
+            return str(lookup.run([image], {}, platform=platform, **registry_options)[0])
         except AnsibleError as error:
             raise DigestUnknown(str(error), hint="See the options of the lookup imagemode.bootc.digest.") from None

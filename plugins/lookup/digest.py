@@ -56,24 +56,20 @@ _raw:
   sample: [sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7]
 """
 
-import fcntl
-import hashlib
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference, is_digest
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     REGISTRY_ARGUMENTS,
     Platform,
     RegistryOptions,
 )
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.once import once
 
 
 class LookupModule(LookupBase):
@@ -84,23 +80,9 @@ class LookupModule(LookupBase):
         # The answer does not depend on who asks, and a secret belongs in no name.
         asked = {name: value for name, value in params.items() if name != "password"}
         try:
-            return [_once([str(term), asked], lambda term=term: _digest(str(term), params)) for term in terms]
+            return [once([str(term), asked], lambda term=term: _digest(str(term), params)) for term in terms]
         except ImageModeError as error:
             raise AnsibleLookupError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from error
-
-
-def _once(question: list[Any], ask: Callable[[], str]) -> str:
-    """The run's own temporary directory has the answers: each host's task is templated in a process of its own."""
-    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
-    with (Path(constants.DEFAULT_LOCAL_TMP) / f"imagemode-digest-{key}").open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        known = file.read()
-        if not is_digest(known):
-            known = ask()
-            file.truncate(0)
-            file.write(known)
-        return known
 
 
 def _digest(term: str, params: Mapping[str, Any]) -> str:

@@ -51,6 +51,7 @@ EXAMPLES = r"""
   imagemode.bootc.fleet_sort:
     image: registry.example.com/os:stable
     group: behind
+  changed_when: false # Ansible counts a new member of a group as a change
 """
 
 RETURN = r"""

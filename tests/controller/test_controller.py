@@ -152,8 +152,11 @@ def test_every_playbook_has_a_template_and_a_playbook_in_the_example() -> None:
         assert f"import_playbook: imagemode.bootc.{name}\n" in (EXAMPLE / f"playbooks/{name}.yml").read_text()
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLE.glob("playbooks/*.yml")), ids=lambda path: path.stem)
-def test_a_playbook_of_the_example_is_one(path: Path) -> None:
+EXAMPLES = sorted([*EXAMPLE.glob("playbooks/*.yml"), ROOT / "examples/kubernetes/rollout.yml"])
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_playbook_of_an_example_is_one(path: Path) -> None:
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     command = [program, "-i", str(EXAMPLE / "inventory.yml"), "--syntax-check", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -187,7 +190,7 @@ def specification(module: str) -> dict[str, Any]:
 
 
 def test_the_role_calls_modules_at_all() -> None:
-    assert len({module for _path, module, _options in calls()}) == 11
+    assert len({module for _path, module, _options in calls()}) == 12
 
 
 @pytest.mark.parametrize(("path", "module", "options"), [pytest.param(*call, id=f"{call[0]}-{call[1]}") for call in calls()])

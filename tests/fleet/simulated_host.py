@@ -6,7 +6,7 @@
 
 It exists because a thousand machines do not fit on one. `state.json` there holds what is booted, staged and the rollback
 deployment; `fault` names what goes wrong: C(rolls_back) (the next boot comes back on the old image), C(unhealthy) (the program
-`healthy` fails on the image that was not booted first), C(unreachable).
+`healthy` fails on the image that was not booted first), C(throttled) (the registry answers 429 to every pull), C(unreachable).
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ def bootc(base: Path, state: dict[str, Any], words: list[str]) -> int:
     if verb == "status":
         print(json.dumps(status(state)), end="")
         return 0
+    if state["fault"] == "throttled" and verb in ("switch", "upgrade"):
+        print("error: Creating importer: failed to invoke method OpenImage: received unexpected HTTP status: 429 Too Many Requests",
+              file=sys.stderr)
+        return 1
     (base / "verbs").open("a").write(" ".join(words) + "\n")
     if verb == "switch":
         state["staged"] = deployment(words[-1], registry(base)[words[-1]])

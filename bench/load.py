@@ -1,0 +1,92 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Measure what a large fleet costs its controller: `python3 bench/load.py [converge] [rollout]`.
+
+Hosts are simulated (tests/fleet). CPU of the controller is counted, not time, so that what else the machine does matters little.
+`converge` takes some minutes, `rollout` of 200 hosts that all run on this machine the better part of an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "fleet")]
+
+from prepare import TREE, VENV, environment, prepare
+
+HOSTS, FORKS, FLEET, WAVES, SHARE = 1000, 50, 200, 5, 0.05
+
+
+def converge(base: Path) -> bool:
+    from load import Load
+
+    load = Load(base, HOSTS)
+    ping, found = load.ping(FORKS), load.converge(FORKS)
+    results = [
+        (f"converge of {HOSTS} hosts, nothing to do", "controller's CPU to a ping's", found.cpu / ping.cpu, 1.2),
+        ("", "MiB of memory", found.memory, 1024),
+        ("", "requests to the registry", len(load.registry.requests), 1),
+    ]
+    print(f"   ping {1000 * ping.cpu / HOSTS:.0f} ms a host, converge {1000 * found.cpu / HOSTS:.0f} ms a host", flush=True)
+    for what, of, value, goal in results:
+        print(f"{what:42} {of:32} {value:7.2f}   goal {goal:g}   {'ok' if value <= goal else 'MISSED'}", flush=True)
+    return all(value <= goal for _what, _of, value, goal in results)
+
+
+def rollout(base: Path) -> bool:
+    """Five per cent of the hosts fail, and the rule allows four per cent of those that were tried, from the second wave on."""
+    from fleet import IMAGE, NEW, Fleet
+    from load import faults
+
+    wrong = faults(FLEET, SHARE)
+    fleet = Fleet(base, FLEET, wrong)
+    size = FLEET // WAVES
+    rc, output = fleet.play(
+        "imagemode.bootc.rollout", forks=20, rollout_image=IMAGE, rollout_digest=NEW, rollout_download=False,
+        rollout_waves=[{"name": f"wave{number + 1}", "size": str(size)} for number in range(WAVES)], rollout_halt={"failures": "6"},
+        rollout_report="report", update_health_commands=["healthy"], update_health_retries=1, update_health_delay=1,
+        update_reboot_timeout=300, update_connect_timeout=5,
+    )
+    rows = json.loads((base / "report/report.json").read_text())["rows"]
+    tried = [row for row in rows if row["result"]]
+    # The sixth host that fails ends the rollout with its wave.
+    last = sorted(wrong)[5]
+    expected = (int(last.removeprefix("host")) // size + 1) * size
+    good = rc != 0 and "halted" in output and len(rows) == FLEET and len(tried) == expected
+    print(f"rollout of {FLEET} hosts in {WAVES} waves, {len(wrong)} of them with faults: {len(tried)} tried (expected {expected}), "
+          f"{dict(Counter(row['state'] for row in rows))}   {'ok' if good else 'MISSED'}", flush=True)
+    if not good:
+        print(output[-3000:])
+    return good
+
+
+def main(names: list[str]) -> int:
+    parts = {"converge": converge, "rollout": rollout}
+    if set(names) - set(parts):
+        print(f"There are: {', '.join(parts)}.", file=sys.stderr)
+        return 2
+    good = True
+    for name in names or parts:
+        base = Path(tempfile.mkdtemp(prefix="imagemode-load-"))
+        try:
+            good &= parts[name](base / "fleet")
+        finally:
+            shutil.rmtree(base, ignore_errors=True)
+    return int(not good)
+
+
+if __name__ == "__main__":
+    if not os.environ.get("IMAGEMODE_PREPARED"):
+        prepare()
+        program = str(VENV / "bin/python")
+        os.execve(program, [program, *sys.argv], environment(IMAGEMODE_PREPARED="1", PYTHONPATH=str(TREE)))
+    sys.exit(main(sys.argv[1:]))
