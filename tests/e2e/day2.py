@@ -30,13 +30,13 @@ KILL_AFTER_SECONDS = (15, 35, 60)
 STAGE, SETTLE = (str(ROOT / "tests/e2e" / name) for name in ("stage.yml", "settle.yml"))
 UPDATE: dict[str, object] = {"update_image": f"{conformance.REPOSITORY}:moving", "update_registry_options": {"plain_http": True}}
 KILLS, SEED, NOISE = 20, 1, "noise"
-# Three times, as soon as it can be reached; a soft reboot takes it away as a full one does, and is faster.
+# Three times, as soon as it can be reached.
 UNSETTLED = r"""set -e
 cd /etc/systemd/system
 echo 3 > /var/unsettled
 cat > /etc/unsettled << END
 n=\$(cat /var/unsettled); [ \$n -gt 0 ] || exit 0
-sleep 3; echo \$((n - 1)) > /var/unsettled; systemctl --no-block soft-reboot
+sleep 3; echo \$((n - 1)) > /var/unsettled; systemctl --no-block reboot
 END
 printf '%s\n' '[Unit]' 'After=ssh.service' '[Service]' 'Type=oneshot' 'ExecStart=/bin/sh /etc/unsettled' > unsettled.service
 mkdir -p multi-user.target.wants
