@@ -28,7 +28,7 @@ FILES = ("oci", "oci-archive", "docker-archive", "dir")
 _NAME = "org.opencontainers.image.ref.name"
 # What belongs to an image has names that start with the image's digest, as cosign's tags do.
 _BESIDE = re.compile(r"^sha(256|512)-[0-9a-f]{64,128}\b")
-_BLOB = re.compile(r"^blobs/[a-z0-9]+/[0-9a-f]{64,128}$")
+_BLOB = re.compile(r"^blobs/[a-z0-9]+/[0-9a-f]{64,128}\Z")
 
 
 class LayoutInvalid(ImageModeError):

@@ -14,7 +14,7 @@ from .._reference import DEFAULT_REGISTRY
 from .._runner import Runner
 from ._credentials import Credentials
 
-_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*$", re.ASCII)
+_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*\Z", re.ASCII)
 _MISSING = "credentials not found"
 # The user name by which a helper says that its secret is an OAuth2 refresh token.
 _TOKEN_USER = "<token>"

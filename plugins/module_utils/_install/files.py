@@ -21,8 +21,8 @@ from .._errors import ImageModeError, OptionError
 
 _PLACES = ("etc", "var")
 _LABEL = "security.selinux"
-_HOSTNAME = re.compile(r"^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*$")
-_MODE = re.compile(r"^0?[0-7]{3,4}$")
+_HOSTNAME = re.compile(r"^(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*\Z")
+_MODE = re.compile(r"^0?[0-7]{3,4}\Z")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from typing import Any
 from .._errors import OptionError
 from .files import PlacedFile
 
-_INTERFACE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}$")
-_MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$", re.IGNORECASE)
+_INTERFACE = re.compile(r"^[A-Za-z0-9_.:-]{1,15}\Z")
+_MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}\Z", re.IGNORECASE)
+# One domain: several would be separated by what the two programs separate them by, and a line break would begin another setting.
+_DOMAIN = re.compile(r"^~?[A-Za-z0-9_.-]+\Z")
 _NAMESPACE = uuid.UUID("5f5d5bd8-2f6e-4f0c-9a53-3c3a6a0a9a6e")
 PROGRAMS = {"networkmanager": "NetworkManager", "systemd-networkd": "systemd-networkd"}
 
@@ -44,6 +46,9 @@ def _checked(link: Mapping[str, Any]) -> dict[str, Any]:
         raise OptionError(f"An address of {interface or mac} has no prefix.", hint="Write it as 192.0.2.10/24.")
     gateways = [_parsed(ipaddress.ip_address, text, "the address of a gateway") for text in link.get("gateways") or ()]
     dns = [_parsed(ipaddress.ip_address, text, "the address of a name server") for text in link.get("dns") or ()]
+    for domain in link.get("search") or ():
+        if not _DOMAIN.match(domain):
+            raise OptionError(f"'{domain}' in 'network' is not a search domain.", hint="Write one for each entry of 'search'.")
     return {"interface": interface, "mac": mac and mac.lower(), "dhcp": bool(link.get("dhcp")), "addresses": addresses,
             "gateways": gateways, "dns": dns, "search": list(link.get("search") or ()), "mtu": link.get("mtu")}
 

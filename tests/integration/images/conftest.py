@@ -33,7 +33,7 @@ USER, PASSWORD = "builder", "s3cret-canary"
 class LiveRegistry:
     """Debian's docker-registry on a free port of this machine, with its access log."""
 
-    def __init__(self, base: Path, htpasswd: bool = False, tls: bool = False) -> None:
+    def __init__(self, base: Path, htpasswd: bool = False, tls: bool = False, password: str = PASSWORD) -> None:
         self.base, self.tls = base, tls
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -49,12 +49,15 @@ class LiveRegistry:
             )
             lines += ["  tls:", f"    certificate: {base}/ca.crt", f"    key: {base}/key.pem"]
         if htpasswd:
-            words = subprocess.run(["htpasswd", "-niB", USER], input=PASSWORD, text=True, capture_output=True, check=True).stdout
+            words = subprocess.run(["htpasswd", "-niB", USER], input=password, text=True, capture_output=True, check=True).stdout
             (base / "htpasswd").write_text(words)
             lines += ["auth:", "  htpasswd:", "    realm: test", f"    path: {base}/htpasswd"]
         (base / "config.yml").write_text("\n".join(lines) + "\n")
         self._log = (base / "log").open("w")
-        self._process = subprocess.Popen(["docker-registry", "serve", str(base / "config.yml")], stdout=self._log, stderr=self._log)
+        # The variable that Podman reads would be a setting of the registry's own.
+        variables = {name: value for name, value in os.environ.items() if name != "REGISTRY_AUTH_FILE"}
+        command = ["docker-registry", "serve", str(base / "config.yml")]
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=variables)
         deadline = time.monotonic() + 30
         while True:
             with socket.socket() as connection:
