@@ -3,13 +3,15 @@
 
 PYTHON ?= python3
 
-.PHONY: help test check demo demo-clean bench clean
+.PHONY: help test check demo demo-clean bench docs archive
 
 help:
 	@echo "make demo        the whole road: build, push, install, boot, update, roll back (root)"
 	@echo "make test        the tests that fit into an hour (root)"
 	@echo "make check       the part of the tests that takes two minutes"
 	@echo "make bench       measure the collection beside what it stands on"
+	@echo "make docs        the documentation as a site, in .cache/site"
+	@echo "make archive     what Galaxy gets, of the last commit"
 	@echo "make demo-clean  stop and remove what the demo made"
 
 test:
@@ -23,6 +25,12 @@ demo:
 
 bench:
 	$(PYTHON) bench/bench.py
+
+docs:
+	$(PYTHON) tests/site.py
+
+archive:
+	$(PYTHON) tests/archive.py
 
 demo-clean:
 	tests/reference/lab clean --all

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks: `python3 tests/run.py check` (two minutes), `… test` (all that fits into an hour), or stages by
-name. Those that keep a machine for long are run by name only: layouts, faults, takeover.
+name. Those that keep a machine for long are run by name only: layouts, faults, takeover, matrix, site.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs
@@ -161,6 +161,21 @@ def ansible_test(output: int, *words: str) -> int:
     return run(["ansible-test", *words, "--venv", "--python", version, "--color", "no"], output, HOME=str(home))
 
 
+def archive(output: int) -> int:
+    """What Galaxy gets: the same from the same files, and playbooks run from it."""
+    return run(["python", "-m", "pytest", "-q", "tests/release"], output, cwd=ROOT)
+
+
+def matrix(output: int) -> int:
+    """Units and a part of sanity on every ansible-core that is supported, with the Pythons that are there."""
+    return run([sys.executable, str(ROOT / "tests/matrix.py")], output, cwd=ROOT)
+
+
+def site(output: int) -> int:
+    """The documentation, without a warning."""
+    return run([sys.executable, str(ROOT / "tests/site.py")], output, cwd=ROOT)
+
+
 def lab(output: int) -> int:
     """What the machines are made of, before anybody needs it."""
     command = str(ROOT / "tests/reference/lab")
@@ -215,6 +230,9 @@ STAGES: dict[str, Callable[[int], int]] = {
     "units": units,
     "images": images,
     "lint": lint,
+    "archive": archive,
+    "site": site,
+    "matrix": matrix,
     "sanity": sanity,
     "integration": integration,
     "fleet": fleet,
@@ -240,7 +258,7 @@ CHAINS = (
     ("integration",),
     ("sanity",),
     ("units",),
-    ("ruff", "mypy", "lint"),
+    ("ruff", "mypy", "lint", "archive"),
 )
 CHECK = ["ruff", "mypy", "units", "lint"]
 
