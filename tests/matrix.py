@@ -68,8 +68,8 @@ def run(row: Row, python: str) -> bool:
     if row.sanity:
         commands.append(["ansible-test", "sanity", "--venv", "--python", row.python, "--color", "no",
                          *(word for test in row.sanity for word in ("--test", test))])
-    return all([subprocess.run(command, cwd=COLLECTION, env=variables, stdin=subprocess.DEVNULL, check=False).returncode == 0
-                for command in commands])
+    codes = [subprocess.run(command, cwd=COLLECTION, env=variables, stdin=subprocess.DEVNULL, check=False).returncode for command in commands]
+    return not any(codes)
 
 
 def main() -> int:
