@@ -68,8 +68,8 @@ def run(row: Row, python: str) -> bool:
     if row.sanity:
         commands.append(["ansible-test", "sanity", "--venv", "--python", row.python, "--color", "no",
                          *(word for test in row.sanity for word in ("--test", test))])
-    codes = [subprocess.run(command, cwd=COLLECTION, env=variables, stdin=subprocess.DEVNULL, check=False).returncode for command in commands]
-    return not any(codes)
+    done = [subprocess.run(command, cwd=COLLECTION, env=variables, stdin=subprocess.DEVNULL, check=False) for command in commands]
+    return not any(command.returncode for command in done)
 
 
 def main() -> int:
