@@ -54,7 +54,7 @@ class BootcModule(CollectionModule):
             plan = bootc.decide(lambda remote: planner(before, remote))
             if pulls(plan):
                 # Not loaded where nothing is to be done: that is what nearly every run finds.
-                from ._bootc.foresight import foresee
+                from ._foresight import foresee
 
                 foresee(bootc, plan)
         for warning in plan.warnings:

@@ -26,6 +26,8 @@ class CollectionModule(AnsibleModule):
     :ivar changed: set to C(True) as soon as something was changed, so that a failure says so
     """
 
+    params: dict[str, Any]
+
     def __init__(self, argument_spec: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(argument_spec=argument_spec, **kwargs)
         self.changed = False

@@ -83,8 +83,8 @@ hint:
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError, NotManaged
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.foresight import need_enforceable
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
+from ansible_collections.imagemode.bootc.plugins.module_utils._foresight import need_enforceable
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._policy import Pulled, open_image
 

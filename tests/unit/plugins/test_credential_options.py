@@ -32,6 +32,12 @@ NONE = {
     ("registry", "registry_htpasswd"): "the name of a file with hashes",
     ("host", "host_auth_verify"): "a boolean",
     ("host", "host_signature_policy"): PUBLIC,
+    ("vm", "vm_keys"): PUBLIC,
+    ("vm", "vm_auth_file"): PLACE,
+    ("installer_media", "installer_media_root_ssh_authorized_keys"): PUBLIC,
+    ("installer_media", "installer_media_kickstarts.root_ssh_authorized_keys"): PUBLIC,
+    ("controller", "controller_project.credential"): NAME,
+    ("controller", "controller_update_secrets"): "a boolean",
     ("takeover", "takeover_keep_root_ssh_keys"): "a boolean",
     ("takeover", "takeover_keep_host_keys"): "a boolean",
 }

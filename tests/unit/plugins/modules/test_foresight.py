@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import foresight
+from ansible_collections.imagemode.bootc.plugins.module_utils import _foresight as foresight
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
 from ansible_collections.imagemode.bootc.plugins.module_utils._policy import PolicyFiles

@@ -42,6 +42,8 @@ IMAGE, AWAY = "registry.test/os:1", {"name": "127.0.0.1:9/os:1", "retries": 0}
 NEEDED: dict[str, dict[str, Any]] = {
     "bootc_auth": {"registry": "registry.test", "username": "u", "password": "p", "path": "auth.json", "verify": False},
     "bootc_container_lint": {"name": IMAGE},
+    "bootc_disk_image": {"image": IMAGE, "dest": "disk.qcow2"},
+    "bootc_installer_media": {"image": IMAGE, "directory": "context"},
     "bootc_install": {"image": IMAGE, "disk": {"serial": "none"}, "_ansible_check_mode": True},
     "bootc_install_existing_root": {"image": IMAGE, "wipe_confirm": "nobody", "_ansible_check_mode": True},
     "bootc_kargs": {"kargs": ["quiet"]},

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .._policy import PolicyFiles, enforceable, open_image
-from .._reference import Reference
-from .client import Bootc, architecture
-from .errors import BootcError, refusal
-from .plan import Plan
-from .status import Source
+from ._bootc.client import Bootc, architecture
+from ._bootc.errors import BootcError, refusal
+from ._bootc.plan import Plan
+from ._bootc.status import Source
+from ._policy import PolicyFiles, enforceable, open_image
+from ._reference import Reference
 
 POLICY = PolicyFiles(Path("/etc/containers/policy.json"), Path("/etc/containers/registries.d"))
 # Either of them (ostree-ext of bootc 1.16.9, `require_bootable`).
