@@ -122,3 +122,16 @@ def test_a_run_instruction_that_cannot_run_here_has_a_code(module: Module, conte
     assert result["error"] == "emulation_missing", result
     assert "qemu-user-static" in result["hint"]
     assert "RUN" in result["step"]
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_layers_of_another_platform_are_not_taken(module: Module, context: Path, builder: str) -> None:
+    """Upon scratch these engines' caches know no platform."""
+    text = f"FROM scratch\nCOPY etc /{builder}\n"
+    for number, wanted in enumerate(("linux/arm64", "linux/amd64", "linux/arm64")):
+        options = {"name": f"scratch-{builder}-{number}:1", "context": str(context), "content": text, "engine": builder}
+        built = module("oci_image_build", platform=wanted, **options)
+        assert built["changed"], built
+        shown = subprocess.run(["podman", "image", "inspect", "--format={{.Os}}/{{.Architecture}}", options["name"]],
+                               check=True, capture_output=True, text=True).stdout.strip()
+        assert shown == wanted
