@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks: `python3 tests/run.py check` (two minutes), `… test` (all that fits into an hour), or stages by
-name. Those that keep a machine for long are run by name only: layouts, faults, takeover, matrix, site.
+name. Those that keep a machine for long are run by name only: layouts, faults, takeover, metal, matrix, site.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs
@@ -207,6 +207,16 @@ def takeover(output: int) -> int:
     return run([sys.executable, str(ROOT / "tests/e2e/takeover.py")], output, cwd=ROOT)
 
 
+def bmc(output: int) -> int:
+    """What BMCs are told, and what is made of one that is busy, forgets or lies."""
+    return tools(output) or run(["python", "-m", "pytest", "-q", "tests/integration/metal"], output, PYTHONPATH=str(TREE))
+
+
+def metal(output: int) -> int:
+    """Machines with BMCs become machines that run an image: by a medium, and from the network."""
+    return run([sys.executable, str(ROOT / "tests/e2e/metal.py")], output, cwd=ROOT)
+
+
 def conformance(output: int) -> int:
     """The recorded steps of a real host on the reference host, by command and by module; the machine is left for `day2`."""
     followed = not sys.argv[1:] or {"day2", "test"} & set(sys.argv[1:])
@@ -242,6 +252,8 @@ STAGES: dict[str, Callable[[int], int]] = {
     "layouts": layouts,
     "faults": faults,
     "takeover": takeover,
+    "bmc": bmc,
+    "metal": metal,
     "conformance": conformance,
     "day2": day2,
     "composefs": composefs,
@@ -254,7 +266,7 @@ CHAINS = (
     ("guards",),
     ("images",),
     ("fleet",),
-    ("controller",),
+    ("controller", "bmc"),
     ("integration",),
     ("sanity",),
     ("units",),

@@ -21,7 +21,7 @@ storage:
   delete: {{enabled: true}}
   cache: {{blobdescriptor: inmemory}}
 http:
-  addr: 127.0.0.1:{port}
+  addr: {address}:{port}
   headers: {{X-Content-Type-Options: [nosniff]}}
 """
 
@@ -35,7 +35,8 @@ def address(name: str) -> str:
     return f"registry.test:{namespace.PORTS[name]}"
 
 
-def up(name: str, *, port: int | None = None, tls: bool = False, user: str | None = None, password: str | None = None) -> dict[str, Any]:
+def up(name: str, *, port: int | None = None, tls: bool = False, user: str | None = None, password: str | None = None,
+       address: str = "127.0.0.1") -> dict[str, Any]:
     where, port = _where(name), port or namespace.PORTS.get(name)
     if port is None:
         raise LabError(f"which port has registry {name}? The lab's own are {', '.join(namespace.PORTS)}; others need --port")
@@ -47,7 +48,7 @@ def up(name: str, *, port: int | None = None, tls: bool = False, user: str | Non
         return state
     if _answers(port):
         raise LabError(f"something else listens on port {port}, which registry {name} needs; end it first (`ss -tlnp`)")
-    text = CONFIG.format(name=name, data=where / "data", port=port)
+    text = CONFIG.format(name=name, data=where / "data", port=port, address=address)
     if tls:
         key, certificate = where / "key.pem", where / "ca.crt"
         if not certificate.exists():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 RAISED = re.compile(r'^    error = "([a-z_]+)"|error="([a-z_]+)"|^    \("([a-z_]+)", r"', re.M)
+IN_ROLES = re.compile(r"^\s+(?:__\w+_error|error): ([a-z]+_[a-z_]+)$", re.M)
 DOCUMENTED = re.compile(r"^\| `([a-z_]+)` \|", re.M)
 
 
@@ -18,5 +19,7 @@ def test_codes_and_documentation_agree() -> None:
     documented = set(DOCUMENTED.findall((ROOT / "docs/errors.md").read_text()))
     text = "\n".join(path.read_text() for path in (ROOT / "plugins").rglob("*.py"))
     raised = {code for groups in RAISED.findall(text) for code in groups if code}
-    assert raised - documented == set()
-    assert {code for code in documented if f'"{code}"' not in text} == set()
+    roles = "\n".join(path.read_text() for path in (ROOT / "roles").glob("*/tasks/*.yml"))
+    in_roles = set(IN_ROLES.findall(roles))
+    assert (raised | in_roles) - documented == set()
+    assert {code for code in documented if f'"{code}"' not in text} - in_roles == set()
