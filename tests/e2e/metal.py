@@ -34,8 +34,9 @@ PORT = namespace.PORTS[NAME]
 IMAGE = f"{rack.GATEWAY}:{PORT}/os"
 PASSWORD = "s3cret-canary"
 GIB = 1 << 30
-# The first is known by its MAC address and has BIOS, the second by its serial number and has UEFI.
-FIRST = rack.Machine("first", 1, {"RACK-DATA": 64 << 20, "RACK-FIRST": 8 * GIB}, "SN-0001")
+# The emulated BIOS boots from the first disk only. One machine is known by its MAC address and has BIOS, one by its serial number
+# and has UEFI.
+FIRST = rack.Machine("first", 1, {"RACK-FIRST": 8 * GIB, "RACK-DATA": 64 << 20}, "SN-0001")
 SECOND = rack.Machine("second", 2, {"RACK-SECOND": 8 * GIB}, "SN-0002", uefi=True)
 THIRD = rack.Machine("third", 3, {"RACK-THIRD": 8 * GIB}, "SN-0003")
 INSECURE = f'[[registry]]\nlocation = "{rack.GATEWAY}:{PORT}"\ninsecure = true\n'
@@ -106,7 +107,7 @@ class Site:
         self.hosts[added.name] = {
             "ansible_host": added.address,
             "bare_metal_bmc_host": one.host, "bare_metal_bmc_ca_path": str(one.ca), "bare_metal_bmc_system": added.uuid,
-            "bare_metal_disk": {"serial": list(added.disks)[-1]},
+            "bare_metal_disk": {"serial": next(iter(added.disks))},
             "bare_metal_hostname": added.name,
             "bare_metal_network": network,
             "bare_metal_live_settings": {"name": added.name, "hostname": f"{added.name}-live", "network": network, **settings},
@@ -154,7 +155,7 @@ class Site:
         status = json.loads(self.ssh(which, "bootc status --json --format-version=1"))["status"]["booted"]["image"]
         check(status["imageDigest"] == self.digest, f"{which.name} runs {status['imageDigest']}, not {self.digest}")
         serial = self.ssh(which, "lsblk -nso SERIAL $(findmnt -nvo SOURCE /sysroot)").split()
-        check(list(which.disks)[-1] in serial, f"{which.name} runs from {serial}")
+        check(next(iter(which.disks)) in serial, f"{which.name} runs from {serial}")
         firmware = self.ssh(which, "test -d /sys/firmware/efi && echo uefi || echo bios")
         check(firmware == ("uefi" if which.uefi else "bios"), f"{which.name} was started by {firmware}")
         check(self.ssh(which, "cat /proc/sys/kernel/hostname") == which.name, "its name is another")
