@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks: `python3 tests/run.py check` (two minutes), `… test` (all that fits into an hour), or stages by
-name. Those that keep a machine for long are run by name only: layouts, faults, takeover, metal, matrix, site.
+name. Those that keep a machine for long are run by name only: layouts, faults, takeover, metal, matrix, site, canaries.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs
@@ -120,6 +120,12 @@ def images(output: int) -> int:
     return tools(output) or run(
         ["python", "-m", "pytest", "-q", "tests/integration/images"], output, PYTHONPATH=str(TREE), IMAGEMODE_CACHE=str(CACHE)
     )
+
+
+def canaries(output: int) -> int:
+    """A secret in every credential option, and a look at every place where one could turn up."""
+    words = ["python", "-m", "pytest", "-q", "tests/integration/images/all_canaries.py"]
+    return tools(output) or run(words, output, PYTHONPATH=str(TREE), IMAGEMODE_CACHE=str(CACHE))
 
 
 def fleet(output: int) -> int:
@@ -240,6 +246,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "units": units,
     "images": images,
     "lint": lint,
+    "canaries": canaries,
     "archive": archive,
     "site": site,
     "matrix": matrix,
