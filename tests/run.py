@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks: `python3 tests/run.py check` (two minutes), `… test` (all that fits into an hour), or stages by
-name. Those that keep a machine for long are run by name only: layouts, faults, takeover, metal, matrix, site, canaries.
+name. Those that keep a machine for long are run by name only: layouts, faults, takeover, metal, matrix, site, canaries, vm.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs
@@ -223,6 +223,11 @@ def metal(output: int) -> int:
     return run([sys.executable, str(ROOT / "tests/e2e/metal.py")], output, cwd=ROOT)
 
 
+def vm(output: int) -> int:
+    """A disk image made in a throw-away machine, and virtual machines from it on QEMU and libvirt."""
+    return run([sys.executable, str(ROOT / "tests/e2e/vm.py")], output, cwd=ROOT)
+
+
 def conformance(output: int) -> int:
     """The recorded steps of a real host on the reference host, by command and by module; the machine is left for `day2`."""
     followed = not sys.argv[1:] or {"day2", "test"} & set(sys.argv[1:])
@@ -261,6 +266,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "takeover": takeover,
     "bmc": bmc,
     "metal": metal,
+    "vm": vm,
     "conformance": conformance,
     "day2": day2,
     "composefs": composefs,

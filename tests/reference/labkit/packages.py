@@ -40,13 +40,13 @@ NEEDED = {  # command or file → Debian package
 }
 
 
-def missing() -> list[str]:
-    return [package for thing, package in NEEDED.items()
+def missing(needed: dict[str, str] = NEEDED) -> list[str]:
+    return [package for thing, package in needed.items()
             if not (Path(thing).exists() if thing.startswith("/") else shutil.which(thing))]
 
 
-def packages(install: bool) -> int:
-    absent = missing()
+def packages(install: bool, needed: dict[str, str] = NEEDED) -> int:
+    absent = missing(needed)
     if not absent:
         say("every tool is here")
         return 0
@@ -55,7 +55,7 @@ def packages(install: bool) -> int:
         return 1
     if not shutil.which("apt-get"):
         raise LabError("this is not Debian: install what gives these commands or files: " + ", ".join(
-            thing for thing, package in NEEDED.items() if package in absent))
+            thing for thing, package in needed.items() if package in absent))
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with progress(f"installing {' '.join(absent)}"):
         run(["apt-get", "update", "-q"], env=environment)
