@@ -94,8 +94,9 @@ def _network(machine: str, number: int, options: Mapping[str, Any], vendor: str)
 
 def mac_address(seed: str, vendor: str) -> str:
     """:returns: the same address for the same machine, whenever it is asked for"""
-    octets = hashlib.sha256(seed.encode()).hexdigest()
-    return f"{vendor}:{octets[:2]}:{octets[2:4]}:{octets[4:6]}"
+    first, *octets = hashlib.sha256(seed.encode()).digest()[:3]
+    # vSphere takes static addresses up to 3f:ff:ff of its vendor only.
+    return ":".join([vendor, *(f"{octet:02x}" for octet in (first & 0x3F, *octets))])
 
 
 def by_name(disks: Iterable[Disk]) -> dict[str, Disk]:

@@ -12,7 +12,7 @@ from typing import Any
 from .._errors import OptionError
 from .spec import Disk, Machine, Network
 
-VENDOR = "00:50:56:2"
+VENDOR = "00:50:56"
 _KIB = 1 << 10
 
 
@@ -39,7 +39,7 @@ def options(machine: Machine, found: Machine | None) -> dict[str, Any]:
 
 
 def parse(found: Mapping[str, Any], machine: Machine) -> Machine:
-    """:param found: C(instance) of C(vmware_guest_info)
+    """:param found: C(instance) of C(vmware_guest_info), with C(hw_disks) of C(vmware_guest_disk_info) and C(boot_firmware)
     :param machine: the wanted one; vSphere's disks have numbers, not names
     """
     hardware = {key: value for key, value in found.items() if key.startswith("hw_")}
@@ -47,9 +47,15 @@ def parse(found: Mapping[str, Any], machine: Machine) -> Machine:
     names = [(disk.name, disk.path) for disk in machine.disks]
     names += [(str(disk.get("label")), str(disk.get("backing_filename"))) for disk in there[len(names):]]
     disks = tuple(Disk(name, path, int(disk["capacity_in_kb"]) * _KIB) for (name, path), disk in zip(names, there))
-    cards = [hardware[f"hw_{name}"] for name in hardware.get("hw_interfaces", [])]
-    networks = tuple(Network("network", str(card.get("summary") or ""), str(card.get("macaddress") or "").lower()) for card in cards)
+    networks = []
+    for number, name in enumerate(hardware.get("hw_interfaces", [])):
+        card = hardware[f"hw_{name}"]
+        group = str(card.get("summary") or "")
+        # Of a distributed switch only the identity is told.
+        if group.startswith("DVSwitch") and number < len(machine.networks):
+            group = machine.networks[number].name
+        networks.append(Network("network", group, str(card.get("macaddress") or "").lower()))
     return Machine(
         str(hardware.get("hw_name")), int(hardware.get("hw_processor_count", 1)), int(hardware.get("hw_memtotal_mb", 0)),
-        "uefi" if str(hardware.get("hw_guest_firmware") or found.get("boot_firmware") or "").startswith("efi") else "bios", disks, networks,
+        "uefi" if found.get("boot_firmware") == "efi" else "bios", disks, tuple(networks),
     )

@@ -223,7 +223,7 @@ def test_proxmox_is_told_what_differs() -> None:
 
 VSPHERE = machine("ova", {"type": "network", "name": "VM Network"})
 VSPHERE_SAID = {
-    "hw_name": "web", "hw_processor_count": 2, "hw_memtotal_mb": 2048, "hw_guest_firmware": "efi", "hw_power_status": "poweredOn",
+    "hw_name": "web", "hw_processor_count": 2, "hw_memtotal_mb": 2048, "boot_firmware": "efi", "hw_power_status": "poweredOn",
     "hw_interfaces": ["eth0"], "hw_eth0": {"summary": "VM Network", "macaddress": MAC},
     "hw_disks": {"0": {"label": "Hard disk 1", "capacity_in_kb": 20 << 20}, "1": {"label": "Hard disk 2", "capacity_in_kb": 5 << 20}},
 }
@@ -243,6 +243,15 @@ def test_vsphere_is_asked_for_a_machine() -> None:
 def test_vsphere_has_nothing_to_do_the_second_time() -> None:
     told = vm_plan(VSPHERE, "vmware", VSPHERE_SAID)
     assert (told["verb"], told["changes"], told["rebuild"]) == ("none", [], [])
+
+
+def test_vsphere_takes_the_addresses_that_follow_from_a_name() -> None:
+    for number in range(50):
+        asked = {**VSPHERE, "name": f"web{number}", "networks": [{"type": "network", "name": "VM Network"}]}
+        octets = [int(octet, 16) for octet in vm_plan(asked, "vmware")["macs"][0].split(":")]
+        assert octets[:3] == [0x00, 0x50, 0x56]
+        assert octets[3] < 0x40
+        assert len(octets) == 6
 
 
 def test_vsphere_is_told_what_differs() -> None:
