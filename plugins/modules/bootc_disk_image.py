@@ -114,6 +114,13 @@ options:
         type: str
         choices: [bios, uefi]
         default: uefi
+      controller:
+        description: >-
+          What its disk is at. V(sata), with an E1000 network card, is known to vSphere and VirtualBox;
+          V(pvscsi), with VMXNET3, is vSphere's own.
+        type: str
+        choices: [sata, pvscsi]
+        default: sata
   filesystem:
     description: File system of the root. Without it the image decides.
     type: str
@@ -298,6 +305,7 @@ APPLIANCE = {
     "cpus": {"type": "int", "default": 2},
     "memory": {"type": "int", "default": 2048},
     "firmware": {"type": "str", "choices": ["bios", "uefi"], "default": "uefi"},
+    "controller": {"type": "str", "choices": ["sata", "pvscsi"], "default": "sata"},
 }
 ARGUMENTS: dict[str, Any] = {
     "dest": {"type": "path", "required": True},

@@ -20,18 +20,24 @@ _USTAR_LIMIT = 8 << 30
 _FORMAT = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"
 
 
+# Type of the resource (CIM), VMware's name of its kind, and of the network card that goes with it.
+CONTROLLERS = {"sata": (20, "vmware.sata.ahci", "E1000"), "pvscsi": (6, "VirtualSCSI", "VmxNet3")}
+
+
 @dataclass(frozen=True)
 class Appliance:
     """What the descriptor says of the machine; whoever imports it may change all of it.
 
     :ivar memory: MiB
     :ivar firmware: C(bios) or C(uefi)
+    :ivar controller: of its disk, one of C(CONTROLLERS)
     """
 
     name: str = "bootc"
     cpus: int = 2
     memory: int = 2048
     firmware: str = "uefi"
+    controller: str = "sata"
 
 
 def write(target: Path, disk: Path, size: int, appliance: Appliance) -> Path:
@@ -64,6 +70,7 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 def descriptor(appliance: Appliance, disk: str, file_size: int, size: int) -> str:
     """:returns: the OVF document"""
     name, href = escape(appliance.name), quoteattr(disk)
+    controller, subtype, card = CONTROLLERS[appliance.controller]
     firmware = "efi" if appliance.firmware == "uefi" else "bios"
     items = "".join(
         _item(number, *words)
@@ -73,11 +80,11 @@ def descriptor(appliance: Appliance, disk: str, file_size: int, size: int) -> st
                 (4, f"{appliance.memory} MiB of memory",
                  "<rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>"
                  f"<rasd:VirtualQuantity>{appliance.memory}</rasd:VirtualQuantity>"),
-                (20, "SATA controller", "<rasd:ResourceSubType>vmware.sata.ahci</rasd:ResourceSubType>"),
+                (controller, "Disk controller", f"<rasd:ResourceSubType>{subtype}</rasd:ResourceSubType>"),
                 (17, "Disk", "<rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/disk1</rasd:HostResource>"
                              "<rasd:Parent>3</rasd:Parent>"),
                 (10, "Network", "<rasd:AutomaticAllocation>true</rasd:AutomaticAllocation><rasd:Connection>network</rasd:Connection>"
-                                "<rasd:ResourceSubType>E1000</rasd:ResourceSubType>"),
+                                f"<rasd:ResourceSubType>{card}</rasd:ResourceSubType>"),
             ),
             start=1,
         )

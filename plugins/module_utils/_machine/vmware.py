@@ -26,7 +26,8 @@ def options(machine: Machine, found: Machine | None) -> dict[str, Any]:
             "vSphere knows networks of type 'network' only: port groups.", hint="Set 'type: network' and the port group's 'name'.",
         )
     disks = [
-        {"size_kb": (disk.size or 0) // _KIB, "type": "thin", "controller_type": "sata", "controller_number": 0, "unit_number": number}
+        {"size_kb": (disk.size or 0) // _KIB, "type": "thin",
+         "controller_type": "paravirtual", "controller_number": 0, "unit_number": number}
         for number, disk in enumerate(machine.disks)
     ]
     return {

@@ -233,8 +233,8 @@ def test_vsphere_is_asked_for_a_machine() -> None:
     assert vm_plan(VSPHERE, "vmware")["options"] == {
         "hardware": {"num_cpus": 2, "memory_mb": 2048, "boot_firmware": "efi"},
         "disk": [
-            {"size_kb": 20 << 20, "type": "thin", "controller_type": "sata", "controller_number": 0, "unit_number": 0},
-            {"size_kb": 5 << 20, "type": "thin", "controller_type": "sata", "controller_number": 0, "unit_number": 1},
+            {"size_kb": 20 << 20, "type": "thin", "controller_type": "paravirtual", "controller_number": 0, "unit_number": 0},
+            {"size_kb": 5 << 20, "type": "thin", "controller_type": "paravirtual", "controller_number": 0, "unit_number": 1},
         ],
         "networks": [{"name": "VM Network", "mac": MAC, "device_type": "vmxnet3", "start_connected": True}],
     }
