@@ -16,6 +16,8 @@ from ansible_collections.imagemode.bootc.tests import specs
 
 BLOCK = re.compile(r"^( *)```ya?ml\n(.*?)^ *```", re.M | re.S)
 ROLES = tuple(specs.roles())
+# A playbook may read variables of its own.
+PLAYBOOKS = "\n".join(path.read_text() for path in specs.ROOT.glob("playbooks/*.yml"))
 PASSED = re.compile(r"-e\s+['\"]?([a-z_]+)=")
 SAID = re.compile(r"`((?:" + "|".join(ROLES) + r")_[a-z0-9_]+)`")
 # Keywords of tasks, blocks and plays that hold others.
@@ -61,7 +63,8 @@ def wrong(node: Any) -> Iterator[str]:
             yield from role_named(value.get("name"))
         elif key == "import_playbook" or key == "ansible.builtin.import_playbook":
             yield from playbook_named(value)
-        elif re.match(f"({'|'.join(ROLES)})_", str(key)) and not any(str(key) in spec for spec in specs.roles().values()):
+        elif re.match(f"({'|'.join(ROLES)})_", str(key)) and str(key) not in PLAYBOOKS and not any(
+                str(key) in spec for spec in specs.roles().values()):
             yield f"no role has the variable {key}"
     if "role" in node:
         yield from role_named(node["role"])
