@@ -235,8 +235,8 @@ def conformance(output: int) -> int:
 
 
 def composefs(output: int) -> int:
-    """The recorded steps of the other backend, by command and by module."""
-    return run([str(ROOT / "tests/reference/conformance"), "--flavour", "composefs", "--both"], output, cwd=ROOT)
+    """The recorded steps of the other backend, asked of the modules; `tests/reference/conformance --flavour composefs` runs the commands."""
+    return run([str(ROOT / "tests/reference/conformance"), "--flavour", "composefs", "--modules"], output, cwd=ROOT)
 
 
 def day2(output: int) -> int:
@@ -271,18 +271,18 @@ STAGES: dict[str, Callable[[int], int]] = {
     "day2": day2,
     "composefs": composefs,
 }
-# Each is run in its order, two at the same time, the longest first.
+# Each is run in its order, two at the same time; the longest is first, and what is short fills the end.
 CHAINS = (
     ("conformance", "day2"),
-    ("composefs",),
-    ("demo",),
-    ("guards",),
     ("images",),
-    ("fleet",),
-    ("controller", "bmc"),
-    ("integration",),
-    ("sanity",),
     ("units",),
+    ("demo",),
+    ("composefs",),
+    ("guards",),
+    ("sanity",),
+    ("fleet",),
+    ("controller",),
+    ("integration",),
     ("ruff", "mypy", "lint", "archive"),
 )
 CHECK = ["ruff", "mypy", "units", "lint"]
