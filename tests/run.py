@@ -235,7 +235,7 @@ def conformance(output: int) -> int:
 
 
 def composefs(output: int) -> int:
-    """The recorded steps of the other backend, asked of the modules; `tests/reference/conformance --flavour composefs` runs the commands."""
+    """The recorded steps of the other backend, asked of the modules; `tests/reference/conformance --flavour composefs` runs commands."""
     return run([str(ROOT / "tests/reference/conformance"), "--flavour", "composefs", "--modules"], output, cwd=ROOT)
 
 
@@ -281,7 +281,7 @@ CHAINS = (
     ("guards",),
     ("sanity",),
     ("fleet",),
-    ("controller",),
+    ("controller", "bmc"),
     ("integration",),
     ("ruff", "mypy", "lint", "archive"),
 )
