@@ -9,6 +9,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: converged
 short_description: Whether a host runs a digest, follows its image, and has nothing pending
+description:
+  - Tells from what M(imagemode.bootc.bootc_info) said whether an update has nothing to do on the host.
 version_added: 0.1.0
 author: Contributors to the imagemode.bootc project (@imagemode)
 options:

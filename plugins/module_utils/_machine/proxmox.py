@@ -49,7 +49,7 @@ def parse(config: Mapping[str, Any], machine: Machine) -> Machine:
     for key in sorted(key for key in config if re.fullmatch(r"scsi\d+", key)):
         values = dict(part.split("=", 1) for part in str(config[key]).split(",")[1:] if "=" in part)
         name = values.get("serial", key)
-        disks.append(Disk(name, paths.get(name, str(config[key]).split(",")[0]), _bytes(values.get("size", ""))))
+        disks.append(Disk(name, paths.get(name, str(config[key]).partition(",")[0]), _bytes(values.get("size", ""))))
     networks = []
     for key in sorted(key for key in config if re.fullmatch(r"net\d+", key)):
         values = dict(part.split("=", 1) for part in str(config[key]).split(",") if "=" in part)

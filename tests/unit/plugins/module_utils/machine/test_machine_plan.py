@@ -92,7 +92,7 @@ def test_a_domain_that_is_changed_stays_the_same_domain() -> None:
 
 
 def test_a_machine_has_the_same_addresses_whenever_it_is_asked_for() -> None:
-    first, again = (vm_plan(WEB, "qemu", host=HOST)["macs"] for _ in range(2))
+    first, again = (vm_plan(WEB, "qemu", host=HOST)["macs"] for _time in range(2))
     assert first == again
     assert len(set(first)) == 2
     assert vm_plan({**WEB, "name": "web2"}, "qemu", host=HOST)["macs"] != first
