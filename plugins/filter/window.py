@@ -59,7 +59,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ansible.errors import AnsibleFilterError
 
-_NEEDED, _KNOWN = {"start", "end"}, {"start", "end", "timezone", "weekdays", "jitter"}
+_NEEDED = {"start", "end"}
+_KNOWN = {"start", "end", "timezone", "weekdays", "jitter"}
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
