@@ -30,7 +30,7 @@ def test_the_playbook_updates_those_that_are_behind_and_waits_for_one_that_is_aw
     rc, output = fleet.play("imagemode.bootc.update", update_image=IMAGE, update_digest=NEW, update_connect_timeout=1)
     assert rc != 0
     assert list(fleet.digests().values()) == [NEW, NEW, OLD], output
-    rc, output = fleet.play("imagemode.bootc.update", update_image=IMAGE, update_digest=OLD, update_window=CLOSED)
+    rc, output = fleet.play("imagemode.bootc.update", update_image=IMAGE, update_digest=OLD, update_window=CLOSED, update_connect_timeout=1)
     assert recap(output)["host0000"]["changed"] == 0, output
     fleet.set_fault("host0002", None)
     rc, output = fleet.play("imagemode.bootc.update", update_image=IMAGE, update_digest=NEW)
