@@ -157,7 +157,8 @@ def judge_and_go_back(player: Player) -> None:
     before = _slot("booted")
     machine.ssh(conformance.NAME, UNSETTLED, timeout=60)
     text = player.refused("imagemode.bootc.update", {
-        **UPDATE, "update_health_commands": ["test -e /run/no-such-file"], "update_health_retries": 1, "update_health_delay": 1})
+        **UPDATE, "update_health_commands": ["test -e /run/no-such-file"], "update_health_retries": 1, "update_health_delay": 1,
+        "update_reboot_timeout": 1500})  # four boots
     check("rolled_back: true" in text, "it was not said that the host was taken back")
     check(_slot("booted") == before, f"the machine runs {_slot('booted')}, not {before}")
     check(machine.ssh(conformance.NAME, "cat /var/unsettled", timeout=60).stdout.strip() == "0", "it did not go down three times")
