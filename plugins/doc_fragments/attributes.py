@@ -50,6 +50,21 @@ attributes:
     support: full
 """
 
+    # An action that predicts all that it does, and has nothing to show as a diff.
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    support: full
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+"""
+
     # The action does nothing but say how long the module has been at work.
     ELAPSED = r"""
 options: {}

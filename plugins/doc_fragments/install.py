@@ -164,3 +164,18 @@ options:
     type: int
     default: 3600
 """
+
+    # Where bootc makes the root file system itself.
+    ROOT = r"""
+options:
+  filesystem:
+    description: File system of the root. Without it the image decides.
+    type: str
+    choices: [xfs, ext4, btrfs]
+  root_size:
+    description: Size of the root file system, for example V(40GiB). Without it, it takes all of the disk.
+    type: str
+  composefs_backend:
+    description: Use bootc's composefs backend. Unset, the image decides. Needs bootc 1.10.0 or newer in the image.
+    type: bool
+"""

@@ -69,13 +69,7 @@ class DiskImageModule(InstallModule):
         return {**result, "changed": True, **details, **_facts(now), "diff": {"before": before, "after": _shown(now.recipe)}}
 
     def _request(self) -> Request:
-        params = self.params
-        return self.asked(
-            filesystem=params["filesystem"],
-            root_size=parse_size(params["root_size"], "root_size") if params["root_size"] else None,
-            composefs=params["composefs_backend"],
-            generic_image=True,
-        )
+        return self.asked(**self.root(), generic_image=True)
 
     def _builder(self, request: Request, source: Source) -> Builder:
         params = self.params

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ._auth import Credentials, merged, temporary_auth_file
+from ._disk.size import parse_size
 from ._install import files, keys, network
 from ._install.files import PlacedFile
 from ._install.image import Image, Request
@@ -24,13 +25,6 @@ from ._module import CollectionModule
 from ._reference import Reference
 from ._runner import Runner
 
-LINK = {
-    "interface": {"type": "str"},
-    "mac": {"type": "str"},
-    "dhcp": {"type": "bool", "default": False},
-    **{name: {"type": "list", "elements": "str"} for name in ("addresses", "gateways", "dns", "search")},
-    "mtu": {"type": "int"},
-}
 FILE = {
     "dest": {"type": "path", "required": True},
     "content": {"type": "str", "no_log": True},
@@ -53,7 +47,7 @@ ARGUMENTS: dict[str, Any] = {
     "stateroot": {"type": "str"},
     "bound_images": {"type": "str", "choices": ["stored", "pull", "skip"]},
     "hostname": {"type": "str"},
-    "network": {"type": "list", "elements": "dict", "options": LINK},
+    "network": {"type": "list", "elements": "dict", "options": network.LINK},
     "network_renderer": {"type": "str", "choices": ["networkmanager", "systemd-networkd"], "default": "networkmanager"},
     "files": {"type": "list", "elements": "dict", "options": FILE},
     "target_registry_username": {"type": "str"},
@@ -63,6 +57,13 @@ ARGUMENTS: dict[str, Any] = {
     "auth_file": {"type": "path"},
     "validate_certs": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 3600},
+}
+
+# Of a root file system that bootc makes itself.
+ROOT: dict[str, Any] = {
+    "filesystem": {"type": "str", "choices": ["xfs", "ext4", "btrfs"]},
+    "root_size": {"type": "str"},
+    "composefs_backend": {"type": "bool"},
 }
 
 
@@ -82,6 +83,17 @@ class InstallModule(CollectionModule):
             **kwargs,
         )
         self.runner = Runner(secrets=[self.params["registry_password"] or "", self.params["target_registry_password"] or ""])
+
+    def root(self) -> dict[str, Any]:
+        """:returns: what C(ROOT) says, as fields of the request
+        :raises OptionError: a size that is none
+        """
+        params = self.params
+        return {
+            "filesystem": params["filesystem"],
+            "root_size": parse_size(params["root_size"], "root_size") if params["root_size"] else None,
+            "composefs": params["composefs_backend"],
+        }
 
     def request(self, more_files: tuple[PlacedFile, ...] = (), **more: Any) -> Request:
         """:param more: what only this kind of installation knows

@@ -121,21 +121,12 @@ options:
         type: str
         choices: [sata, pvscsi]
         default: sata
-  filesystem:
-    description: File system of the root. Without it the image decides.
-    type: str
-    choices: [xfs, ext4, btrfs]
-  root_size:
-    description: Size of the root file system, for example V(40GiB). Without it, it takes all of the disk.
-    type: str
-  composefs_backend:
-    description: Use bootc's composefs backend. Unset, the image decides. Needs bootc 1.10.0 or newer in the image.
-    type: bool
 extends_documentation_fragment:
   - ansible.builtin.files
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.install
+  - imagemode.bootc.install.root
 attributes:
   check_mode:
     support: full
@@ -291,6 +282,7 @@ from typing import Any
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.formats import FORMATS
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.image_builder import ONLY_HERE
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image_module import DiskImageModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._install_module import ROOT
 
 LIVE = {
     **{name: {"type": "path"} for name in ("directory", "kernel", "initrd", "root", "iso")},
@@ -315,9 +307,7 @@ ARGUMENTS: dict[str, Any] = {
     "builder_image": {"type": "str"},
     "live": {"type": "dict", "options": LIVE},
     "appliance": {"type": "dict", "options": APPLIANCE},
-    "filesystem": {"type": "str", "choices": ["xfs", "ext4", "btrfs"]},
-    "root_size": {"type": "str"},
-    "composefs_backend": {"type": "bool"},
+    **ROOT,
 }
 
 

@@ -99,16 +99,6 @@ options:
         or the kernel's, a slash and its size in bytes. The error RV(error=disk_has_data) tells what is needed.
       - It can stay set. A disk that holds this image is not touched because of it.
     type: str
-  filesystem:
-    description: File system of the root. Without it the image decides.
-    type: str
-    choices: [xfs, ext4, btrfs]
-  root_size:
-    description: Size of the root file system, for example V(40GiB). Without it, it takes all of the disk.
-    type: str
-  composefs_backend:
-    description: Use bootc's composefs backend. Unset, the image decides. Needs bootc 1.10.0 or newer in the image.
-    type: bool
   generic_image:
     description: Install boot loaders of all types and do not touch the machine's firmware settings.
     type: bool
@@ -121,6 +111,7 @@ extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.elapsed
   - imagemode.bootc.install
+  - imagemode.bootc.install.root
 attributes:
   check_mode:
     support: full
@@ -325,7 +316,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.image imp
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.installation import Installation
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_disk import DiskInstallation, FileInstallation
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_tree import TreeInstallation
-from ansible_collections.imagemode.bootc.plugins.module_utils._install_module import InstallModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._install_module import ROOT, InstallModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 ARGUMENTS = {
@@ -336,9 +327,7 @@ ARGUMENTS = {
     "root_mount_spec": {"type": "str"},
     "boot_mount_spec": {"type": "str"},
     "wipe_confirm": {"type": "str"},
-    "filesystem": {"type": "str", "choices": ["xfs", "ext4", "btrfs"]},
-    "root_size": {"type": "str"},
-    "composefs_backend": {"type": "bool"},
+    **ROOT,
     "generic_image": {"type": "bool", "default": False},
     "block_setup": {"type": "str", "choices": ["direct", "tpm2-luks"]},
 }
@@ -366,9 +355,7 @@ def main() -> None:
     with module.errors():
         params = module.params
         asked = module.request(
-            filesystem=params["filesystem"],
-            root_size=parse_size(params["root_size"], "root_size") if params["root_size"] else None,
-            composefs=params["composefs_backend"],
+            **module.root(),
             generic_image=params["generic_image"] or params["file"] is not None,
             block_setup=params["block_setup"],
             root_mount_spec=params["root_mount_spec"],

@@ -203,30 +203,20 @@ from pathlib import Path
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine import choose_engine, stored_name
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import lock
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys, network
 from ansible_collections.imagemode.bootc.plugins.module_utils._media import settings
 from ansible_collections.imagemode.bootc.plugins.module_utils._media.medium import Medium, Wanted
 from ansible_collections.imagemode.bootc.plugins.module_utils._media.shelf import Shelf
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
-NETWORK = {
-    "interface": {"type": "str"},
-    "mac": {"type": "str"},
-    "dhcp": {"type": "bool", "default": False},
-    "addresses": {"type": "list", "elements": "str"},
-    "gateways": {"type": "list", "elements": "str"},
-    "dns": {"type": "list", "elements": "str"},
-    "search": {"type": "list", "elements": "str"},
-    "mtu": {"type": "int"},
-}
 HOST = {
     "name": {"type": "str", "required": True},
     "macs": {"type": "list", "elements": "str"},
     "serial": {"type": "str"},
     "hostname": {"type": "str"},
     "root_ssh_authorized_keys": {"type": "list", "elements": "str", "no_log": False},
-    "network": {"type": "list", "elements": "dict", "options": NETWORK},
+    "network": {"type": "list", "elements": "dict", "options": network.LINK},
 }
 ARGUMENTS = {
     "image": {"type": "str", "required": True},

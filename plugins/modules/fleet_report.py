@@ -43,14 +43,7 @@ options:
     default: [json, csv, html]
 extends_documentation_fragment:
   - imagemode.bootc.attributes
-  - imagemode.bootc.attributes.action
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - imagemode.bootc.attributes.controller
 seealso:
   - module: imagemode.bootc.fleet_record
 author:

@@ -34,14 +34,7 @@ options:
     required: true
 extends_documentation_fragment:
   - imagemode.bootc.attributes
-  - imagemode.bootc.attributes.action
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - imagemode.bootc.attributes.controller
 author:
   - Contributors to the imagemode.bootc project (@imagemode)
 """

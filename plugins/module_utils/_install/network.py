@@ -20,6 +20,14 @@ _MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}\Z", re.IGNORECASE)
 # One domain: several would be separated by what the two programs separate them by, and a line break would begin another setting.
 _DOMAIN = re.compile(r"^~?[A-Za-z0-9_.-]+\Z")
 _NAMESPACE = uuid.UUID("5f5d5bd8-2f6e-4f0c-9a53-3c3a6a0a9a6e")
+# What a module takes of one interface.
+LINK: dict[str, Any] = {
+    "interface": {"type": "str"},
+    "mac": {"type": "str"},
+    "dhcp": {"type": "bool", "default": False},
+    **{name: {"type": "list", "elements": "str"} for name in ("addresses", "gateways", "dns", "search")},
+    "mtu": {"type": "int"},
+}
 PROGRAMS = {"networkmanager": "NetworkManager", "systemd-networkd": "systemd-networkd"}
 
 
