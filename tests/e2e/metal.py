@@ -233,7 +233,7 @@ STEPS: dict[str, Callable[[Site], None]] = {
 
 def tools() -> None:
     packages.packages(install=True)
-    absent = rack.missing()
+    absent = packages.missing(rack.PACKAGES)
     if absent:
         run(["apt-get", "install", "-qy", "--no-install-recommends", *absent], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 from . import process, store
 from .say import LabError
@@ -43,13 +44,15 @@ remember_owner = 0
 }
 
 
-def up() -> str:
-    """Start it; its URI."""
-    down()
-    folder = store.directory("libvirt")
-    uri = f"qemu+unix:///system?socket={folder}/libvirt-sock"
+def uri_of(folder: Path) -> str:
+    return f"qemu+unix:///system?socket={folder}/libvirt-sock"
+
+
+def start(folder: Path) -> str:
+    """Start a daemon whose state is in this directory, which is there; its URI."""
+    uri = uri_of(folder)
+    (folder / "etc").mkdir(exist_ok=True)
     for name, text in CONFIGURATION.items():
-        store.directory("libvirt", "etc")
         (folder / "etc" / name).write_text(text.format(folder=folder))
     with (folder / "daemon.log").open("wb") as log:
         child = subprocess.Popen(["unshare", "-m", "sh", "-ec", DAEMON, "libvirtd", str(folder)],
@@ -63,12 +66,22 @@ def up() -> str:
     return uri
 
 
-def down() -> None:
+def stop(folder: Path) -> None:
     """Stop it, and every machine that it runs."""
-    folder = store.CACHE / "libvirt"
-    uri = f"qemu+unix:///system?socket={folder}/libvirt-sock"
+    uri = uri_of(folder)
     listed = subprocess.run(["virsh", "-c", uri, "list", "--name"], capture_output=True, text=True, check=False) if folder.exists() else None
     for name in (listed.stdout.split() if listed and listed.returncode == 0 else ()):
         subprocess.run(["virsh", "-c", uri, "destroy", name], capture_output=True, check=False)
     process.stop((store.read(folder / "daemon.json") or {}).get("process"))
+
+
+def up() -> str:
+    """Start the one that the lab's own machines are on; its URI."""
+    down()
+    return start(store.directory("libvirt"))
+
+
+def down() -> None:
+    folder = store.CACHE / "libvirt"
+    stop(folder)
     shutil.rmtree(folder, ignore_errors=True)

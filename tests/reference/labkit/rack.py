@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import process, store
-from .say import LabError, run
+from . import hypervisor, store
+from .say import run
 
 # TEST-NET-2: nothing else is there.
 GATEWAY = "198.51.100.1"
@@ -26,28 +24,6 @@ PACKAGES = {
     "/usr/lib/ipxe/qemu": "ipxe-qemu",
 }
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
-# The machine's own libvirt, if it has one, is not seen and not touched.
-DAEMON = """\
-for name in etc run var; do mkdir -p "$1/$name"; done
-mkdir -p /etc/libvirt /run/libvirt /var/lib/libvirt
-mount --bind "$1/etc" /etc/libvirt; mount --bind "$1/run" /run/libvirt; mount --bind "$1/var" /var/lib/libvirt
-exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$1/libvirtd.pid"
-"""
-LIBVIRTD_CONF = """\
-unix_sock_dir = "{folder}"
-auth_unix_ro = "none"
-auth_unix_rw = "none"
-log_outputs = "3:file:{folder}/libvirtd.log"
-"""
-QEMU_CONF = """\
-security_driver = "none"
-user = "root"
-group = "root"
-stdio_handler = "file"
-cgroup_controllers = []
-namespaces = []
-remember_owner = 0
-"""
 POOL = "<pool type='dir'><name>default</name><target><path>{path}</path></target></pool>"
 DOMAIN = """\
 <domain type='qemu'>
@@ -103,27 +79,16 @@ class Rack:
 
     def __init__(self) -> None:
         self.folder = store.directory("rack")
-        self.uri = f"qemu+unix:///system?socket={self.folder}/libvirt-sock"
+        self.uri = hypervisor.uri_of(self.folder)
 
     def up(self) -> None:
         self.down()
         shutil.rmtree(self.folder, ignore_errors=True)
-        for name in ("etc", "pool"):
-            store.directory("rack", name)
-        (self.folder / "etc/libvirtd.conf").write_text(LIBVIRTD_CONF.format(folder=self.folder))
-        (self.folder / "etc/qemu.conf").write_text(QEMU_CONF)
+        store.directory("rack", "pool")
         run(["ip", "link", "add", BRIDGE, "type", "bridge"])
         run(["ip", "address", "add", f"{GATEWAY}/24", "dev", BRIDGE])
         run(["ip", "link", "set", BRIDGE, "up"])
-        with (self.folder / "daemon.log").open("wb") as log:
-            child = subprocess.Popen(["unshare", "-m", "sh", "-ec", DAEMON, "libvirtd", str(self.folder)],
-                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        store.write(self.folder / "rack.json", {"process": process.identity(child.pid)})
-        deadline = time.monotonic() + 60
-        while subprocess.run(["virsh", "-c", self.uri, "uri"], capture_output=True, check=False).returncode:
-            if child.poll() is not None or time.monotonic() > deadline:
-                raise LabError(f"libvirtd does not run; see {self.folder}/daemon.log and libvirtd.log")
-            time.sleep(0.3)
+        hypervisor.start(self.folder)
         (self.folder / "pool.xml").write_text(POOL.format(path=self.folder / "pool"))
         self.virsh("pool-create", str(self.folder / "pool.xml"))
 
@@ -155,11 +120,7 @@ class Rack:
 
     def down(self) -> None:
         """Cut the power, end the daemon, and take the network away."""
-        known = store.read(self.folder / "rack.json") or {}
-        if process.alive(known.get("process")):
-            for name in run(["virsh", "-c", self.uri, "list", "--name"]).stdout.split():
-                subprocess.run(["virsh", "-c", self.uri, "destroy", name], capture_output=True, check=False)
-            process.stop(known["process"])
+        hypervisor.stop(self.folder)
         # Not from /sys, which may be that of another network namespace.
         listed = run(["ip", "-oneline", "link"]).stdout.splitlines()
         for link in (line.split()[1].rstrip(":").partition("@")[0] for line in listed):
@@ -169,9 +130,3 @@ class Rack:
     def remove(self) -> None:
         self.down()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def missing() -> list[str]:
-    """Debian packages that a rack needs and this machine does not have."""
-    return [package for thing, package in PACKAGES.items()
-            if not (os.path.exists(thing) if thing.startswith("/") else shutil.which(thing))]
