@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""oci_image_test and bootc_container_lint on a bootable image, in real containers of Podman and Buildah."""
+"""oci_image_test and bootc_container_lint on a bootable image, in real containers of Podman, Buildah and Docker."""
 
 from __future__ import annotations
 
@@ -75,21 +75,39 @@ DOES_NOT: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.fixture(params=["podman", "buildah"])
+@pytest.fixture(params=["podman", "buildah", "docker"])
 def runner(request: pytest.FixtureRequest) -> str:
-    """Each engine whose containers run here."""
+    """Each engine, with the base image in its storage."""
+    if request.param == "docker":
+        request.getfixturevalue("base_in_docker")
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def loaded(docker: dict[str, str], base_image: str) -> dict[str, str]:
+    """Docker with the base image in its own storage."""
+    words = ["skopeo", "copy", "--quiet", f"--dest-daemon-host={docker['DOCKER_HOST']}", f"containers-storage:{base_image}",
+             f"docker-daemon:{base_image}"]
+    subprocess.run(words, check=True, capture_output=True)
+    return docker
+
+
+@pytest.fixture
+def base_in_docker(loaded: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in loaded.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
 def derived(module: Module, base_image: str, tmp_path: Path) -> Callable[..., str]:
     """Builds an image on the base."""
 
-    def build(name: str, *lines: str) -> str:
+    def build(name: str, *lines: str, engine: str = "podman") -> str:
         context = tmp_path / "empty"
         context.mkdir(exist_ok=True)
         content = "\n".join((f"FROM {base_image}", *lines)) + "\n"
-        built = module("oci_image_build", name=name, context=str(context), content=content, pull="never", engine="podman")
+        built = module("oci_image_build", name=name, context=str(context), content=content, pull="never", engine=engine,
+                       network="host")
         assert "image_id" in built, built
         return name
 
@@ -99,6 +117,7 @@ def derived(module: Module, base_image: str, tmp_path: Path) -> Callable[..., st
 def containers() -> list[str]:
     """Containers of these tests that are there, running or not."""
     commands = ["podman ps --all --format {{.Names}}", "buildah containers --format {{.ContainerName}}"]
+    commands += ["docker ps --all --format {{.Names}}"] if "DOCKER_HOST" in os.environ else []
     listed = [subprocess.run(words.split(), capture_output=True, text=True, check=True).stdout.split() for words in commands]
     return [name for names in listed for name in names if name.startswith("imagemode-test-")]
 
@@ -142,6 +161,14 @@ def test_the_images_own_command_listens(module: Module, derived: Callable[..., s
     wrong = module("oci_image_test", engine="podman", **{**options, "tests": [{"port": 8081, "timeout": 1}]})
     assert "nothing listens on tcp port 8081" in wrong["results"][0]["reason"]
     assert module("oci_image_test", engine="buildah", **options)["error"] == "engine_unsupported"
+    assert containers() == []
+
+
+@pytest.mark.usefixtures("base_in_docker")
+def test_the_images_own_command_listens_in_docker_too(module: Module, derived: Callable[..., str]) -> None:
+    name = derived("own-command:1", 'CMD ["python3", "-m", "http.server", "8080"]', engine="docker")
+    done = module("oci_image_test", engine="docker", name=name, tests=[{"port": 8080}, {"kernel": True}], containers=True)
+    assert [result["passed"] for result in done["results"]] == [True, True], done
     assert containers() == []
 
 
@@ -218,13 +245,19 @@ BROKEN = ("RUN mkdir -p /usr/lib/bootc/kargs.d /usr/etc && echo 'kargs = 7' > /u
 @pytest.mark.parametrize(("runner", "bootc", "linter", "version"), [
     ("podman", [], "bootc", "1.16.9"),
     ("buildah", [], "bootc", "1.16.9"),
+    ("docker", [], "bootc", "1.16.9"),
     ("podman", [OLD_BOOTC], "imagemode.bootc", "1.1.2"),
     ("buildah", ["RUN rm /usr/bin/bootc"], "imagemode.bootc", None),
 ])
 def test_lints_have_names_whoever_looks(
-        module: Module, derived: Callable[..., str], runner: str, bootc: list[str], linter: str, version: str | None) -> None:
+        module: Module, derived: Callable[..., str], request: pytest.FixtureRequest,
+        runner: str, bootc: list[str], linter: str, version: str | None) -> None:
+    builder = "podman"  # and Buildah has the same storage
+    if runner == "docker":
+        request.getfixturevalue("base_in_docker")
+        builder = "docker"
     options = {"engine": runner, "containers": True}
-    dirty = derived(f"lint-dirty-{version or 'none'}:1", *bootc, DIRT)
+    dirty = derived(f"lint-dirty-{version or 'none'}:1", *bootc, DIRT, engine=builder)
     allowed = module("bootc_container_lint", name=dirty, **options)
     assert not allowed.get("failed"), allowed
     assert (allowed["linter"], allowed["bootc_version"]) == (linter, version)
@@ -239,7 +272,7 @@ def test_lints_have_names_whoever_looks(
     skipped = module("bootc_container_lint", name=dirty, fatal_warnings=True, skip=sorted(warned), **options)
     assert (skipped.get("failed", False), skipped["lints"]) == (False, []), skipped
 
-    broken = module("bootc_container_lint", name=derived(f"lint-broken-{version or 'none'}:1", *bootc, BROKEN), **options)
+    broken = module("bootc_container_lint", name=derived(f"lint-broken-{version or 'none'}:1", *bootc, BROKEN, engine=builder), **options)
     assert broken["error"] == "lint_failed"
     assert {one["name"] for one in broken["lints"] if one["level"] == "fatal"} == {"bootc-kargs", "etc-usretc"}
     assert containers() == []
