@@ -21,19 +21,6 @@ from prepare import CACHE, COLLECTION, ROOT, environment, prepare, say
 
 VENV, SOURCE, SITE = CACHE / "venv-docs", CACHE / "site-source", CACHE / "site"
 REPOSITORY = "https://github.com/imagemode/bootc/blob/main"
-CONFIGURATION = """
-project = "imagemode.bootc"
-copyright = "Contributors to the imagemode.bootc project"
-html_title = html_short_title = project
-html_theme = "sphinx_ansible_theme"
-html_show_sphinx = False
-extensions = ["myst_parser", "sphinx_antsibull_ext"]
-myst_heading_anchors = 3
-pygments_style = "ansible"
-default_role = "any"
-nitpicky = False
-suppress_warnings = ["epub.unknown_project_files", "misc.highlighting_failure"]
-"""
 INDEX = """# imagemode.bootc
 
 ```{{toctree}}
@@ -48,6 +35,8 @@ docs/howto/*
 docs/updates
 docs/signing
 docs/registries
+docs/bare-metal
+docs/scale
 ```
 ```{{toctree}}
 :caption: Reference
@@ -119,7 +108,7 @@ def main() -> int:
     if rc != 0:
         return rc
     names = pages()
-    (SOURCE / "conf.py").write_text(CONFIGURATION)
+    shutil.copy(COLLECTION / "docs/conf.py", SOURCE)
     (SOURCE / "index.md").write_text(INDEX.format(
         roles="\n".join(name for name in names if name.startswith("roles/")),
         decisions="\n".join(name for name in names if name.startswith("docs/decisions/"))))
