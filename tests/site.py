@@ -49,6 +49,7 @@ docs/coming-from
 ```{{toctree}}
 :caption: Behind it
 docs/security
+docs/claims
 docs/architecture
 docs/release
 CONTRIBUTING

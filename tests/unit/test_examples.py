@@ -1,0 +1,73 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What users copy from examples/: Containerfiles, pipelines and a molecule scenario, checked as far as that goes without their services."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import bases
+from ansible_collections.imagemode.bootc.tests import specs
+
+EXAMPLES = specs.ROOT / "examples"
+CONTAINERFILES = sorted(EXAMPLES.glob("images/*/Containerfile"))
+PIPELINES = {"github-actions.yml": "vendor.github-workflows", "gitlab-ci.yml": "vendor.gitlab-ci"}
+
+
+@pytest.mark.parametrize("path", CONTAINERFILES, ids=[path.parent.name for path in CONTAINERFILES])
+def test_a_containerfile_has_one_base_finds_what_it_copies_and_lints_at_last(path: Path) -> None:
+    text = path.read_text()
+    (base,) = bases(text, {"BASE_IMAGE": "registry.example.com/debian-bootc:13"})
+    assert not base.text.endswith(":latest")
+    assert ":" in base.text
+    instructions = [line for line in text.replace("\\\n", "").splitlines() if line and not line.startswith("#")]
+    copied = [line.split()[1] for line in instructions if line.startswith("COPY")]
+    assert copied
+    assert all((path.parent / source).exists() for source in copied)
+    assert instructions[-1].endswith("bootc container lint")
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_pipeline_is_one_by_its_service_s_schema(name: str) -> None:
+    program = Path(sys.executable).with_name("check-jsonschema")
+    if not program.exists():
+        pytest.skip("check-jsonschema of tests/requirements.txt is not installed")
+    words = [str(program), "--builtin-schema", PIPELINES[name], "--output-format", "json", str(EXAMPLES / "pipelines" / name)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_both_pipelines_roll_out_what_was_tested_and_no_secret_is_an_argument() -> None:
+    for name in PIPELINES:
+        commands = [text for text in texts(yaml.safe_load((EXAMPLES / "pipelines" / name).read_text())) if "ansible-playbook" in text]
+        assert any("rollout_digest=" in command for command in commands), name
+        assert not any(secret in command for command in commands for secret in ("PASSWORD", "PRIVATE_KEY", "TOKEN")), name
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every text in a document."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, (dict, list)):
+        for item in node.values() if isinstance(node, dict) else node:
+            yield from texts(item)
+
+
+def test_the_molecule_scenario_is_run_as_it_is_written() -> None:
+    """Its steps are playbooks that Ansible takes; what they build needs an image of a distribution."""
+    scenario = EXAMPLES / "molecule/default"
+    steps = yaml.safe_load((scenario / "molecule.yml").read_text())["scenario"]["test_sequence"]
+    assert {"converge", "idempotence", "verify"} <= set(steps)
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    for step in ("converge.yml", "verify.yml"):
+        words = [program, "-i", "localhost,", "--syntax-check", str(scenario / step)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
