@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ._build_files import output_file, secret_file
+from ._build_files import check_secret, output_file, secret_file
 from ._engine import LOCAL, PLATFORMS_LABEL, BuildFailed, BuildRequest, Engine, LocalImage, RegistryAccess, local_name, platform_name
 from ._engine_access import engine_access
 from ._errors import OptionError
@@ -24,11 +26,13 @@ from ._fingerprint import (
     Inputs,
     bases,
     from_labels,
+    here_document,
     ignore_file,
     read_context,
     reasons,
     recall_files,
     remember_files,
+    stage_name,
     take,
 )
 from ._fingerprint._ignore import Rules
@@ -117,10 +121,22 @@ class Build:
                 raise OptionError(
                     f"There is no {' or '.join(names)} in '{context}'.", hint="Name it with 'containerfile', or give its 'content'."
                 )
-            text = file.read_text()
+            # Engines take bytes; what is not UTF-8 is no word that anything depends on.
+            text = file.read_text(errors="surrogateescape")
         for secret in params["secrets"]:
             if sum(secret.get(source) is not None for source in ("file", "env", "value")) != 1:
                 raise OptionError(f"The secret '{secret['id']}' needs one of 'file', 'env' and 'value'.")
+            if not re.fullmatch(r"[\w.-]+", secret["id"] or "", re.ASCII):
+                raise OptionError(f"'{secret['id']}' is no id of a secret.", hint="Use letters, digits, '.', '_' and '-'.")
+        ids = [secret["id"] for secret in params["secrets"]]
+        if len(set(ids)) < len(ids):
+            raise OptionError(f"Two secrets have one id; the ids are {', '.join(ids)}.", hint="Give each secret an id of its own.")
+        for reference in (local_name(text) for text in (params["name"], *params["tags"])):
+            if reference.pinned:
+                raise OptionError(
+                    f"'{reference}' has a digest, which nobody knows before the image is built.",
+                    hint="Write the names of the image as registry/repository:tag.",
+                )
         platform = Platform.parse(params["platform"]) if params["platform"] else Platform.here()
         return cls(local_name(params["name"]), context, file, text, platform, params)
 
@@ -145,12 +161,14 @@ class Build:
 
     def decide(self, engine: Engine, options: RegistryOptions) -> Decision:
         """Compare what goes in with what went into the image that is there."""
+        document = here_document(self.text)
+        if document is not None:
+            engine.need_heredocs(document)
         with ThreadPoolExecutor() as pool:
             # The engine, the registries and the disk are asked at the same time.
             finding = pool.submit(engine.find, str(self.name))
             resolving = pool.submit(self._resolve_all, engine, options)
-            ignoring = ignore_file(self.context, self.file)
-            context = read_context(self.context, Rules(ignoring.read_text() if ignoring else ""), self.file)
+            context = read_context(self.context, self._rules(), self.file)
             image, resolved = finding.result(), resolving.result()
         digests = {text: base.digest for text, base in resolved.items()}
         fingerprint = take(self._inputs(context.digest, context.top, digests))
@@ -166,6 +184,8 @@ class Build:
             files = (recall_files(before.digest), context.files()) if before.digest != fingerprint.digest else None
             why = reasons(before, fingerprint, files)
         found = bool(why) and not self.params["force"] and self._in_registry(options.puller(), fingerprint)
+        for secret in self.params["secrets"] if why and not found else ():
+            check_secret(secret)
         return Decision(
             why, fingerprint, before, image.id if image else None, resolved, context.files() if why else {}, found, str(self.name),
             self._tags(engine, None if why or image is None else image.id),
@@ -207,6 +227,21 @@ class Build:
         engine.tag(result.image_id, str(self.name))
         remember_files(decision.fingerprint.digest, decision.files)
         return {"image_id": result.image_id, "seconds": round(result.seconds, 1), "log": list(result.log)}
+
+    def _rules(self) -> Rules:
+        """What is not of the context.
+
+        :raises OptionError: the log would be of it, and each build a reason for the next
+        """
+        file = ignore_file(self.context, self.file)
+        rules = Rules(file.read_text(errors="surrogateescape") if file else "")
+        log = os.path.relpath(os.path.realpath(self.params["log_path"] or os.devnull), os.path.realpath(self.context))
+        if not log.startswith("../") and not rules.leaves_out(log):
+            raise OptionError(
+                f"The log '{self.params['log_path']}' would be a part of the context '{self.context}'.",
+                hint="Write it elsewhere, or name it in '.containerignore'.",
+            )
+        return rules
 
     def _tags(self, engine: Engine, image_id: str | None) -> tuple[str, ...]:
         """:returns: the further names that mean another image, or none; all of them if there is no image yet"""
@@ -321,7 +356,7 @@ class Build:
             context=self.context,
             containerfile=file,
             ignore_file=ignore_file(self.context, self.file),
-            target=params["target"],
+            target=stage_name(self.text, params["target"]) if params["target"] else None,
             platform=str(self.platform) if params["platform"] or params["platforms"] else None,
             network=params["network"],
             no_cache=params["force"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +48,33 @@ def output_file(path: str | None) -> Iterator[Callable[[str], None] | None]:
     if path is None:
         yield None
         return
-    with open(path, "w", buffering=1) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "w", buffering=1))
+        except OSError as error:
+            raise OptionError(
+                f"The log '{path}' cannot be written: {error.strerror}.", hint="Make the directory that 'log_path' is in first."
+            ) from None
         yield lambda line: file.writelines((line, "\n"))
 
 
-def secret_file(secret: Mapping[str, Any], directory: Path) -> Path:
-    """A file that holds the secret: the user's own, or one in the private directory."""
+def check_secret(secret: Mapping[str, Any]) -> None:
+    """:raises OptionError: its file cannot be read, or its variable is not set"""
     if secret["file"]:
-        return Path(secret["file"])
-    value = secret["value"] if secret["value"] is not None else os.environ.get(secret["env"])
-    if value is None:
+        if not os.path.isfile(secret["file"]) or not os.access(secret["file"], os.R_OK):
+            raise OptionError(f"The file '{secret['file']}' of the secret '{secret['id']}' cannot be read where the task runs.")
+    elif secret["env"] and secret["env"] not in os.environ:
         raise OptionError(f"The variable '{secret['env']}' of the secret '{secret['id']}' is not set where the task runs.")
+
+
+def secret_file(secret: Mapping[str, Any], directory: Path) -> Path:
+    """:returns: a file in the private directory that holds the secret, or leads to the user's own: its name has no comma, at which
+    engines would cut it
+    """
     path = directory / f"secret-{len(list(directory.iterdir()))}"
-    path.touch(stat.S_IRUSR | stat.S_IWUSR)
-    path.write_text(value)
+    if secret["file"]:
+        path.symlink_to(os.path.abspath(secret["file"]))
+    else:
+        path.touch(stat.S_IRUSR | stat.S_IWUSR)
+        path.write_text(os.environ[secret["env"]] if secret["value"] is None else secret["value"])
     return path

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from ansible.module_utils.common.parameters import remove_values
 from ._errors import ImageModeError, OptionError
 from ._scratch import sweep_private
 from ._session import own_session
+
+# Types whose C("") Ansible takes, and `unset` makes C(None).
+_TEXT = ("str", "path", "raw")
 
 
 class CollectionModule(AnsibleModule):
@@ -35,6 +38,10 @@ class CollectionModule(AnsibleModule):
         unset(self.params)
         own_session()
         sweep_private()
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        leave_out(self.params, self.argument_spec)
 
     def need(self, option: str) -> Any:
         """:returns: the option's value
@@ -73,6 +80,21 @@ class CollectionModule(AnsibleModule):
             yield
         except ImageModeError as error:
             self.fail_json(**{"changed": self.changed, **error.as_result()})
+
+
+def leave_out(params: dict[str, Any], spec: Mapping[str, Any]) -> None:
+    """Take C("") out of raw parameters where Ansible would refuse it as no number, boolean, choice or dictionary, or take it for a
+    value where there is a default.
+
+    :param spec: an argument specification, or the options of one option
+    """
+    for name, option in spec.items():
+        value = params.get(name)
+        if value == "" and (option.get("type", "str") not in _TEXT or "choices" in option or option.get("default") is not None):
+            del params[name]
+        for part in value if isinstance(value, list) else (value,):
+            if isinstance(part, dict):
+                leave_out(part, option.get("options") or {})
 
 
 def unset(params: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ description:
     of a base image in its registry.
   - What went in is kept as a fingerprint in the image's labels, so that it travels with the image. Another builder that finds
     the image in the registry does not build it again.
+  - What RUN and ADD instructions fetch from elsewhere is not known beforehand - packages, files at a URL. Where that is to be
+    fresh, build with O(force=true) on a schedule, or name a version in a build argument.
 options:
   name:
     description: The name of the image, for example V(registry.example.com/os:1). Without a registry it is C(localhost/…).

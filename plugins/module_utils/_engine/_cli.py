@@ -70,6 +70,7 @@ class Engine(abc.ABC):
     :ivar program: the command
     :ivar runner: runs it
     :ivar tidies: whether it removes a build's containers itself when a step ends, but not when it is told to end
+    :ivar heredocs_since: the first version that knows here-documents in a Containerfile; older ones take their lines for instructions
     :ivar lacks: options of the collection's modules that this engine has nothing for
     """
 
@@ -77,6 +78,7 @@ class Engine(abc.ABC):
     lacks: frozenset[str] = frozenset()
     build_environment: Mapping[str, str] = MappingProxyType({})
     tidies = False
+    heredocs_since: tuple[int, int]
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -90,6 +92,20 @@ class Engine(abc.ABC):
         """:param identity: the file where the image id is to be written; its directory is private and of this build alone
         :returns: the arguments for a build
         """
+
+    def need_heredocs(self, line: int) -> None:
+        """:param line: where the Containerfile has a here-document
+        :raises EngineFailed: C(engine_unsupported), this version does not know them
+        """
+        told = self.runner.run([self.program, "--version"], check=False).stdout
+        version = re.search(r"(\d+)\.(\d+)", told)
+        if version and (int(version[1]), int(version[2])) < self.heredocs_since:
+            since = ".".join(map(str, self.heredocs_since))
+            raise EngineFailed(
+                f"Line {line} of the Containerfile has a here-document, which {self.program} {version[0]} does not know.",
+                error="engine_unsupported",
+                hint=f"Use {self.program} {since} or later, or write the lines with '&& \\' or into a file of the context.",
+            )
 
     def need(self, name: str) -> LocalImage:
         """:raises ImageMissingLocal: there is no such image"""
@@ -200,6 +216,7 @@ class Podman(_Containers):
     """Podman 4.3 or later."""
 
     program = "podman"
+    heredocs_since = (4, 8)
     # Layers are cached by default; containers of a failed step are removed.
     _build_options = ("--force-rm",)
 
@@ -212,6 +229,7 @@ class Buildah(_Containers):
     """Buildah 1.28 or later."""
 
     program = "buildah"
+    heredocs_since = (1, 33)
     # Unlike Podman, Buildah caches layers only when asked to.
     _build_options = ("--layers", "--force-rm")
 

@@ -41,6 +41,8 @@ class Docker(Engine):
     """Docker 20.10 or later, with its daemon."""
 
     program = "docker"
+    # Before, only with "# syntax=docker/dockerfile:1.4".
+    heredocs_since = (23, 0)
     lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert"})
     build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
 

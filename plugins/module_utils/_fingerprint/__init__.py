@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ._cache import cache_directory, lock
-from ._containerfile import Base, BaseInvalid, ContainerfileInvalid, bases
+from ._containerfile import Base, BaseInvalid, ContainerfileInvalid, bases, here_document, stage_name
 from ._context import Context, ContextMissing, read_context
 from ._fingerprint import LABEL, PARTS_LABEL, Fingerprint, Inputs, from_labels, reasons, take
 from ._ignore import IgnoreInvalid, ignore_file
@@ -27,11 +27,13 @@ __all__ = [
     "bases",
     "cache_directory",
     "from_labels",
+    "here_document",
     "ignore_file",
     "lock",
     "read_context",
     "reasons",
     "recall_files",
     "remember_files",
+    "stage_name",
     "take",
 ]

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from .._errors import ImageModeError
 from .._reference import Reference, ReferenceInvalid
@@ -17,8 +18,8 @@ from .._reference import Reference, ReferenceInvalid
 # Reserved for "no base at all".
 SCRATCH = "scratch"
 _DIRECTIVE = re.compile(r"^#\s*(\w+)\s*=\s*(\S+)\s*$")
-_HEREDOC = re.compile(r"(?<!<)<<(-?)([\"']?)([A-Za-z_]\w*)\2")
-_VARIABLE = re.compile(r"\\(\$)|\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")
+_HEREDOC = re.compile(r"(?<!<)<<(-?)([\"']?)([^\s<\"']+)\2")
+_VARIABLE = re.compile(r"\\(\$)|\$(?:(\w+)|\{(\w+)(?::?([-+?])([^}]*))?\})")
 
 
 class ContainerfileInvalid(ImageModeError):
@@ -57,10 +58,14 @@ class Base:
 
 @dataclass
 class _Stage:
-    name: str
+    written: str
     source: str
     platform: str | None
     uses: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.written.lower()
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class _Instruction:
     line: int
     word: str
     rest: str
+    document: bool = False
 
 
 def bases(
@@ -88,6 +94,25 @@ def bases(
     found: dict[Base, None] = {}
     _collect(stages, _target(stages, target), found, set())
     return tuple(found)
+
+
+def stage_name(text: str, target: str) -> str:
+    """:returns: the target as the Containerfile has it: Podman and Buildah, unlike Docker, know C(AS Base) by no other name
+    :raises ContainerfileInvalid: it is none of the stages
+    """
+    words = [_words(instruction.rest) for instruction in _instructions(text) if instruction.word == "FROM"]
+    stages = [_Stage(names[-1] if len(names) > 2 and names[-2].upper() == "AS" else "", "", None) for names in words]
+    return stages[_target(stages, target)].written or target
+
+
+def here_document(text: str) -> int | None:
+    """:returns: the first line with a here-document that the builder itself has to know; C(None) if there is none, or if the
+        Containerfile brings a builder (C(# syntax=…)) that does
+    """
+    directives = (_DIRECTIVE.match(line.strip()) for line in text.lstrip("\ufeff").splitlines())
+    if any(directive and directive.group(1).lower() == "syntax" for directive in takewhile(bool, directives)):
+        return None
+    return next((instruction.line for instruction in _instructions(text) if instruction.document), None)
 
 
 def _collect(stages: list[_Stage], at: int, found: dict[Base, None], done: set[int]) -> None:
@@ -174,7 +199,7 @@ def _from(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
     if not words or not (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS")):
         raise ContainerfileInvalid(f"Line {instruction.line} of the Containerfile is not 'FROM image [AS name]'.")
     source = _expand(words[0], variables, instruction.line)
-    return _Stage(words[2].lower() if len(words) == 3 else "", source, platform)
+    return _Stage(words[2] if len(words) == 3 else "", source, platform)
 
 
 def _uses(instruction: _Instruction) -> Iterator[str]:
@@ -240,13 +265,15 @@ def _instructions(text: str) -> Iterator[_Instruction]:
                 joined += line
                 break
             joined += line.rstrip()[: -len(escape)] + " "
-        word, _space, rest = joined.strip().partition(" ")
+        word, *more = joined.split(None, 1) or [""]
+        rest = more[0] if more else ""
         if not word:
             continue
+        body = at
         if word.upper() in ("RUN", "COPY", "ADD"):
             for dash, _quote, end in _HEREDOC.findall(rest):
                 at = _after(lines, at, end, bool(dash))
-        yield _Instruction(start, word.upper(), rest.strip())
+        yield _Instruction(start, word.upper(), rest.strip(), at > body)
 
 
 def _after(lines: list[str], at: int, end: str, tabs: bool) -> int:

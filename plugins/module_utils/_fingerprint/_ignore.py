@@ -60,6 +60,15 @@ class Rules:
                 out = not rule.exception
         return out, tuple(matches)
 
+    def leaves_out(self, path: str) -> bool:
+        """:returns: whether the path, or a directory above it, is left out"""
+        out = False
+        matches: tuple[bool, ...] = ()
+        parts = path.split("/")
+        for end in range(1, len(parts) + 1):
+            out, matches = self.ignored("/".join(parts[:end]), matches)
+        return out
+
     @property
     def has_exceptions(self) -> bool:
         """Whether something below an ignored directory can be taken in again."""

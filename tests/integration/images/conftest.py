@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -15,12 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import ansible.module_utils.basic  # noqa: F401 - here, so that no module of a test has to
 import pytest
+import requests  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "reference"))
 
@@ -200,17 +205,57 @@ def holders(secret: str) -> list[Path]:
     return [file for file in found if secret.encode() in file.read_bytes()]
 
 
+def forked(name: str, stdin: str) -> tuple[str, str]:
+    """Run a Python module as its own process, as C(python -m) does, without importing all of Ansible again.
+
+    :returns: its standard output and standard error
+    """
+    with ExitStack() as stack:
+        given, *told = files = [stack.enter_context(tempfile.TemporaryFile("w+")) for _stream in range(3)]
+        given.write(stdin)
+        given.seek(0)
+        process = os.fork()
+        if process == 0:
+            _become(name, [file.fileno() for file in files])
+        os.waitpid(process, 0)
+        for file in told:
+            file.seek(0)
+        return told[0].read(), told[1].read()
+
+
+def _become(name: str, streams: list[int]) -> NoReturn:
+    try:
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - until the process ends
+        sys.argv = [name]
+        sys.modules.pop(name, None)
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except SystemExit:
+        pass
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
 @pytest.fixture
 def module() -> Callable[..., dict[str, Any]]:
     """Runs a module in its own process and returns its result; with `containers`, where containers can be run."""
 
     def run(which: str, check_mode: bool = False, containers: bool = False, **options: Any) -> dict[str, Any]:
         arguments = {"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}
-        words = [sys.executable, "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{which}"]
-        words, variables = namespace.command(words) if containers else (words, dict(os.environ))
-        done = subprocess.run(words, input=json.dumps(arguments), capture_output=True, text=True, check=False, env=variables)
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        assert lines, done.stderr or done.stdout
+        name = f"ansible_collections.imagemode.bootc.plugins.modules.{which}"
+        if containers:
+            words, variables = namespace.command([sys.executable, "-m", name])
+            done = subprocess.run(words, input=json.dumps(arguments), capture_output=True, text=True, check=False, env=variables)
+            stdout, stderr = done.stdout, done.stderr
+        else:
+            stdout, stderr = forked(name, json.dumps(arguments))
+        lines = [line for line in stdout.splitlines() if line.startswith("{")]
+        assert lines, stderr or stdout
         assert PASSWORD not in lines[-1].partition('"invocation"')[0]
         result: dict[str, Any] = json.loads(lines[-1])
         return result

@@ -155,6 +155,43 @@ def test_the_output_can_be_followed(module: Module, context: Path, tmp_path: Pat
     assert "COPY etc /etc" in log.read_text()
 
 
+def test_a_log_is_no_reason_for_the_next_build(module: Module, context: Path) -> None:
+    options = {"name": "log-inside:1", "context": str(context), "log_path": str(context / "build.log")}
+    refused = module("oci_image_build", **options)
+    assert (refused["error"], refused["changed"], (context / "build.log").exists()) == ("option_invalid", False, False), refused
+    (context / ".containerignore").write_text("*.log\n")
+    assert [module("oci_image_build", **options)["changed"] for _run in (1, 2)] == [True, False]
+    nowhere = module("oci_image_build", **{**options, "log_path": str(context / "nowhere/build.log"), "force": True})
+    assert (nowhere["error"], nowhere["changed"]) == ("option_invalid", False), nowhere
+
+
+def test_a_target_means_the_same_stage_on_each_engine(module: Module, context: Path, engine: str) -> None:
+    options = {"name": f"stage-{engine}:1", "context": str(context), "engine": engine,
+               "content": "FROM scratch AS Small\nCOPY etc/motd /motd\nFROM scratch\nCOPY nowhere /\n"}
+    for target in ("Small", "small", "0"):
+        assert module("oci_image_build", target=target, **options)["changed"]
+
+
+def test_a_here_document_is_built_or_refused_before_anything_is_done(module: Module, context: Path, engine: str) -> None:
+    """Versions that do not know them take their lines for instructions."""
+    options = {"name": f"document-{engine}:1", "context": str(context), "engine": engine,
+               "content": "FROM scratch\nCOPY <<EOF /os-release\nCOPY nowhere /\nEOF\n"}
+    predicted, done = module("oci_image_build", check_mode=True, **options), module("oci_image_build", **options)
+    assert (predicted["changed"], predicted.get("error")) == (done["changed"], done.get("error"))
+    assert done.get("error") in (None, "engine_unsupported"), done
+
+
+def test_what_is_not_utf_8_is_built(module: Module, context: Path, engine: str) -> None:
+    (context / "Containerfile").write_bytes(b"FROM scratch\n# caf\xe9\nCOPY . /\n")
+    (context / ".dockerignore").write_bytes(b"# caf\xe9\nnothing\n")
+    (context / "etc").joinpath(os.fsdecode(b"caf\xe9")).write_text("1")
+    options = {"name": f"bytes-{engine}:1", "context": str(context), "engine": engine}
+    assert module("oci_image_build", **options)["changed"]
+    assert not module("oci_image_build", **options)["changed"]
+    (context / "etc").joinpath(os.fsdecode(b"caf\xe9")).write_text("2")
+    assert module("oci_image_build", check_mode=True, **options)["changed"]
+
+
 def test_the_output_is_shown_as_it_comes(context: Path, tmp_path: Path) -> None:
     """The build waits for a file that is made only when its first word was seen."""
     programs(context)

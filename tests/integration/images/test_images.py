@@ -16,6 +16,7 @@ import pytest
 
 from .conftest import PASSWORD, USER, LiveRegistry
 
+DIGEST = f"sha256:{'0' * 64}"
 Module = Callable[..., dict[str, Any]]
 
 
@@ -196,6 +197,8 @@ def test_a_private_registry_with_a_ca_of_its_own(module: Module, context: Path, 
         ("oci_image_info", {"name": "Not A Name"}, "reference_invalid"),
         ("oci_image_info", {"name": ""}, "option_invalid"),
         ("oci_image_build", {"name": "x:1", "context": "/does/not/exist"}, "option_invalid"),
+        ("oci_image_build", {"name": f"x:1@{DIGEST}", "context": "/", "content": "FROM scratch"}, "option_invalid"),
+        ("oci_image_build", {"name": "x:1", "tags": [f"x@{DIGEST}"], "context": "/", "content": "FROM scratch"}, "option_invalid"),
     ],
 )
 def test_bad_input_has_a_code_and_a_next_step(module: Module, name: str, options: dict[str, Any], code: str) -> None:
@@ -203,6 +206,23 @@ def test_bad_input_has_a_code_and_a_next_step(module: Module, name: str, options
     assert result["error"] == code, result
     assert result["hint"]
     assert result["changed"] is False
+
+
+def test_empty_is_unset_whatever_the_type(module: Module, context: Path, registry: LiveRegistry) -> None:
+    """AWX surveys send "" for numbers, choices, booleans and dictionaries, too."""
+    name = f"{registry.address}/empty:1"
+    of_registry = ("engine", "retries", "timeout", "validate_certs", "username", "password", "auth_file", "ca_path", "client_key")
+    plain = {"plain_http": True, **dict.fromkeys(of_registry, "")}
+    of_build = ("build_args", "labels", "annotations", "secrets", "tags", "platforms", "volumes", "ssh", "cache_from", "cache_to", "pull",
+                "timestamp", "reuse", "force", "containerfile", "content", "target", "platform", "network", "log_path")
+    options = {**plain, **dict.fromkeys(of_build, "")}
+    assert _changed(module, "oci_image_build", name=name, context=str(context), **options)
+    assert not _changed(module, "oci_image_build", name=name, context=str(context), plain_http=True)
+    secret = {"id": "a", "value": "x", "file": "", "env": ""}
+    assert _changed(module, "oci_image_build", name=name, context=str(context), **{**options, "secrets": [secret]})
+    assert _changed(module, "oci_image_push", name=name, to="", compression="", **plain)
+    empty = dict.fromkeys(("attached", "tags", "required", "platform", "since", "query"), "")
+    assert module("oci_image_info", name=name, **empty, plain_http=True, retries="", password="")["exists"]
 
 
 def test_a_failed_build_names_its_step_and_leaves_the_image(module: Module, context: Path, engine: str) -> None:

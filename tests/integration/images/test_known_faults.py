@@ -57,7 +57,8 @@ def test_a_changed_secret_target_or_platform_was_ignored(module: Module, context
         options.update(more)
         changed = module("oci_image_build", **options)
         assert any(reason in why for why in changed.get("reasons", [])), (changed.get("msg"), changed.get("log"))
-        assert not module("oci_image_build", **options)["changed"]
+        again = module("oci_image_build", **options)
+        assert (again["changed"], again["reasons"]) == (False, []), (changed, again)
 
 
 def test_a_changed_base_image_was_ignored(module: Module, context: Path, registry: LiveRegistry) -> None:
@@ -149,7 +150,7 @@ def test_secrets_from_variables_were_passed_as_none(
     """The build fails unless each secret holds what it should, and none is in the image or left behind."""
     programs(context)
     monkeypatch.setenv("TOKEN", "from-the-variable")
-    (tmp_path / "token").write_text("from-the-file\n")
+    (tmp_path / "a token, of mine").write_text("from-the-file\n")
     names = ("file", "variable", "value")
     checks = " && ".join(f'[ "$(read -r a < /run/secrets/{name} || :; echo $a)" = "from-the-{name}" ]' for name in names)
     mounts = " ".join(f"--mount=type=secret,id={name}" for name in names)
@@ -157,15 +158,27 @@ def test_secrets_from_variables_were_passed_as_none(
         "oci_image_build", name=f"fault-secrets-{engine}:1", context=str(context), engine=engine, network="host",
         content=f"FROM scratch\nCOPY root /\nRUN {mounts} {checks}\n",
         secrets=[
-            {"id": "file", "file": str(tmp_path / "token")},
+            {"id": "file", "file": str(tmp_path / "a token, of mine")},
             {"id": "variable", "env": "TOKEN"},
             {"id": "value", "value": "from-the-value"},
         ],
     )
     assert built["changed"], built
     assert holders("from-the-value") == holders("from-the-variable") == []
-    missing = module("oci_image_build", name="x:1", context=str(context), engine=engine, secrets=[{"id": "a", "env": "NOT_SET_ANYWHERE"}])
-    assert (missing["error"], missing["changed"]) == ("option_invalid", False)
+
+
+@pytest.mark.parametrize("secrets", [
+    [{"id": "a", "env": "NOT_SET_ANYWHERE"}],
+    [{"id": "a", "file": "/not/there"}],
+    [{"id": "a", "file": "/etc"}],
+    [{"id": "a,src=/etc/hostname", "value": "x"}],
+    [{"id": "a", "value": "x"}, {"id": "a", "value": "y"}],
+    [{"id": "a", "value": ""}],
+])
+def test_a_secret_that_cannot_be_given_is_told_before_the_build(module: Module, context: Path, secrets: list[dict[str, str]]) -> None:
+    for check_mode in (True, False):
+        told = module("oci_image_build", check_mode=check_mode, name="no-secret:1", context=str(context), secrets=secrets)
+        assert (told.get("error"), told["changed"]) == ("option_invalid", False), told
 
 
 def test_a_short_secret_spoils_nothing(module: Module, context: Path, engine: str) -> None:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import BaseInvalid, ContainerfileInvalid, bases
+from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import (
+    BaseInvalid,
+    ContainerfileInvalid,
+    bases,
+    here_document,
+    stage_name,
+)
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -23,6 +29,10 @@ def found(text: str, args: dict[str, str] | None = None, **more: Any) -> list[st
     [
         ("FROM a.test/os:1\n", ["a.test/os:1"]),
         ("from a.test/os:1 as base\n", ["a.test/os:1"]),
+        ("\tFROM\ta.test/os:1\tAS\tbase\n", ["a.test/os:1"]),
+        ("ARG TAG=1\nFROM a.test/os:${TAG:?missing}\n", ["a.test/os:1"]),
+        ("FROM a.test/os:1\nRUN cat <<end-of.it\nFROM nowhere\nend-of.it\nCOPY --from=a.test/b:1 / /\n", ["a.test/os:1", "a.test/b:1"]),
+        ("FROM a.test/os:1\nLABEL caf\udce9=1\n", ["a.test/os:1"]),
         ("FROM scratch\nCOPY . /\n", []),
         (f"FROM a.test/os@{DIGEST}\n", [f"a.test/os@{DIGEST}"]),
         ("\ufeff# comment\n\nFROM a.test/os:1\n", ["a.test/os:1"]),
@@ -87,3 +97,20 @@ def test_platforms_are_those_of_the_builder_and_of_the_target() -> None:
 def test_what_no_engine_would_build_is_told(text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         found(text)
+
+
+@pytest.mark.parametrize(("target", "name"), [("base", "Base"), ("BASE", "Base"), ("0", "Base"), ("1", "1"), ("2", "last")])
+def test_a_target_is_the_stage_as_it_is_written(target: str, name: str) -> None:
+    text = "FROM --platform=$BUILDPLATFORM a.test/os:1 AS Base\nFROM scratch\nFROM base as last\n"
+    assert stage_name(text, target) == name
+
+
+@pytest.mark.parametrize(("text", "line"), [
+    ("FROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", 2),
+    ("FROM a.test/os:1\nRUN true\nRUN <<-'END' sh\n\techo\n\tEND\n", 3),
+    ("FROM a.test/os:1\nRUN echo $((1<<2)) && cat <<< word\n", None),
+    ("# syntax=docker/dockerfile:1.4\nFROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", None),
+    ("# comment\n# syntax=no directive any more\nFROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", 4),
+])
+def test_a_here_document_is_found(text: str, line: int | None) -> None:
+    assert here_document(text) == line
