@@ -52,6 +52,13 @@ class Player:
         variables["localhost"] = {"ansible_connection": "local", "ansible_python_interpreter": str(self.venv / "bin/python")}
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": variables, "children": groups}}, indent=1))
 
+    def become(self, host: str, user: str) -> None:
+        """Reach a host of the inventory as a user who may become root by sudo, and become root for every task."""
+        path = self.folder / "inventory.json"
+        document = json.loads(path.read_text())
+        document["all"]["hosts"][host] |= {"ansible_user": user, "ansible_become": True}
+        path.write_text(json.dumps(document, indent=1))
+
     def play(self, playbook: str, options: dict[str, object], *arguments: str) -> int:
         """Run a playbook to success; how many tasks changed something.
 
