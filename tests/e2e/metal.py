@@ -5,6 +5,7 @@
 """Machines that are off, with a BMC each, become machines that run an image; as a user does it: an inventory and one playbook.
 
 The machines are libvirt's, emulated; the BMCs are sushy-tools' Redfish emulator. The medium is made by the role installer_media.
+`tests/e2e/metal.py again second` does those steps only, in the rack that a failed run left, and `tests/e2e/metal.py clean` removes that.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ GIB = 1 << 30
 FIRST = rack.Machine("first", 1, {"RACK-FIRST": 8 * GIB, "RACK-DATA": 64 << 20}, "SN-0001")
 SECOND = rack.Machine("second", 2, {"RACK-SECOND": 8 * GIB}, "SN-0002", uefi=True)
 THIRD = rack.Machine("third", 3, {"RACK-THIRD": 8 * GIB}, "SN-0003")
+# How a live system knows each machine, and what else its host_vars say.
+HOSTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    FIRST.name: ({"macs": [FIRST.mac.upper()]}, {}),
+    SECOND.name: ({"serial": SECOND.serial}, {"bare_metal_firmware": "uefi"}),
+    THIRD.name: ({"macs": [THIRD.mac]}, {"bare_metal_boot_method": "pxe"}),
+}
+WEB_PORT = 8080
 INSECURE = f'[[registry]]\nlocation = "{rack.GATEWAY}:{PORT}"\ninsecure = true\n'
 CONTAINERFILE = "FROM {base}\nCOPY registries.conf /etc/containers/registries.conf.d/50-lab.conf\n"
 PLAYBOOK = "imagemode.bootc.provision_metal"
@@ -59,8 +67,8 @@ class Web:
                 asked.append(self.path)
 
         self.folder = folder
-        self._server = http.server.ThreadingHTTPServer((rack.GATEWAY, 0), Handler)
-        self.url = f"http://{rack.GATEWAY}:{self._server.server_address[1]}"
+        self._server = http.server.ThreadingHTTPServer((rack.GATEWAY, WEB_PORT), Handler)
+        self.url = f"http://{rack.GATEWAY}:{WEB_PORT}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
@@ -81,24 +89,37 @@ class Site:
         registry.remove(NAME)
         registry.up(NAME, address="0.0.0.0")
         conformance.push_images(f"registry.test:{PORT}/os", "1")
-        self.digest = Registry(NAME).digest("os", "1")
-        self.web = Web(self.rack.folder / "www")
         context = self.rack.folder / "installer"
         context.mkdir()
         (context / "registries.conf").write_text(INSECURE)
         (context / "Containerfile").write_text(CONTAINERFILE.format(base=base.base()))
+        self.serve()
 
-    def down(self) -> None:
+    def serve(self) -> None:
+        """What lives in this process; machines that an earlier run left get their BMCs again."""
+        self.digest = Registry(NAME).digest("os", "1")
+        self.web = Web(self.rack.folder / "www")
+        for each in (FIRST, SECOND, THIRD):
+            if self.rack.where(each).exists():
+                self.add(each)
+
+    def end(self) -> None:
         for each in self.bmcs.values():
             each.stop()
         if hasattr(self, "web"):
             self.web.stop()
-        registry.remove(NAME)
-        self.rack.down()
 
-    def add(self, added: rack.Machine, settings: dict[str, Any], **more: Any) -> None:
-        """Rack a machine and write it into the inventory."""
-        self.rack.add(added)
+    def clean(self) -> None:
+        registry.remove(NAME)
+        self.rack.remove()
+
+    def add(self, added: rack.Machine) -> None:
+        """Rack a machine, unless it is there, and write it into the inventory."""
+        if not self.rack.where(added).exists():
+            self.rack.add(added)
+        if added.name in self.hosts:
+            return
+        settings, more = HOSTS[added.name]
         one = bmc.Bmc(self.rack.folder / f"bmc-{added.name}", PASSWORD, {
             "SUSHY_EMULATOR_LIBVIRT_URI": self.rack.uri, "SUSHY_EMULATOR_ALLOWED_INSTANCES": [added.uuid],
         }, rack.GATEWAY, str(VENV / "bin/python"))
@@ -169,7 +190,7 @@ def boot_id(site: Site, which: rack.Machine) -> str:
 
 def first(site: Site) -> None:
     """One machine, whose BMC is busy at first and forgets the boot order once; the other disk is not touched."""
-    site.add(FIRST, {"macs": [FIRST.mac.upper()]})
+    site.add(FIRST)
     data = site.rack.where(FIRST) / "disk-RACK-DATA.raw"
     data.write_bytes(os.urandom(64 << 20))
     before = hashlib.sha256(data.read_bytes()).digest()
@@ -195,7 +216,7 @@ def again(site: Site, *machines: rack.Machine) -> None:
 def second(site: Site) -> None:
     """A host is added to the inventory: that one is provisioned, the first is left alone. It is known by its serial number."""
     boot = boot_id(site, FIRST)
-    site.add(SECOND, {"serial": SECOND.serial}, bare_metal_firmware="uefi")
+    site.add(SECOND)
     site.bmcs[FIRST.name].requests.clear()
     check(site.play() > 0, "provisioning changed nothing")
     site.proven(SECOND)
@@ -205,7 +226,7 @@ def second(site: Site) -> None:
 
 def network(site: Site) -> None:
     """A machine that boots the live system from the network: its firmware gets an address, a script, and three files."""
-    site.add(THIRD, {"macs": [THIRD.mac]}, bare_metal_boot_method="pxe")
+    site.add(THIRD)
     script = f"{site.web.url}/netboot/boot.ipxe"
     net = rack.GATEWAY.rpartition(".")[0]
     words = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", f"--interface={rack.BRIDGE}", "--bind-interfaces",
@@ -241,10 +262,15 @@ def tools() -> None:
 def main(arguments: list[str]) -> int:
     prepare()
     tools()
-    site = Site(Player(LOGS / "metal", VENV))
+    site = Site(Player(LOGS / "metal", VENV, ANSIBLE_PIPELINING="1"))
+    if arguments == ["clean"]:
+        site.clean()
+        return 0
     passed = 0
     try:
-        site.up()
+        started = time.monotonic()
+        (site.serve if arguments else site.up)()
+        print(f"a rack: {time.monotonic() - started:.0f} s", flush=True)
         for name, step in STEPS.items():
             if arguments and name not in arguments:
                 continue
@@ -252,12 +278,13 @@ def main(arguments: list[str]) -> int:
             step(site)
             passed += 1
             print(f"{name}: passed in {time.monotonic() - started:.0f} s", flush=True)
-    except (LabError, PlayFailed, Failed, subprocess.TimeoutExpired) as error:
-        print(f"{error}\n{passed} passed, 1 failed; consoles and logs are in {site.rack.folder}")
+    except (LabError, PlayFailed, Failed, subprocess.SubprocessError) as error:
+        print(f"{error}\n{passed} passed, 1 failed; the rack is left for you to look at, with consoles and logs in {site.rack.folder}")
         return 1
     finally:
-        site.down()
-    site.rack.remove()
+        site.end()
+    if not arguments:
+        site.clean()
     print(f"{passed} passed, 0 failed")
     return 0
 

@@ -78,7 +78,7 @@ def main() -> int:
     packages.packages(install=True)
     machine.remove(MACHINE)
     try:
-        run(Player(LOGS / "takeover", VENV))
+        run(Player(LOGS / "takeover", VENV, ANSIBLE_PIPELINING="1"))
     except (LabError, PlayFailed, Failed) as error:
         print(f"{error}\n0 passed, 1 failed; machine {MACHINE} is left for you to look at, `tests/reference/lab clean` removes it")
         return 1

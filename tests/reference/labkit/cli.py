@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import base, debian, golang, installer, machine, namespace, packages, registry, store
+from . import base, debian, golang, hypervisor, installer, machine, namespace, packages, rack, registry, store
 from .say import LabError, say
 
 
@@ -99,6 +99,9 @@ def clean(everything: bool) -> int:
         machine.remove(name)
     for name in registry.names():
         registry.down(name)
+    hypervisor.clean(store.CACHE / "vm")
+    if (store.CACHE / "rack").exists():
+        rack.Rack().remove()
     for name in ("machine", "registry", "tmp", "context", "etc"):
         shutil.rmtree(store.CACHE / name, ignore_errors=True)
     if everything:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -84,4 +86,16 @@ def up() -> str:
 def down() -> None:
     folder = store.CACHE / "libvirt"
     stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean(folder: Path) -> None:
+    """Stop it, and the machines of QEMU without libvirt that have their directories in `folder`, which is removed."""
+    down()
+    for monitor in folder.glob("*/monitor"):
+        told = monitor.with_name("qemu.pid")
+        pid = told.read_text().strip() if told.exists() else ""
+        running = Path(f"/proc/{pid}/cmdline")
+        if pid and running.exists() and str(monitor) in running.read_text(errors="replace"):
+            os.kill(int(pid), signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
