@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""VMware vSphere: a machine as community.vmware.vmware_guest_info says it, and as vmware_guest is asked for it."""
+"""VMware vSphere: a machine as community.vmware.vmware_guest_info says it, and what its modules are asked for."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ _KIB = 1 << 10
 
 
 def options(machine: Machine, found: Machine | None) -> dict[str, Any]:
-    """:param found: C(None) if the machine comes into being with its appliance, of which only what differs is asked for again
-    :returns: C(hardware), C(disk) and C(networks) of C(vmware_guest)
+    """:param found: as it is there; C(None) before its appliance is uploaded
+    :returns: C(hardware) and C(disk) of C(vmware_guest), C(networks) for C(vmware_guest_network), the addresses of cards that go
+        (no module changes one), and the C(firmware) of a machine that is new
     :raises OptionError: a network that vSphere does not know
     """
     if any(network.kind != "network" for network in machine.networks):
         raise OptionError(
             "vSphere knows networks of type 'network' only: port groups.", hint="Set 'type: network' and the port group's 'name'.",
         )
-    disks = [
-        {"size_kb": (disk.size or 0) // _KIB, "type": "thin",
-         "controller_type": "paravirtual", "controller_number": 0, "unit_number": number}
-        for number, disk in enumerate(machine.disks)
-    ]
+    # In the order that vSphere has them: the module then takes what is there for what is asked. Told controllers and unit numbers,
+    # it goes by the controller's list of disks, which not every vCenter keeps (govmomi's simulator does not), and adds another.
+    there = {disk.name: disk.size for disk in found.disks} if found else {}
+    sizes = [disk.size or there.get(disk.name) or 0 for disk in machine.disks]
+    wanted = [one.mac for one in machine.networks]
     return {
-        "hardware": {
-            "num_cpus": machine.cpus, "memory_mb": machine.memory, "boot_firmware": "efi" if machine.firmware == "uefi" else "bios",
-        },
-        "disk": [disk for disk in disks if disk["size_kb"]],
-        "networks": [{"name": one.name, "mac": one.mac, "device_type": "vmxnet3", "start_connected": True} for one in machine.networks],
+        "firmware": "efi" if machine.firmware == "uefi" else "bios",
+        "hardware": {"num_cpus": machine.cpus, "memory_mb": machine.memory},
+        "disk": [{"size_kb": size // _KIB, "type": "thin"} for size in sizes],
+        "networks": [{"network_name": one.name, "mac_address": one.mac} for one in machine.networks],
+        "unwanted_macs": [one.mac for one in found.networks if one.mac not in wanted] if found else [],
     }
 
 
@@ -48,14 +49,17 @@ def parse(found: Mapping[str, Any], machine: Machine) -> Machine:
     names = [(disk.name, disk.path) for disk in machine.disks]
     names += [(str(disk.get("label")), str(disk.get("backing_filename"))) for disk in there[len(names):]]
     disks = tuple(Disk(name, path, int(disk["capacity_in_kb"]) * _KIB) for (name, path), disk in zip(names, there))
-    networks = []
-    for number, name in enumerate(hardware.get("hw_interfaces", [])):
+    networks, places = [], {network.mac: number for number, network in enumerate(machine.networks)}
+    for name in hardware.get("hw_interfaces", []):
         card = hardware[f"hw_{name}"]
         group = str(card.get("summary") or "")
         # Of a distributed switch only the identity is told.
-        if group.startswith("DVSwitch") and number < len(machine.networks):
-            group = machine.networks[number].name
-        networks.append(Network("network", group, str(card.get("macaddress") or "").lower()))
+        mac = str(card.get("macaddress") or "").lower()
+        if group.startswith("DVSwitch") and mac in places:
+            group = machine.networks[places[mac]].name
+        networks.append(Network("network", group, mac))
+    # A card that was added later is the last one there.
+    networks.sort(key=lambda network: places.get(network.mac, len(places)))
     return Machine(
         str(hardware.get("hw_name")), int(hardware.get("hw_processor_count", 1)), int(hardware.get("hw_memtotal_mb", 0)),
         "uefi" if found.get("boot_firmware") == "efi" else "bios", disks, tuple(networks),

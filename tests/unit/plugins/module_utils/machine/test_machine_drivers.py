@@ -231,13 +231,28 @@ VSPHERE_SAID = {
 
 def test_vsphere_is_asked_for_a_machine() -> None:
     assert vm_plan(VSPHERE, "vmware")["options"] == {
-        "hardware": {"num_cpus": 2, "memory_mb": 2048, "boot_firmware": "efi"},
+        "firmware": "efi",
+        "hardware": {"num_cpus": 2, "memory_mb": 2048},
         "disk": [
-            {"size_kb": 20 << 20, "type": "thin", "controller_type": "paravirtual", "controller_number": 0, "unit_number": 0},
-            {"size_kb": 5 << 20, "type": "thin", "controller_type": "paravirtual", "controller_number": 0, "unit_number": 1},
+            {"size_kb": 20 << 20, "type": "thin"},
+            {"size_kb": 5 << 20, "type": "thin"},
         ],
-        "networks": [{"name": "VM Network", "mac": MAC, "device_type": "vmxnet3", "start_connected": True}],
+        "networks": [{"network_name": "VM Network", "mac_address": MAC}],
+        "unwanted_macs": [],
     }
+
+
+def test_vsphere_leaves_a_disk_as_large_as_its_appliance_made_it() -> None:
+    disks = [{"name": "system", "path": "/vms/web/system.ova"}, VSPHERE["disks"][1]]
+    asked = vm_plan({**VSPHERE, "disks": disks}, "vmware", VSPHERE_SAID)["options"]["disk"]
+    assert [disk["size_kb"] for disk in asked] == [20 << 20, 5 << 20]
+
+
+def test_vsphere_takes_a_card_away_whose_address_is_another() -> None:
+    said = {**VSPHERE_SAID, "hw_interfaces": ["eth0", "eth1"], "hw_eth0": {"summary": "VM Network", "macaddress": "00:0C:29:00:00:01"},
+            "hw_eth1": {"summary": "VM Network", "macaddress": MAC}}
+    told = vm_plan(VSPHERE, "vmware", said)
+    assert (told["changes"], told["options"]["unwanted_macs"]) == (["networks"], ["00:0c:29:00:00:01"])
 
 
 def test_vsphere_has_nothing_to_do_the_second_time() -> None:
