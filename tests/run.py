@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run the project's checks: `python3 tests/run.py check` (two minutes), `… test` (all that fits into an hour), or stages by
-name. Those that take long, or are new, are run by name only: modules, layouts, faults, takeover, metal, vm, matrix, site, canaries.
+name. Those that take long, or are new, are run by name only: modules, layouts, faults, takeover, metal, vm, vsphere, matrix, site,
+canaries.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs
@@ -218,6 +219,11 @@ def bmc(output: int) -> int:
     return tools(output) or run(["python", "-m", "pytest", "-q", "tests/integration/metal"], output, PYTHONPATH=str(TREE))
 
 
+def vsphere(output: int) -> int:
+    """A machine on govmomi's simulator of vSphere by the role vm."""
+    return tools(output) or run(["python", "-m", "pytest", "-q", "tests/integration/vsphere"], output, PYTHONPATH=str(TREE))
+
+
 def metal(output: int) -> int:
     """Machines with BMCs become machines that run an image: by a medium, and from the network."""
     return run([sys.executable, str(ROOT / "tests/e2e/metal.py")], output, cwd=ROOT)
@@ -270,6 +276,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "faults": faults,
     "takeover": takeover,
     "bmc": bmc,
+    "vsphere": vsphere,
     "metal": metal,
     "vm": vm,
     "conformance": conformance,
