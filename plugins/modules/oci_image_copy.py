@@ -173,7 +173,7 @@ hint:
 from dataclasses import asdict
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, carry, compare, left_behind, moved
-from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._layout import Place
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, Platform, RegistryOptions
@@ -198,6 +198,12 @@ def main() -> None:
         source_options, source = side(module, "src")
         destination_options, destination = side(module, "dest")
         items = compare(source, destination, platform, module.params["attached"])
+        pinned = destination.place.reference and destination.place.reference.digest
+        if pinned and pinned != items[0].digest:
+            raise OptionError(
+                f"{source.place} has the digest {items[0].digest}, and 'dest' names {pinned}.",
+                hint="Leave the digest out of 'dest', or name the image that it belongs to in 'src'.",
+            )
         missing = tuple(item for item in items if item.changed)
         left = left_behind(items, destination, source) if module.params["attached"] else 0
         if left:

@@ -267,6 +267,10 @@ def test_roles_keep_their_secrets(
             f"{which}_target_registry_username": USER, f"{which}_target_registry_password": secret(f"{which}: target_registry_password"),
             f"{which}_files": [{"dest": "/etc/secret", "content": secret(f"{which}: files")}],
         }) for which in ("bare_metal", "takeover")),
+        # Nobody answers there.
+        role("bare_metal", "bmc_check", bare_metal_image=f"{guarded.address}/none:1", bare_metal_disk={"serial": "none"},
+             bare_metal_bmc_host="127.0.0.1", bare_metal_bmc_port="9", bare_metal_bmc_retries=1, bare_metal_bmc_delay=1,
+             bare_metal_bmc_username=USER, bare_metal_bmc_password=secret("bare_metal: bare_metal_bmc_password")),
     ]
     given = {name for entry in (*plays, *checked) for name in entry["vars"]}
     wanted = {option.name for option in specs.options(specs.roles()) if option.spec.get("no_log") and option.owner not in ELSEWHERE}

@@ -181,6 +181,13 @@ def test_bad_input(module: Module, registry: LiveRegistry, tmp_path: Path, src: 
     assert result.get("error") == error, result
 
 
+def test_a_destination_of_another_digest_is_refused_before_anything_is_sent(module: Module, registry: LiveRegistry, image: str) -> None:
+    other = f"{registry.address}/pinned@sha256:{'0' * 64}"
+    for check_mode in (True, False):
+        result = module("oci_image_copy", check_mode=check_mode, src=image, dest=other, src_registry=PLAIN, dest_registry=PLAIN)
+        assert (result.get("error"), result["changed"]) == ("option_invalid", False), result
+
+
 def test_a_destination_that_cannot_be_written_stays_as_it_was(module: Module, image: str, guarded_registry: LiveRegistry) -> None:
     result = module("oci_image_copy", src=image, dest=f"{guarded_registry.address}/os:x", src_registry=PLAIN,
                     dest_registry={"ca_path": f"{guarded_registry.base}/ca.crt"})
