@@ -30,15 +30,6 @@ KILL_AFTER_SECONDS = (15, 35, 60)
 STAGE, SETTLE = (str(ROOT / "tests/e2e" / name) for name in ("stage.yml", "settle.yml"))
 UPDATE: dict[str, object] = {"update_image": f"{conformance.REPOSITORY}:moving", "update_registry_options": {"plain_http": True}}
 KILLS, SEED, NOISE = 20, 1, "noise"
-# Most people do not log in as root.
-USER = "operator"
-ADD_USER = r"""set -e
-id {user} > /dev/null 2>&1 || useradd --create-home {user}
-home=$(getent passwd {user} | cut -d: -f6)
-install -d -o {user} -g {user} -m 700 "$home/.ssh"
-echo '{key}' > "$home/.ssh/authorized_keys"
-echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{user}
-"""
 # Three times, as soon as it can be reached.
 UNSETTLED = r"""set -e
 cd /etc/systemd/system
@@ -58,11 +49,7 @@ def have_a_host(player: Player) -> None:
     if conformance.NAME not in machine.names():
         conformance.host()
     machine.wait(conformance.NAME, timeout=600)
-    key = Path(f"{machine.state(conformance.NAME)['key']}.pub").read_text().strip()
-    done = machine.ssh(conformance.NAME, ADD_USER.format(user=USER, key=key), timeout=120)
-    check(done.returncode == 0, f"the user could not be made: {done.stderr}")
     player.inventory(localhost=["builder"], **{conformance.NAME: ["bootc_hosts"]})
-    player.become(conformance.NAME, USER)
     registry.up("closed", user="lab", password="closed")
     _lab("skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-creds=lab:closed",
          f"docker://{conformance.REPOSITORY}:1", f"docker://{FORBIDDEN}")
