@@ -215,8 +215,9 @@ class Build:
             request = self._request(decision, directory, access)
             result = engine.build(request, on_line)
             built = engine.need(result.image_id)
-            if not _fits(built, self.platform):
-                # Upon scratch Buildah 1.28 takes layers, and with the last one the platform, of a build for another.
+            if not (_fits(built, self.platform) and _has(built.labels, decision.fingerprint)):
+                # Of a layer that is the last of two builds, Podman 4.3 takes the other's labels from its cache; upon scratch Buildah
+                # 1.28 takes the other's platform.
                 result = engine.build(replace(request, no_cache=True), on_line)
                 built = engine.need(result.image_id)
         if not _fits(built, self.platform):
@@ -302,8 +303,7 @@ class Build:
         except (ImageMissing, PlatformMissing):
             return False
         labels = (registry.config(self.name, image).get("config") or {}).get("Labels") or {}
-        there = from_labels(labels)
-        return there is not None and there.digest == fingerprint.digest
+        return _has(labels, fingerprint)
 
     def _inputs(self, context: str, top: Mapping[str, str], resolved: Mapping[str, str]) -> Inputs:
         params = self.params
@@ -377,6 +377,12 @@ def _fits(image: LocalImage, platform: Platform) -> bool:
     there = Platform.parse(image.platform)
     # Not every engine keeps the variant.
     return (there.os, there.architecture) == (platform.os, platform.architecture)
+
+
+def _has(labels: Mapping[str, str], fingerprint: Fingerprint) -> bool:
+    """Whether the labels are of an image that was made of these inputs."""
+    there = from_labels(labels)
+    return there is not None and there.digest == fingerprint.digest
 
 
 def _unfit(base: Base, image: LocalImage, platform: Platform) -> PlatformMissing:
