@@ -37,6 +37,7 @@ echo $$ > pid
 {{ (cd / && umask 0022 && exec timeout -k 5 {timeout} {command}) 3>&1 > stdout 2> stderr; echo $? > rc; }} | cat > progress
 """
 START_SECONDS = 5.0
+TICK_SECONDS = 0.05
 # Of timeout(1): the command was asked to end, or killed; the latter is also what a shell says of a command that was killed.
 TIMEOUT_CODES = (124, 137)
 ENDED_FROM_OUTSIDE = 137
@@ -141,7 +142,7 @@ class Job:
             if record is None or record["id"] != self.id:
                 return False
             code, stderr = int(_read("rc") or ENDED_FROM_OUTSIDE), _read("stderr")
-            timed_out = bool(self._timeout) and code in TIMEOUT_CODES and _seconds() >= self._timeout
+            timed_out = bool(self._timeout) and code in TIMEOUT_CODES and _seconds() + TICK_SECONDS >= self._timeout
             shutil.rmtree(DIRECTORY)
         command = " ".join(self.argv)
         if timed_out:
@@ -186,7 +187,7 @@ def _record() -> dict[str, Any] | None:
 
 
 def _seconds() -> float:
-    """From the start of the job to its end."""
+    """From the start of the job to its end, by files whose times are those of the kernel's last tick."""
     ended, started = (os.stat(f"{DIRECTORY}/{name}").st_mtime if os.path.exists(f"{DIRECTORY}/{name}") else 0 for name in ("rc", "pid"))
     return ended - started
 
