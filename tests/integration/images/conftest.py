@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
-import runpy
 import shutil
 import signal
 import socket
@@ -229,8 +229,7 @@ def _become(name: str, streams: list[int]) -> NoReturn:
             os.dup2(stream, number)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - until the process ends
         sys.argv = [name]
-        sys.modules.pop(name, None)
-        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        importlib.import_module(name).main()
     except SystemExit:
         pass
     except BaseException:
