@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,6 +31,16 @@ KILL_AFTER_SECONDS = (15, 35, 60)
 STAGE, SETTLE = (str(ROOT / "tests/e2e" / name) for name in ("stage.yml", "settle.yml"))
 UPDATE: dict[str, object] = {"update_image": f"{conformance.REPOSITORY}:moving", "update_registry_options": {"plain_http": True}}
 KILLS, SEED, NOISE = 20, 1, "noise"
+SHUTDOWN_SECONDS = 20
+# Most people do not log in as root.
+USER = "deploy"
+ADD_USER = r"""set -e
+id {user} > /dev/null 2>&1 || useradd --create-home {user}
+home=$(getent passwd {user} | cut -d: -f6)
+install -d -o {user} -g {user} -m 700 "$home/.ssh"
+echo '{key}' > "$home/.ssh/authorized_keys"
+echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{user}
+"""
 # Three times, as soon as it can be reached.
 UNSETTLED = r"""set -e
 cd /etc/systemd/system
@@ -49,7 +60,11 @@ def have_a_host(player: Player) -> None:
     if conformance.NAME not in machine.names():
         conformance.host()
     machine.wait(conformance.NAME, timeout=600)
+    key = Path(f"{machine.state(conformance.NAME)['key']}.pub").read_text().strip()
+    done = machine.ssh(conformance.NAME, ADD_USER.format(user=USER, key=key), timeout=120)
+    check(done.returncode == 0, f"the user could not be made: {done.stderr}")
     player.inventory(localhost=["builder"], **{conformance.NAME: ["bootc_hosts"]})
+    player.become(conformance.NAME, USER)
     registry.up("closed", user="lab", password="closed")
     _lab("skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-creds=lab:closed",
          f"docker://{conformance.REPOSITORY}:1", f"docker://{FORBIDDEN}")
@@ -82,6 +97,7 @@ def survive_kills(player: Player) -> None:
     chance = random.Random(SEED)
     booted = _slot("booted")
     targets = {tag: Registry(conformance.NAME).digest("os", tag) for tag in ("4", "5")}
+    earlier = None
     for number in range(KILLS):
         tag, before = "45"[number % 2], _slot("staged")
         seconds, of_bootc = chance.uniform(0, 12), chance.random() < 0.5
@@ -92,7 +108,9 @@ def survive_kills(player: Player) -> None:
         found = "staged" if staged == targets[tag] else "as before"
         print(f"   {number + 1}: killed after {seconds:.1f} s{', and bootc' if of_bootc else ''}: {found}", flush=True)
         check(_slot("booted") == booted, "the host runs another image")
-        check(staged in (before, targets[tag]), f"{staged} is staged, neither {before} nor {targets[tag]}")
+        # What a killed controller had asked for before goes on by itself.
+        check(staged in (before, targets[tag], earlier), f"{staged} is staged, neither {before} nor {targets[tag]}")
+        earlier = targets[tag]
     for tag in "45":
         player.play(STAGE, {"image": f"{conformance.REPOSITORY}:{tag}"})
         check(_slot("staged") == targets[tag], f"{_slot('staged')} is staged, not {targets[tag]}")
@@ -129,7 +147,8 @@ def survive_the_controller(player: Player) -> None:
     for seconds in KILL_AFTER_SECONDS:
         player.kill("imagemode.bootc.update", options, seconds)
         print(f"   killed after {seconds} s", flush=True)
-    machine.wait(conformance.NAME, timeout=600)  # it may be on its way into what it was sent
+    time.sleep(SHUTDOWN_SECONDS)  # it may have been told just now to boot what it was sent
+    machine.wait(conformance.NAME, timeout=600)
     if _slot("booted") != digest:
         text = player.refused("imagemode.bootc.update", {**options, "update_reboot_timeout": 1})
         check("host_not_back" in text, "it was not said that the host did not come back")
@@ -209,6 +228,8 @@ def main(names: list[str]) -> int:
             machine.wait(conformance.NAME, timeout=600)
         except (LabError, PlayFailed, Failed) as error:
             print(f"   FAILED: {error}", flush=True)
+            if part is have_a_host:
+                break
             continue
         passed += 1
     if passed == len(parts) and not names:

@@ -23,9 +23,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
-import ansible.module_utils.basic  # noqa: F401 - here, so that no module of a test has to
 import pytest
-import requests  # noqa: F401
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "reference"))
 
@@ -203,6 +201,11 @@ def holders(secret: str) -> list[Path]:
     own = (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{os.getuid()}", "/run", "/dev/shm", tempfile.gettempdir())
     found = {file for place in filter(None, own) for file in Path(place).glob("imagemode-*/*") if file.is_file()}
     return [file for file in found if secret.encode() in file.read_bytes()]
+
+
+# Here, so that no module of a test has to.
+for library in ("ansible.module_utils.basic", "requests"):
+    importlib.import_module(library)
 
 
 def forked(name: str, stdin: str) -> tuple[str, str]:

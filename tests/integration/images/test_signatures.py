@@ -262,12 +262,12 @@ def test_a_cosign_that_cannot_write_what_hosts_read_is_refused(module: Module, i
 
 def test_the_role_image_attaches_and_signs_what_it_pushes_once(
         module: Module, context: Path, registry: LiveRegistry, key: Path, tmp_path: Path) -> None:
-    name = f"{registry.address}/signed-by-role:1"
+    name = f"{registry.address}/{tmp_path.name}:1"  # another one for each cosign
     sbom = tmp_path / "os.spdx.json"
     sbom.write_text(json.dumps({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "os", "packages": []}))
     inventory = {"builder": {"hosts": {"localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
     (tmp_path / "inventory.json").write_text(json.dumps(inventory))
-    other = f"{registry.address}/signed-by-role-too:stable"
+    other = f"{registry.address}/{tmp_path.name}-too:stable"
     options = {"image_name": name, "image_context": str(context), "image_lint": False, "image_registry_options": PLAIN,
                "image_tags": ["latest", other], "image_sboms": [str(sbom)], "image_sign": {"key": str(key)}}
     words = ["ansible-playbook", "-i", str(tmp_path / "inventory.json"), "imagemode.bootc.build", "-e", json.dumps(options)]

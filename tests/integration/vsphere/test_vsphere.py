@@ -60,7 +60,7 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def play(vcenter: str, appliance: Path, tmp_path: Path) -> Play:
     """Plays provision_vm with these options and arguments."""
-    host, _, port = vcenter.rpartition(":")
+    host, _colon, port = vcenter.rpartition(":")
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     options = {
         "vm_driver": "vmware", "vm_disk_image": str(appliance), "vm_memory": 1024, "vm_verify": False,
@@ -90,7 +90,7 @@ def changed(done: subprocess.CompletedProcess[str]) -> int:
 @contextmanager
 def asked(vcenter: str) -> Iterator[list[Any]]:
     """The machines of the vCenter, while a session lasts."""
-    host, _, port = vcenter.rpartition(":")
+    host, _colon, port = vcenter.rpartition(":")
     session = SmartConnect(host=host, port=int(port), user="user", pwd=PASSWORD, disableSslCertValidation=True)
     try:
         content = session.RetrieveContent()
