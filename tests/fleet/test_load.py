@@ -16,12 +16,10 @@ from fleet import CLOSED, IMAGE, NEW, OLD, Fleet, recap
 from load import Load
 
 
-def test_a_fleet_with_nothing_to_do_costs_little_more_than_a_ping_and_one_request(tmp_path: Path) -> None:
+def test_a_fleet_with_nothing_to_do_costs_one_request(tmp_path: Path) -> None:
+    """What it costs in CPU, beside a ping, is measured by bench/load.py."""
     load = Load(tmp_path / "fleet", 100)
-    ping, converge = load.ping(10), load.converge(10)
-    # Of 1,000 hosts at most 1.2 times, see bench/load.py; here what a run costs without any host weighs more.
-    assert converge.cpu <= 1.5 * ping.cpu, (ping, converge)
-    assert converge.memory < 1024
+    assert load.converge(10).memory < 1024
     assert len(load.registry.requests) == 1
 
 
