@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,14 @@ class Fleet:
                               stderr=subprocess.STDOUT, text=True, check=False)
         return done.returncode, done.stdout
 
-    def kill(self, playbook: str, seconds: float, **options: Any) -> None:
-        """Run a playbook, and kill it and its workers after so many seconds."""
+    def kill(self, playbook: str, moment: Callable[[], bool], **options: Any) -> None:
+        """Run a playbook, and kill it and its workers as soon as `moment` is true."""
         command, environment = self.command(playbook, (), 10, options)
         with subprocess.Popen(command, env=environment, cwd=self.base, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, start_new_session=True) as child:
-            time.sleep(seconds)
+            while child.poll() is None and not moment():
+                time.sleep(0.1)
+            assert child.poll() is None, "it ended before the moment came"
             os.killpg(child.pid, signal.SIGKILL)
 
     def command(

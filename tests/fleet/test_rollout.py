@@ -71,7 +71,7 @@ def test_a_canary_that_is_not_healthy_goes_back_and_nobody_follows(tmp_path: Pat
 
 def test_the_digest_stays_though_the_tag_moves_and_the_controller_is_killed(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path / "fleet", 4)
-    fleet.kill(ROLLOUT, 25, **OPTIONS)
+    fleet.kill(ROLLOUT, lambda: bool(fleet.state("host0000")["staged"]), **OPTIONS)
     assert document(fleet)["digest"] == NEW
     moved = "sha256:" + "c" * 64
     rc, output = rollout(fleet, rollout_digest=moved)
