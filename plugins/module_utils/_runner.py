@@ -235,6 +235,26 @@ def _end_children(process: subprocess.Popen[bytes]) -> None:
 
 def _last_descendants(ancestor: int) -> list[int]:
     """The processes below this one that have no children themselves: those between may be what cleans up."""
+    parents = _parents()
+    return [pid for pid in below(ancestor, parents) if pid not in parents.values()]
+
+
+def below(ancestor: int, parents: Mapping[int, int] | None = None) -> list[int]:
+    """:returns: the living processes that this one runs, and those that they run"""
+    known = _parents() if parents is None else parents
+
+    def descends(pid: int) -> bool:
+        while pid in known:
+            pid = known[pid]
+            if pid == ancestor:
+                return True
+        return False
+
+    return [pid for pid in known if descends(pid)]
+
+
+def _parents() -> dict[int, int]:
+    """:returns: each living process and its parent"""
     parents = {}
     for directory in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -245,15 +265,7 @@ def _last_descendants(ancestor: int) -> list[int]:
             continue
         if state != "Z":
             parents[int(directory)] = int(parent)
-
-    def below(pid: int) -> bool:
-        while pid in parents:
-            pid = parents[pid]
-            if pid == ancestor:
-                return True
-        return False
-
-    return [pid for pid in parents if pid not in parents.values() and below(pid)]
+    return parents
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

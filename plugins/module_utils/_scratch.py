@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from ._errors import ImageModeError
+from ._runner import Runner
+
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _SHARED_MEMORY = "/dev/shm"
 _PRIVATE = "private"
+# For what runs as other users in it, and must not list it.
+TRAVERSABLE = 0o711
 
 
 @contextmanager
@@ -32,11 +38,11 @@ def private_directory() -> Iterator[Path]:
 
 def sweep_private() -> None:
     """Remove the secrets of runs that were killed."""
-    _sweep(_PRIVATE, _memory() or tempfile.gettempdir())
+    sweep(_PRIVATE, _memory() or tempfile.gettempdir())
 
 
 @contextmanager
-def scratch_directory(purpose: str, place: str | None = None) -> Iterator[Path]:
+def scratch_directory(purpose: str, place: str | None = None, sweeping: bool = True) -> Iterator[Path]:
     """A directory of this run alone, 0700, removed whatever happens.
 
     An asked end (SIGTERM, SIGHUP) is turned into C(SystemExit) meanwhile, so that this and every other clean-up runs. What
@@ -44,25 +50,30 @@ def scratch_directory(purpose: str, place: str | None = None) -> Iterator[Path]:
 
     :param purpose: a word that the name begins with
     :param place: the directory that it is made in; without it the one for temporary files
+    :param sweeping: C(False) where more than a directory may be left, and I(sweep) is called for it
     """
     where, prefix = place or tempfile.gettempdir(), _prefix(purpose)
-    _sweep(purpose, where)
+    if sweeping:
+        sweep(purpose, where)
     with _orderly_end():
         directory, lock = _claimed(prefix, where)
         try:
             yield directory
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(directory)
             os.close(lock)
 
 
-def _sweep(purpose: str, place: str) -> None:
-    """Remove what killed runs of this user left. A run holds a lock on its directory, which ends with it, however it ends."""
+def sweep(purpose: str, place: str, before: Callable[[Path], bool] = lambda _directory: True) -> None:
+    """Remove what killed runs of this user left. A run holds a lock on its directory, which ends with it, however it ends.
+
+    :param before: called with each directory before it is removed; C(False) keeps it for another time
+    """
     with suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             if entry.name.startswith(_prefix(purpose)):
                 with suppress(OSError):
-                    _remove_left(entry)
+                    _remove_left(entry, before)
 
 
 def _memory() -> str | None:
@@ -96,16 +107,36 @@ def _claimed(prefix: str, place: str) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _remove_left(entry: os.DirEntry[str]) -> None:
+def _remove_left(entry: os.DirEntry[str], before: Callable[[Path], bool]) -> None:
     lock = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         found = os.fstat(lock)
-        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != stat.S_IRWXU:
+        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) not in (0o700, TRAVERSABLE):
             return
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(entry.path)
+        if before(Path(entry.path)):
+            _remove(Path(entry.path))
     finally:
         os.close(lock)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory, and never what is mounted in it: an engine that was killed may have left a user's own files there."""
+    for place in reversed(_mounted(directory)):
+        with suppress(ImageModeError):
+            Runner().run(["umount", "--lazy", place])
+    if not _mounted(directory):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _mounted(directory: Path) -> list[str]:
+    """:returns: what is mounted below, in the order in which it was"""
+    # proc_pid_mountinfo(5): the mount point is the fifth field, with spaces and the like as octal numbers.
+    fields: list[bytes] = []
+    with suppress(OSError), open("/proc/self/mountinfo", "rb") as file:
+        fields += [line.split()[4] for line in file]
+    places = [os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), place)) for place in fields]
+    return [place for place in places if place.startswith(f"{os.path.realpath(directory)}/")]
 
 
 @contextmanager

@@ -246,8 +246,8 @@ from pathlib import Path
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._build_files import context_directory
 from ansible_collections.imagemode.bootc.plugins.module_utils._builds import Builds
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, choose_engine, require_support
-from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, Engine, choose_engine, require_support
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
@@ -297,6 +297,8 @@ def main() -> None:
         secrets = (*options.secrets, *(secret["value"] for secret in params["secrets"] if secret["value"]))
         engine = choose_engine(params["engine"], Runner(secrets=secrets))
         require_support(engine, [name for name, value in params.items() if value not in (None, [], {})])
+        if not module.check_mode:
+            remove_left(module, engine)
         with builds.alone():
             changed = builds.decide(engine, options)
             result = builds.result()
@@ -304,6 +306,13 @@ def main() -> None:
                 for done in builds.carry_out(engine, options):
                     module.changed, result = True, done
         module.exit_json(changed=changed, **result)
+
+
+def remove_left(module: CollectionModule, engine: Engine) -> None:
+    try:
+        engine.remove_left()
+    except ImageModeError as error:
+        module.warn(f"{error.message} The next build tries again.")
 
 
 def timestamp(module: CollectionModule) -> int | None:

@@ -62,6 +62,7 @@ class BuildRequest:
     :ivar timestamp: seconds since 1970 for everything that is made, so that the same input gives the same digest
     :ivar access: to the registries of the layer caches
     :ivar secrets: id → file, mounted for C(RUN --mount=type=secret,id=…)
+    :ivar environment: variables for the engine itself
     """
 
     context: Path
@@ -82,6 +83,7 @@ class BuildRequest:
     cache_to: tuple[str, ...] = ()
     timestamp: int | None = None
     access: RegistryAccess = RegistryAccess()
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def secret_arguments(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import abc
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ from .._runner import Completed, Runner
 from .._scratch import private_directory
 from ._arguments import Flag, arguments
 from ._build import FLAGS, BuildLog, BuildRequest, BuildResult, RegistryAccess
+from ._left import marked, remove_left, temporary
 from ._local import LocalImage, from_buildah, from_podman, image_digest
 from ._rootless import shortcoming
 
@@ -134,10 +136,17 @@ class Engine(abc.ABC):
         with private_directory() as directory:
             identity = directory / "iid"
             argv = [self.program, *self._build_argv(request, identity)]
-            done = self.runner.run(argv, check=False, on_line=follow, environment=self.build_environment, tidies=self.tidies)
+            variables = {**self.build_environment, **request.environment}
+            done = self.runner.run(argv, check=False, on_line=follow, environment=variables, tidies=self.tidies)
             if done.rc != 0:
                 raise log.failure(done.rc, done.stderr)
             return BuildResult(identity.read_text().strip(), log.tail, done.seconds)
+
+    def remove_left(self) -> None:  # noqa: B027 - Docker's daemon cleans up by itself
+        """Remove what builds of this user left that were killed.
+
+        :raises EngineFailed: something is left; the next time it is tried again
+        """
 
     def pull(self, reference: Reference, access: RegistryAccess, platform: str | None = None) -> str:
         """:returns: the id of the pulled image
@@ -204,6 +213,19 @@ class _Containers(Engine):
 
     tidies = True
     _build_options: tuple[str, ...]
+    _root: str
+    _remove: tuple[str, ...]
+
+    def build(self, request: BuildRequest, on_line: Callable[[str], None] | None = None) -> BuildResult:
+        with marked() as mark:
+            secrets = {**request.secrets, mark.parent.name: mark}
+            return super().build(replace(request, secrets=secrets, environment=temporary(mark)), on_line)
+
+    def remove_left(self) -> None:
+        def root() -> Path:
+            return Path(self._talk(["info", "--format", self._root], "tell where its storage is").stdout.strip())
+
+        remove_left(root, lambda containers: self._talk([*self._remove, *containers], "remove what a killed build left"))
 
     def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:
         # No pulling, and no credentials but for layer caches: everything is here, and no image code runs next to a secret that
@@ -219,6 +241,9 @@ class Podman(_Containers):
     heredocs_since = (4, 8)
     # Layers are cached by default; containers of a failed step are removed.
     _build_options = ("--force-rm",)
+    _root = "{{.Store.GraphRoot}}"
+    # Working containers are external ones to Podman.
+    _remove = ("rm", "--force")
 
     def find(self, name: str) -> LocalImage | None:
         found = self._inspect(["image", "inspect"], name)
@@ -232,6 +257,8 @@ class Buildah(_Containers):
     heredocs_since = (1, 33)
     # Unlike Podman, Buildah caches layers only when asked to.
     _build_options = ("--layers", "--force-rm")
+    _root = "{{.store.GraphRoot}}"
+    _remove = ("rm",)
 
     def find(self, name: str) -> LocalImage | None:
         found = self._inspect(["inspect", "--type", "image"], name)

@@ -13,12 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from .conftest import PASSWORD, LiveRegistry, holders
 
 Module = Callable[..., dict[str, Any]]
+SLEEPING = 'FROM scratch\nCOPY etc /\nRUN ["/bin/sleep", "{}"]\n'
+WAITING = 'FROM scratch\nCOPY etc /\nRUN ["/bin/sh", "-c", "while [ ! -e /gate/open ]; do /bin/sleep 1; done", "{}"]\n'
 SWEEPING = """
 from ansible_collections.imagemode.bootc.plugins.module_utils._scratch import sweep_private
 for _ in range(300):
@@ -28,13 +33,7 @@ for _ in range(300):
 
 def test_a_killed_build_leaves_no_secret_after_the_next_run(module: Module, context: Path, registry: LiveRegistry) -> None:
     secret = f"canary-of-{os.getpid()}"
-    programs = subprocess.run(["ldd", "/bin/sleep"], capture_output=True, text=True, check=True).stdout
-    files = ["/bin/sleep", *(word for word in programs.split() if word.startswith("/"))]
-    for file in files:
-        target = context / "etc" / file.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(Path(file).read_bytes())
-        target.chmod(0o755)
+    _sleeping(context)
     text = 'FROM scratch\nCOPY etc /\nRUN --mount=type=secret,id=token ["/bin/sleep", "40"]\n'
     options = {"name": f"killed-{os.getpid()}:1", "context": str(context), "content": text, "engine": "podman", "network": "host",
                "secrets": [{"id": "token", "value": secret}]}
@@ -76,13 +75,94 @@ def test_a_living_module_keeps_its_secrets(module: Module, guarded_registry: Liv
     assert json.loads(pushing.stdout.read())["changed"]
 
 
+@pytest.mark.parametrize(("builder", "ending"), [("podman", "module"), ("podman", "all"), ("buildah", "all")])
+def test_the_next_build_removes_what_a_killed_one_left_and_nothing_else(
+    module: Module, context: Path, storage_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str, ending: str
+) -> None:
+    """SIGKILL for the module alone, whose engine goes on, or for all of them; meanwhile another build, and a user's own container."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    _sleeping(context)
+    own = f"own-{builder}-{ending}"
+    subprocess.run(["buildah", "from", "--name", own, "scratch"], check=True, capture_output=True)
+    before = _left(storage_directory, temporary)
+    options = {"context": str(context), "engine": builder, "network": "host"}
+    killed = _building(name=f"killed-{builder}-{ending}:1", content=SLEEPING.format(4444), **options)
+    engines = _children(killed.pid)
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    living = {"name": f"living-{builder}-{ending}:1", "secrets": [{"id": "a", "value": "b"}], "volumes": [f"{gate}:/gate"]}
+    other = _building(content=WAITING.format(f"{builder}-{ending}"), **living, **options)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait(10)
+    for engine in engines if ending == "all" else ():
+        os.killpg(engine, signal.SIGKILL)
+    meanwhile = _left(storage_directory, temporary)
+    assert len(meanwhile) > len(before), "without a leftover this shows nothing"
+
+    another = {"name": f"next-{builder}-{ending}:1", "content": "FROM scratch\nCOPY etc /etc\n", **options}
+    predicted = module("oci_image_build", check_mode=True, **another)
+    assert (predicted["changed"], _left(storage_directory, temporary)) == (True, meanwhile), "check mode removes nothing"
+    built = module("oci_image_build", **another)
+    assert (built["changed"], built.get("warnings")) == (True, None), built
+    assert not any(_command(process).endswith(b"sleep\x004444\0") for process in _processes())
+    assert other.poll() is None, "the other is still at work"
+    (gate / "open").touch()
+    assert other.stdout
+    result = json.loads(other.stdout.read())
+    assert result["changed"], result
+    assert _left(storage_directory, temporary) == before
+    subprocess.run(["buildah", "rm", own], check=True, capture_output=True)
+
+
+def _sleeping(context: Path) -> None:
+    programs = subprocess.run(["ldd", "/bin/sh", "/bin/sleep"], capture_output=True, text=True, check=True).stdout
+    for file in ["/bin/sh", "/bin/sleep", *(word for word in programs.split() if word.startswith("/lib"))]:
+        target = context / "etc" / file.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(Path(file).read_bytes())
+        target.chmod(0o755)
+
+
+def _building(**options: Any) -> subprocess.Popen[str]:
+    """A build that has come to its RUN instruction."""
+    words = [sys.executable, "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_build"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdin
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
+    process.stdin.close()
+    deadline = time.monotonic() + 30
+    while not any(_command(child).startswith(b"/bin/s") for child in _descendants(process.pid)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return process
+
+
+def _left(storage: Path, temporary: Path) -> list[str]:
+    """Containers, mounts and temporary files that are there."""
+    words = ["podman", "ps", "--all", "--external", "--quiet", "--no-trunc"]
+    listed = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+              for command in (["buildah", "containers", "--all", "--quiet", "--notruncate"], words)]
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{storage}/" in line]
+    return sorted([*listed[0], *listed[1], *mounts, *map(str, temporary.glob("*"))])
+
+
+def _processes() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
 def _at_work(pid: int) -> bool:
     return any(b"sleep\x0040" in _command(child) for child in _descendants(pid))
 
 
 def _children(pid: int) -> list[int]:
-    words = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in words for child in file.read_text().split()]
+    found = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread or process that has just ended
+            found += [int(child) for child in file.read_text().split()]
+    return found
 
 
 def _descendants(pid: int) -> list[int]:

@@ -62,6 +62,28 @@ def test_what_a_killed_run_left_is_removed_and_what_a_living_one_has_is_not(tmp_
         living.wait(10)
 
 
+def test_what_is_mounted_in_a_directory_that_was_left_is_not_removed(tmp_path: Path) -> None:
+    """An engine that was killed may leave a user's context mounted there."""
+    own, place = tmp_path / "own", tmp_path / "place with space"
+    own.mkdir()
+    place.mkdir()
+    (own / "file").write_text("canary")
+    killed, left = holding(place)
+    mounted = left / "mnt"
+    mounted.mkdir()
+    if subprocess.run(["mount", "--bind", str(own), str(mounted)], capture_output=True, check=False).returncode != 0:
+        killed.kill()
+        pytest.skip("nothing can be mounted here")
+    try:
+        killed.kill()
+        killed.wait(10)
+        with scratch_directory("tried", str(place)) as directory:
+            assert list(place.iterdir()) == [directory]
+        assert (own / "file").read_text() == "canary"
+    finally:
+        subprocess.run(["umount", str(mounted)], capture_output=True, check=False)
+
+
 def test_nothing_else_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.mkdir(mode=0o700)
