@@ -84,6 +84,14 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_made(awx: FakeAWX, t
     assert awx.written == []
 
 
+def test_a_job_gets_one_credential_of_a_type(awx: FakeAWX) -> None:
+    two = [{"name": name, "type": "registry", "inputs": {"username": "fleet", "password": "secret-1"}} for name in ("here", "there")]
+    rc, _changed, output = play(awx, controller_credentials=two)
+    assert rc != 0
+    assert "would get the credentials here, there, and AWX gives a job one of each type" in " ".join(output.split())
+    assert awx.written == []
+
+
 def test_everything_is_made_and_no_secret_is_told(made: tuple[FakeAWX, str]) -> None:
     awx, output = made
     assert not re.search("secret-[0-9]", output)
@@ -95,12 +103,36 @@ def test_everything_is_made_and_no_secret_is_told(made: tuple[FakeAWX, str]) -> 
     assert not templates["Roll out"]["ask_limit_on_launch"]
     extra = json.loads(templates["Roll out"]["extra_vars"])
     assert extra["rollout_registry_options"]["password"] == "{{ lookup('ansible.builtin.env', 'REGISTRY_PASSWORD') }}"
+    known = {number: item["name"] for number, item in awx.objects["credentials"].items()}
+    given = {name: {known[number] for number in awx.linked("job_templates", name, "credentials")} for name in templates}
+    assert given["Build an image"] == {"fleet registry", "fleet hosts", "fleet signing"}
+    assert given["Roll out"] == given["Install bare metal"] == {"fleet registry", "fleet hosts"}
+    assert given["Roll hosts back"] == {"fleet hosts"}
+    assert "bare_metal_bmc_password" not in templates["Install bare metal"]["extra_vars"], "no such credential, so it is the inventory's"
     survey = awx.surveys["job_templates", templates["Roll out"]["id"]]["spec"]
     assert {question["variable"]: question["default"] for question in survey}["rollout_image"] == "registry.example.com/os:stable"
     assert not re.search(r"\b[A-Z]\(", json.dumps(survey)), "no markup of the documentation"
     assert "secret" not in json.dumps([templates, awx.surveys[("job_templates", templates["Build an image"]["id"])]])
     registry = awx.named("credentials")["fleet registry"]
     assert registry["inputs"] == {"username": "fleet", "password": "secret-1"}
+
+
+@pytest.mark.parametrize(("driver", "url", "connection"), [
+    ("vmware", "https://vcenter.example.com", {"hostname": "vcenter.example.com", "port": 443, "username": "me", "password": "secret-5"}),
+    ("proxmox", "pve.example.com:8443",
+     {"api_host": "pve.example.com", "api_port": 8443, "api_user": "me", "api_password": "secret-5"}),
+    ("libvirt", "qemu+ssh://kvm1/system", {"uri": "qemu+ssh://kvm1/system"}),
+    ("qemu", "", {}),
+])
+def test_a_hypervisors_credential_becomes_a_connection(tmp_path: Path, driver: str, url: str, connection: dict[str, Any]) -> None:
+    given = VARIABLES["__controller_playbooks"]["provision_vm"]["given"]["hypervisor"]
+    task = {"ansible.builtin.copy": {"content": "{{ vm_connection | to_json }}", "dest": str(tmp_path / "connection"), "mode": "0600"}}
+    (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+    variables = {**given, "vm_driver": driver, "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    environment = {**os.environ, "HYPERVISOR_URL": url, "HYPERVISOR_USERNAME": "me", "HYPERVISOR_PASSWORD": "secret-5"}
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", str(tmp_path / "play.yml"), "-e", json.dumps(variables)]
+    subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=True)
+    assert json.loads((tmp_path / "connection").read_text()) == connection
 
 
 def test_nothing_changes_and_check_mode_tells_so(made: tuple[FakeAWX, str]) -> None:
