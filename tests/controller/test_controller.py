@@ -130,7 +130,8 @@ def test_a_hypervisors_credential_becomes_a_connection(tmp_path: Path, driver: s
     (tmp_path / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
     variables = {**given, "vm_driver": driver, "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     environment = {**os.environ, "HYPERVISOR_URL": url, "HYPERVISOR_USERNAME": "me", "HYPERVISOR_PASSWORD": "secret-5"}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", str(tmp_path / "play.yml"), "-e", json.dumps(variables)]
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    command = [program, "-i", "localhost,", str(tmp_path / "play.yml"), "-e", json.dumps(variables)]
     subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=True)
     assert json.loads((tmp_path / "connection").read_text()) == connection
 
