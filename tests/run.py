@@ -102,7 +102,7 @@ def run(argv: Sequence[str], output: int, cwd: Path = COLLECTION, **variables: s
 
 
 def ruff(output: int) -> int:
-    return run(["ruff", "check", "plugins", "tests", "bench"], output)
+    return run(["ruff", "check", "plugins", "tests", "bench", "noxfile.py"], output)
 
 
 def mypy(output: int) -> int:
@@ -171,6 +171,11 @@ def ansible_test(output: int, *words: str) -> int:
 def archive(output: int) -> int:
     """What Galaxy gets: the same from the same files, and playbooks run from it."""
     return run(["python", "-m", "pytest", "-q", "tests/release"], output, cwd=ROOT)
+
+
+def nox(output: int) -> int:
+    """The sessions of antsibull-nox that are run by default: licences, documentation, YAML, what Galaxy's importer says."""
+    return run(["nox", "--envdir", str(CACHE / "nox"), "--reuse-venv", "yes"], output)
 
 
 def matrix(output: int) -> int:
@@ -264,6 +269,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "lint": lint,
     "canaries": canaries,
     "archive": archive,
+    "nox": nox,
     "site": site,
     "matrix": matrix,
     "sanity": sanity,
@@ -296,7 +302,7 @@ CHAINS = (
     ("fleet",),
     ("controller", "bmc"),
     ("integration",),
-    ("ruff", "mypy", "lint", "archive"),
+    ("ruff", "mypy", "lint", "archive", "nox"),
 )
 CHECK = ["ruff", "mypy", "units", "lint"]
 
