@@ -5,7 +5,8 @@
 """Measure the collection beside what it stands on: `make bench`, or `python3 bench/bench.py NAME…`.
 
 Seconds say more of the machine than of the collection, so every number is a ratio of two things that ran side by side,
-turn and turn about, or a count. One that misses its goal is told, and the exit code is 1.
+turn and turn about, or a count. One that misses its goal is told, and the exit code is 1. `growth` draws curves, and is run by name only.
+Each run is kept in bench/results, with a description of the machine.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "e2e"), str(TESTS / "reference")]
+sys.path[:0] = [str(TESTS), str(TESTS / "e2e"), str(TESTS / "fleet"), str(TESTS / "reference")]
 
+import growth as curves
 from labkit import base, conformance, machine, namespace, packages, registry
 from play import Player
 from prepare import LOGS, ROOT, TREE, VENV, environment, prepare
 from proof import Registry
+from record import Result, keep
 
 HOST, SERIAL = "bench", "BENCH-DISK"
 REPOSITORY = f"{registry.address(HOST)}/os"
@@ -46,16 +48,6 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint impor
 from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint._ignore import Rules
 read_context(pathlib.Path(sys.argv[1]), Rules())
 """
-
-
-@dataclass
-class Result:
-    """`value` is a ratio (`of` tells of what to what) or a count; good when it is at most `goal`."""
-
-    what: str
-    of: str
-    value: float
-    goal: float
 
 
 class Bench:
@@ -97,8 +89,9 @@ def build(bench: Bench) -> Iterator[Result]:
     options = {"image": f"{REPOSITORY}:bench", "context": str(context)}
     bench.play("build", **options)
     seconds = bench.tasks("build", ROUNDS, **options)
-    ratio = (seconds["Module"] - seconds["Nothing"]) / (seconds["Bare"] - seconds["Nothing"])
-    yield Result(f"unchanged build, {FILES} files", "to cached `podman build`", ratio, 0.1)
+    own = seconds["Module"] - seconds["Nothing"]
+    yield Result(f"unchanged build, {FILES} files", "to cached `podman build`", own / (seconds["Bare"] - seconds["Nothing"]), 0.1)
+    yield Result("", "to containers.podman.podman_image", own / (seconds["Peer"] - seconds["Nothing"]), 1)
 
 
 def fingerprint(bench: Bench) -> Iterator[Result]:
@@ -161,6 +154,19 @@ def push(bench: Bench) -> Iterator[Result]:
     requests = seen.requests()
     yield Result("unchanged push", "requests", len(requests), 2)
     yield Result("unchanged push", "uploads", sum(request.startswith(("PUT", "POST", "PATCH")) for request in requests), 0)
+    seen = Registry(HOST)
+    bench.play("push", image=image, by="peer")
+    yield Result("the same by containers.podman.podman_image", "requests", len(seen.requests()))
+
+
+def growth(bench: Bench) -> Iterator[Result]:
+    def requests() -> Callable[[], int]:
+        seen = Registry(HOST)
+        return lambda: len(seen.requests())
+
+    yield from curves.files(bench.player.folder, REPOSITORY, IMAGE, bench.play, bench.tasks)
+    yield from curves.layers(bench.player.folder, REPOSITORY, bench.play, requests)
+    yield from curves.hosts()
 
 
 def upgrade(bench: Bench) -> Iterator[Result]:
@@ -234,6 +240,7 @@ BENCHES: dict[str, tuple[Callable[[Bench], Iterator[Result]], ...]] = {
     "upload": (upload,),
     "push": (push,),
     "install": (install,),
+    "growth": (growth,),
     "hosts": (install, boot, upgrade, info, fleet, stage),
 }
 ALL = (build, fingerprint, push, upload, install, boot, upgrade, info, fleet, stage)
@@ -255,11 +262,11 @@ def main(names: list[str]) -> int:
     for part in [part for name in names for part in BENCHES[name]] or ALL:
         for result in part(bench):
             results.append(result)
-            verdict = "ok" if result.value <= result.goal else "MISSED"
-            print(f"{result.what:38} {result.of:32} {result.value:7.2f}   goal {result.goal:g}   {verdict}", flush=True)
+            print(result, flush=True)
     machine.remove(HOST)
     registry.remove(HOST)
-    return int(any(result.value > result.goal for result in results))
+    print(f"kept in {keep(results, ROOT / 'bench/results', environment()).relative_to(ROOT)}", flush=True)
+    return int(not all(result.good for result in results))
 
 
 if __name__ == "__main__":
