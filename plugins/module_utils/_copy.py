@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,20 @@ from ._engine import RegistryAccess
 from ._engine._skopeo import copy
 from ._engine_access import engine_access
 from ._errors import ImageModeError
-from ._layout import LayoutInvalid, Place, broken_blobs, file_digest, file_manifest, named, names, packed, unpacked
+from ._layout import (
+    LayoutInvalid,
+    Place,
+    broken_blobs,
+    file_configuration,
+    file_digest,
+    file_manifest,
+    named,
+    names,
+    packed,
+    refuse_foreign,
+    same_configuration,
+    unpacked,
+)
 from ._registry import (
     Attached,
     Image,
@@ -33,6 +46,7 @@ from ._registry import (
     attached,
     attached_tags,
     list_referrers,
+    need_platform,
     subject_tag,
 )
 from ._runner import Runner
@@ -73,24 +87,44 @@ class Side:
         self._registry = registry
 
     def digest(self, place: Place, platform: Platform | None = None) -> str | None:
-        """:returns: what is there: the platform's digest if one is asked for; C(None) if nothing is"""
+        """:returns: what is there: the platform's digest if one is asked for; C(None) if nothing is
+        :raises PlatformMissing: there are images for others only
+        """
         try:
             if platform:
                 image = self._image(place, platform)
                 return image.digest if image else None
             return self._registry.digest(place.reference) if place.reference else file_digest(place)
-        except (ImageMissing, PlatformMissing):
+        except ImageMissing:
             return None
 
     def image_id(self, place: Place, platform: Platform) -> str | None:
-        """:returns: the image id of what is there: what a C(docker-archive), which has no digest, is compared by"""
+        """:returns: the image id of what is there: what a C(docker-archive), which has no digest, is compared by
+        :raises PlatformMissing: there are images for others only
+        """
         if place.transport == "docker-archive":
             return file_digest(place)
         try:
             image = self._image(place, platform)
-        except (ImageMissing, PlatformMissing):
+        except ImageMissing:
             return None
         return image.config.digest if image else None
+
+    def need_platform(self, platform: Platform) -> None:
+        """:raises PlatformMissing: there is one image only, for another platform"""
+        manifest: Manifest | None = None
+        if self.place.reference:
+            manifest = self._registry.manifest(self.place.reference)
+            if isinstance(manifest, Image):
+                need_platform(manifest.digest, self._registry.config(self.place.reference, manifest), platform)
+            return
+        digest = file_digest(self.place)
+        if digest and self.place.transport == "docker-archive":
+            need_platform(digest, file_configuration(self.place, digest), platform)
+        elif digest:
+            manifest = file_manifest(self.place, digest)
+            if isinstance(manifest, Image):
+                need_platform(digest, file_configuration(self.place, manifest.config.digest), platform)
 
     def all_digests(self, digest: str) -> tuple[str, ...]:
         """:returns: the digest and, of an index, those of its images"""
@@ -170,7 +204,9 @@ def compare(source: Side, destination: Side, platform: Platform | None, with_att
 
     :raises ImageMissing: the source is not there
     :raises DestinationMissing: there is no directory for it
-    :raises LayoutInvalid: the source is not whole
+    :raises DestinationForeign: the directory holds other files
+    :raises LayoutInvalid: the source is not whole, or one image without a name would join another
+    :raises PlatformMissing: it is for other platforms
     """
     path = destination.place.path
     if path and not path.parent.is_dir():
@@ -179,16 +215,31 @@ def compare(source: Side, destination: Side, platform: Platform | None, with_att
             hint="Make the directory, or mount the medium that it is on.",
             path=str(path.parent),
         )
+    refuse_foreign(destination.place)
     by_config = destination.place.transport == "docker-archive" or source.place.transport == "docker-archive"
     if by_config:
         chosen = platform or Platform.here()
         digest = source.image_id(source.place, chosen)
-        before = destination.image_id(destination.place, chosen)
+        before = None
+        with suppress(PlatformMissing):
+            before = destination.image_id(destination.place, chosen)
+        if digest and before and source.place.transport == "docker-archive" and destination.place.is_layout:
+            there = file_configuration(destination.place, before)
+            before = digest if same_configuration(file_configuration(source.place, digest), there) else before
     else:
         digest = source.digest(source.place, platform)
-        before = _whole(destination.place, destination.digest(destination.place))
+        before = destination.digest(destination.place)
     if digest is None:
         raise ImageMissing(f"There is no image {source.place}.", hint="Check the name, the tag and the path.")
+    if platform:
+        source.need_platform(platform)
+    if before not in (None, digest) and destination.place.transport == "oci" and not destination.place.name:
+        raise LayoutInvalid(
+            f"{destination.place} holds another image already, and with two none could be told from the other.",
+            hint=f"Name the image: {destination.place}:NAME. Or remove what is there first.",
+            path=str(path),
+        )
+    before = before if by_config else _whole(destination.place, before)
     found = [Copied(source.place, destination.place, digest, before)]
     for item in _all_attached(source, digest) if with_attached and destination.has_room and not by_config else ():
         here = destination.at(item)

@@ -31,6 +31,22 @@ _BESIDE = re.compile(r"^sha(256|512)-[0-9a-f]{64,128}\b")
 _BLOB = re.compile(r"^blobs/[a-z0-9]+/[0-9a-f]{64,128}\Z")
 
 
+# OCI image specification 1.1, "Image Configuration", of what runs.
+_RUNS = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal")
+# What containers/image writes into a directory, unfinished blobs included (its oci/layout and directory, 5.23), and what file systems
+# have in an empty one.
+_OWN = {
+    "oci": re.compile(r"oci-layout|index\.json|blobs|oci-put-blob.*|lost\+found"),
+    "dir": re.compile(r"version|([0-9a-f]{64,}\.)?(manifest\.json|signature-\d+)|[0-9a-f]{64,}|dir-put-blob.*|lost\+found"),
+}
+
+
+class DestinationForeign(ImageModeError):
+    """The directory that an image is to be written to holds something else."""
+
+    error = "destination_foreign"
+
+
 class LayoutInvalid(ImageModeError):
     """Files that are not an image of the transport that was named."""
 
@@ -78,6 +94,27 @@ class Place:
         return self.transport in ("oci", "oci-archive")
 
 
+def refuse_foreign(place: Place) -> None:
+    """Whether an image may be written to a directory: it is empty, not there, or holds images already.
+
+    :raises DestinationForeign: it holds something else; of a C(dir), skopeo would remove all of that
+    """
+    path, own = place.path, _OWN.get(place.transport)
+    if path is None or own is None or not path.is_dir():
+        return
+    others = sorted(name for name in os.listdir(path) if not own.fullmatch(name))
+    if place.transport == "oci" and (path / "oci-layout").is_file():
+        return  # the specification allows other files in a layout
+    if place.transport == "dir" and not others and os.listdir(path) and not (path / "version").is_file():
+        others = sorted(os.listdir(path))
+    if others:
+        raise DestinationForeign(
+            f"{place} cannot be written: '{path}' holds files that are of no image: {', '.join(others[:3])}.",
+            hint=f"Name a directory of its own for it, such as {place.transport}:{path / 'image'}, or empty this one.",
+            path=str(path),
+        )
+
+
 def file_digest(place: Place) -> str | None:
     """The digest of what the files hold: of the index if it is one, of the image configuration in a C(docker-archive).
 
@@ -116,6 +153,33 @@ def file_manifest(place: Place, digest: str) -> Manifest:
     except (OSError, KeyError, tarfile.TarError) as error:
         raise LayoutInvalid(f"'{path}' lacks the manifest {digest}: {error!r}.", hint="Copy the image there again.") from None
     return parse_manifest(content, "", digest)
+
+
+def file_configuration(place: Place, digest: str) -> dict[str, Any]:
+    """:returns: the image configuration of this digest in files
+    :raises LayoutInvalid: it is not in them
+    """
+    path, name = place.path or Path(), digest.partition(":")[2]
+    try:
+        if place.transport == "docker-archive":
+            known = [image["Config"] for image in json.loads(_member(path, "manifest.json"))]
+            content = _member(path, next(config for config in known if name in config))
+        else:
+            content = (path / name).read_bytes() if place.transport == "dir" else _content(place, _blob(digest))
+        return dict(json.loads(content))
+    except (OSError, KeyError, ValueError, TypeError, StopIteration, tarfile.TarError) as error:
+        raise LayoutInvalid(f"'{path}' lacks the configuration {digest}: {error!r}.", hint="Copy the image there again.") from None
+
+
+def same_configuration(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two configurations are of one image. Docker's, made into one of OCI (containers/image, C(OCI1) from C(schema2)), loses
+    fields that mean nothing there, and has another digest."""
+
+    def kept(document: Mapping[str, Any]) -> list[Any]:
+        made, runs = ("os", "architecture", "variant", "created", "rootfs"), document.get("config") or {}
+        return [*(document.get(name) for name in made), *(runs.get(name) or None for name in _RUNS)]
+
+    return kept(one) == kept(other)
 
 
 def names(place: Place) -> dict[str, str]:

@@ -28,11 +28,15 @@ options:
       - Where it goes, written as O(src) is.
       - A layout (C(oci:PATH:NAME)) can hold several images by name. An archive (C(oci-archive:PATH:NAME)) holds one, with what is
         attached to it; it is written beside and replaced when it is complete.
+      - A directory of C(oci) or C(dir) is made; one that is there must be empty or hold such an image. With other files in it, it is
+        refused before anything is written.
       - A C(docker-archive) keeps no digest; the image id, which is the digest of the image configuration, is compared instead.
     type: str
     required: true
   platform:
-    description: Copy this platform only, for example V(linux/arm64). Unset, everything that O(src) holds.
+    description:
+      - Copy this platform only, for example V(linux/arm64). Unset, everything that O(src) holds.
+      - If O(src) has no image for it, be it an index or a single image, this is an error that names what there is.
     type: str
   attached:
     description:

@@ -18,7 +18,9 @@ options:
     type: str
     required: true
   platform:
-    description: Platform whose image is described, for example V(linux/arm64); without it that of the machine the task runs on.
+    description:
+      - Platform whose image is described, for example V(linux/arm64); without it that of the machine the task runs on.
+      - If it is set and there is no image for it, be it an index or a single image, this is an error that names what there is.
     type: str
   since:
     description:
@@ -174,6 +176,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     Registry,
     RegistryOptions,
     attached,
+    need_platform,
 )
 
 
@@ -203,7 +206,10 @@ def main() -> None:
                 raise
             result = {"exists": False, "reference": str(reference)}
         else:
-            result = describe(reference, image, index, registry.config(reference, image))
+            configuration = registry.config(reference, image)
+            if module.params["platform"] and not index:
+                need_platform(image.digest, configuration, platform)
+            result = describe(reference, image, index, configuration)
             if module.params["since"]:
                 before, _index = registry.image(Reference.parse(module.params["since"]), platform)
                 result["download"] = download(image, before)

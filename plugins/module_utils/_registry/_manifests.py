@@ -105,6 +105,24 @@ class Index:
 Manifest = Union[Image, Index]
 
 
+def need_platform(digest: str, configuration: Mapping[str, Any], platform: Platform) -> None:
+    """Whether an image that is in no index is for the platform; what says nothing of one, as an artifact does, is for all.
+
+    :param configuration: the image's own (OCI image specification 1.1, "Image Configuration")
+    :raises PlatformMissing: it is for another one
+    """
+    os, architecture, variant = (str(configuration.get(name) or "") for name in ("os", "architecture", "variant"))
+    there = Platform.of(os or "linux", architecture, variant)
+    # As in an index, one without a variant stands in for each.
+    wanted = platform if variant else Platform.of(platform.os, platform.architecture)
+    if architecture and there != wanted:
+        raise PlatformMissing(
+            f"The image {digest} is for {there}, not for {platform}, and there is no index with others.",
+            hint="Leave 'platform' out to have it nevertheless, or name an image for that platform.",
+            platforms=[str(there)],
+        )
+
+
 def digest_of(content: bytes, algorithm: str = "sha256") -> str:
     """:returns: the digest of the content, C(sha256:…)"""
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"

@@ -88,7 +88,7 @@ class BlobMissing(RegistryError):
 
 
 class PlatformMissing(RegistryError):
-    """The index holds no image for the platform."""
+    """There is no image for the platform, only for others."""
 
     error = "platform_missing"
 

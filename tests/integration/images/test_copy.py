@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from .artifacts import attach, put_image
+from .artifacts import attach, put_image, put_index
 from .conftest import PASSWORD, USER, LiveRegistry
 
 Module = Callable[..., dict[str, Any]]
@@ -198,3 +198,67 @@ def test_a_medium_that_is_not_mounted_is_told_before_anything_is_written(module:
     refused = copy(module, image, f"oci:{tmp_path}/stick/os:1", src_registry=PLAIN)
     assert (refused["error"], refused["changed"]) == ("destination_missing", False)
     assert not (tmp_path / "stick").exists()
+
+
+@pytest.mark.parametrize("place", ["oci:{tmp}/there", "oci:{tmp}/there:1", "dir:{tmp}/there"])
+def test_a_directory_with_other_files_is_refused_before_anything_is_written(module: Module, image: str, tmp_path: Path, place: str) -> None:
+    there = tmp_path / "there"
+    (there / "photos").mkdir(parents=True)
+    refused = copy(module, image, place.format(tmp=tmp_path), src_registry=PLAIN)
+    assert (refused["error"], refused["changed"]) == ("destination_foreign", False), refused
+    assert "photos" in refused["msg"]
+    assert list(there.iterdir()) == [there / "photos"]
+    (there / "photos").rmdir()
+    copy(module, image, place.format(tmp=tmp_path), src_registry=PLAIN)  # an empty one will do
+    put_image(image, architecture="arm64")
+    again = copy(module, image, place.format(tmp=tmp_path), src_registry=PLAIN)  # and one with an image
+    # but not a second one without a name, after which none could be read
+    assert again.get("error") == ("layout_invalid" if place.endswith("oci:{tmp}/there") else None), again
+
+
+def test_files_beside_an_image_are_kept(module: Module, image: str, tmp_path: Path) -> None:
+    """The specification allows them in a layout; of a directory of files skopeo would remove them."""
+    for transport in ("oci", "dir"):
+        copy(module, image, f"{transport}:{tmp_path}/{transport}{':1' if transport == 'oci' else ''}", src_registry=PLAIN)
+        (tmp_path / transport / "letter").write_text("canary")
+    put_image(image, architecture="arm64")
+    for transport, error in (("oci", None), ("dir", "destination_foreign")):
+        again = copy(module, image, f"{transport}:{tmp_path}/{transport}{':1' if transport == 'oci' else ''}", src_registry=PLAIN)
+        assert again.get("error") == error, again
+        assert (tmp_path / transport / "letter").read_text() == "canary"
+    (tmp_path / "website").mkdir()
+    (tmp_path / "website" / "manifest.json").write_text("{}")
+    assert copy(module, image, f"dir:{tmp_path}/website", src_registry=PLAIN)["error"] == "destination_foreign"
+
+
+@pytest.mark.parametrize("source", ["{image}", "oci:{tmp}/o", "dir:{tmp}/d", "oci-archive:{tmp}/a.tar", "docker-archive:{tmp}/d.tar"])
+def test_a_single_image_for_another_platform_is_not_taken_for_the_one_asked_for(
+    module: Module, registry: LiveRegistry, image: str, tmp_path: Path, source: str
+) -> None:
+    source = source.format(image=image, tmp=tmp_path)
+    if source != image:
+        subprocess.run(["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{image}", source], check=True, capture_output=True)
+    options = {"src_registry": PLAIN, "dest_registry": PLAIN, "attached": False}
+    for dest in (f"{image}-dest", f"oci:{tmp_path}/dest:1", f"docker-archive:{tmp_path}/dest.tar:os:1"):
+        refused = copy(module, source, dest, platform="linux/arm64", **options)
+        assert (refused["error"], refused.get("platforms")) == ("platform_missing", ["linux/amd64"]), refused
+        assert "linux/arm64" in refused["msg"]
+    assert not (tmp_path / "dest").exists()
+    assert copy(module, source, f"oci:{tmp_path}/dest:1", platform="x86_64", **options)["changed"]
+
+
+def test_a_platform_that_an_index_lacks_is_told_with_those_it_has(module: Module, image: str, tmp_path: Path) -> None:
+    index = f"{image.rpartition(':')[0]}:index"
+    put_index(index, amd64=put_image(image))
+    for dest in (f"oci:{tmp_path}/dest:1", f"docker-archive:{tmp_path}/dest.tar:os:1"):
+        refused = copy(module, index, dest, src_registry=PLAIN, platform="s390x")
+        assert (refused["error"], refused["platforms"]) == ("platform_missing", ["linux/amd64"]), refused
+
+
+def test_info_of_a_single_image_says_whether_it_is_for_the_platform_asked_for(module: Module, image: str) -> None:
+    refused = module("oci_image_info", name=image, platform="linux/arm64", **PLAIN)
+    assert (refused["error"], refused["platforms"]) == ("platform_missing", ["linux/amd64"]), refused
+    assert module("oci_image_info", name=image, platform="x86_64", **PLAIN)["exists"]
+    put_image(image, architecture="arm64")
+    unasked = module("oci_image_info", name=image, **PLAIN)
+    assert list(unasked["platforms"]) == ["linux/arm64"], "without the question it is described as it is"
