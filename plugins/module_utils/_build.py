@@ -28,6 +28,7 @@ from ._fingerprint import (
     from_labels,
     here_document,
     ignore_file,
+    lower_stages,
     read_context,
     reasons,
     recall_files,
@@ -348,10 +349,11 @@ class Build:
 
     def _request(self, decision: Decision, directory: Path, access: RegistryAccess) -> BuildRequest:
         params = self.params
-        file = self.file
-        if file is None:
-            file = directory / "Containerfile"
-            file.write_text(self.text)
+        file, platforms = self.file, (str(self.platform), str(Platform.here()))
+        text = lower_stages(self.text, _texts(params["build_args"]), *platforms)
+        if file is None or text != self.text:
+            file = directory / (file.name if file else "Containerfile")
+            file.write_text(text, errors="surrogateescape")
         return BuildRequest(
             context=self.context,
             containerfile=file,

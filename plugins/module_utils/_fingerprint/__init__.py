@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ._cache import cache_directory, lock
-from ._containerfile import Base, BaseInvalid, ContainerfileInvalid, bases, here_document, stage_name
+from ._containerfile import Base, BaseInvalid, ContainerfileInvalid, bases, here_document, lower_stages, stage_name
 from ._context import Context, ContextMissing, read_context
 from ._fingerprint import LABEL, PARTS_LABEL, Fingerprint, Inputs, from_labels, reasons, take
 from ._ignore import IgnoreInvalid, ignore_file
@@ -30,6 +30,7 @@ __all__ = [
     "here_document",
     "ignore_file",
     "lock",
+    "lower_stages",
     "read_context",
     "reasons",
     "recall_files",

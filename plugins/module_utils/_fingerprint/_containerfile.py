@@ -19,7 +19,9 @@ from .._reference import Reference, ReferenceInvalid
 SCRATCH = "scratch"
 _DIRECTIVE = re.compile(r"^#\s*(\w+)\s*=\s*(\S+)\s*$")
 _HEREDOC = re.compile(r"(?<!<)<<(-?)([\"']?)([^\s<\"']+)\2")
-_VARIABLE = re.compile(r"\\(\$)|\$(?:(\w+)|\{(\w+)(?::?([-+?])([^}]*))?\})")
+_VARIABLE = re.compile(r"\\(\$)|\$(?:(\w+)|\{(\w+)(?::?([-+?])((?:[^{}]|\{[^{}]*\})*))?\})")
+# What is left of an expansion that is none of these: ${NAME%.x}, for example.
+_UNKNOWN = re.compile(r"(?<!\\)\$\{[^}]*\}?")
 
 
 class ContainerfileInvalid(ImageModeError):
@@ -56,24 +58,42 @@ class Base:
         return not (slash and (first == "localhost" or "." in first or ":" in first))
 
 
+@dataclass(frozen=True)
+class _Instruction:
+    """:ivar line: where it begins, from 1
+    :ivar end: the last of its lines, without those of a here-document
+    """
+
+    line: int
+    end: int
+    word: str
+    rest: str
+    document: bool = False
+
+
+@dataclass(frozen=True)
+class _Use:
+    """An image or a stage that an instruction names.
+
+    :ivar written: as it stands there
+    :ivar text: with variables replaced
+    """
+
+    instruction: _Instruction
+    written: str
+    text: str
+
+
 @dataclass
 class _Stage:
     written: str
-    source: str
+    source: _Use
     platform: str | None
-    uses: list[str] = field(default_factory=list)
+    uses: list[_Use] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return self.written.lower()
-
-
-@dataclass(frozen=True)
-class _Instruction:
-    line: int
-    word: str
-    rest: str
-    document: bool = False
 
 
 def bases(
@@ -97,12 +117,41 @@ def bases(
 
 
 def stage_name(text: str, target: str) -> str:
-    """:returns: the target as the Containerfile has it: Podman and Buildah, unlike Docker, know C(AS Base) by no other name
+    """:returns: the target as C(lower_stages) names it, where it has a name
     :raises ContainerfileInvalid: it is none of the stages
     """
-    words = [_words(instruction.rest) for instruction in _instructions(text) if instruction.word == "FROM"]
-    stages = [_Stage(names[-1] if len(names) > 2 and names[-2].upper() == "AS" else "", "", None) for names in words]
-    return stages[_target(stages, target)].written or target
+    words = [(instruction, _words(instruction.rest)) for instruction in _instructions(text) if instruction.word == "FROM"]
+    stages = [_Stage(names[-1] if len(names) > 2 and names[-2].upper() == "AS" else "", _Use(instruction, "", ""), None)
+              for instruction, names in words]
+    return stages[_target(stages, target)].name or target
+
+
+def lower_stages(text: str, build_args: Mapping[str, str], platform: str = "", builder: str = "") -> str:
+    """The Containerfile with the names of its stages in lower case wherever they are meant, by a variable, too.
+
+    To Docker, C(One) and C(one) are one stage. Podman 4.3 and Buildah 1.28 look for an image C(one), BuildKit for one C(One)
+    (moby/buildkit issue 2003), and none of them finds a stage that only a variable names.
+
+    :returns: the same text where there is nothing to do
+    """
+    stages = _stages(text, build_args, {**_platform_values("TARGET", platform), **_platform_values("BUILD", builder)})
+    lines = text.splitlines(keepends=True)
+    for at, stage in enumerate(stages):
+        if stage.written != stage.name:
+            _replace(lines, stage.source.instruction, rf"(?i:(?<=\sAS)\s+){re.escape(stage.written)}", f" {stage.name}")
+        for use, before in ((stage.source, r"(?<=\s)"), *((use, r"(?<=from=)[\"']?") for use in stage.uses)):
+            earlier = _earlier(stages[:at], use.text, use is not stage.source)
+            name = stages[earlier].name if earlier is not None else ""
+            if name and use.written != name and not use.text.isdigit():
+                _replace(lines, use.instruction, f"{before}{re.escape(use.written)}", name)
+    return "".join(lines)
+
+
+def _replace(lines: list[str], instruction: _Instruction, pattern: str, name: str) -> None:
+    first, behind = instruction.line - 1, instruction.end
+    changed = re.sub(rf"{pattern}(?=[\s,\"']|\Z)", lambda _match: name, "".join(lines[first:behind]))
+    # One text for all of its lines: their number stays, so that others keep their places.
+    lines[first:behind] = [changed, *[""] * (behind - first - 1)]
 
 
 def here_document(text: str) -> int | None:
@@ -120,8 +169,9 @@ def _collect(stages: list[_Stage], at: int, found: dict[Base, None], done: set[i
         return
     done.add(at)
     stage = stages[at]
-    for text, platform in [(stage.source, stage.platform), *((use, None) for use in stage.uses)]:
-        earlier = _earlier(stages[:at], text)
+    for use, platform in [(stage.source, stage.platform), *((use, None) for use in stage.uses)]:
+        text = use.text
+        earlier = _earlier(stages[:at], text, use is not stage.source)
         if earlier is not None:
             _collect(stages, earlier, found, done)
         elif text.lower() != SCRATCH:
@@ -129,14 +179,21 @@ def _collect(stages: list[_Stage], at: int, found: dict[Base, None], done: set[i
             try:
                 base.reference  # noqa: B018 - parsed for its error
             except ReferenceInvalid as error:
-                message = f"The base image '{text}' cannot be used: {error.message}"
-                raise BaseInvalid(message, hint=error.hint, base=text) from None
+                written = "" if use.written == text else f", written as '{use.written}',"
+                where = f"of {use.instruction.word} in line {use.instruction.line}"
+                message = f"The base image '{text}'{written} {where} cannot be used: {error.message}"
+                raise BaseInvalid(message, hint=_named(stages, at) or error.hint, base=text) from None
             found.setdefault(base)
 
 
-def _earlier(stages: list[_Stage], text: str) -> int | None:
-    """The stage that a name or a number means, the last of its name."""
-    if text.isdigit() and int(text) < len(stages):
+def _named(stages: list[_Stage], at: int) -> str:
+    names = ", ".join(stage.name for stage in stages[:at] if stage.name)
+    return f"Name an image as registry/repository:tag, or one of the stages before it: {names}." if names else ""
+
+
+def _earlier(stages: list[_Stage], text: str, numbers: bool = True) -> int | None:
+    """The stage that a name or a number means, the last of its name; FROM knows no numbers."""
+    if numbers and text.isdigit() and int(text) < len(stages):
         return int(text)
     for at in range(len(stages) - 1, -1, -1):
         if stages[at].name and stages[at].name == text.lower():
@@ -167,7 +224,7 @@ def _stages(text: str, build_args: Mapping[str, str], given: Mapping[str, str]) 
             stages.append(_from(instruction, outer))
             variables = dict(given)
         elif stages and instruction.word in ("COPY", "ADD", "RUN"):
-            stages[-1].uses += [_expand(use, variables, instruction.line) for use in _uses(instruction)]
+            stages[-1].uses += [_Use(instruction, use, _expand(use, variables, instruction)) for use in _uses(instruction)]
     return stages
 
 
@@ -195,10 +252,10 @@ def _from(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
     while words and words[0].startswith("--"):
         name, _equals, value = words.pop(0).partition("=")
         if name == "--platform":
-            platform = _expand(value, variables, instruction.line) or None
+            platform = _expand(value, variables, instruction) or None
     if not words or not (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS")):
         raise ContainerfileInvalid(f"Line {instruction.line} of the Containerfile is not 'FROM image [AS name]'.")
-    source = _expand(words[0], variables, instruction.line)
+    source = _Use(instruction, words[0], _expand(words[0], variables, instruction))
     return _Stage(words[2] if len(words) == 3 else "", source, platform)
 
 
@@ -215,8 +272,12 @@ def _uses(instruction: _Instruction) -> Iterator[str]:
             yield from (part[len("from="):] for part in value.split(",") if part.startswith("from="))
 
 
-def _expand(text: str, variables: Mapping[str, str], line: int | None) -> str:
-    """Replace C($NAME), C(${NAME}), C(${NAME:-default}) and C(${NAME:+other})."""
+def _expand(text: str, variables: Mapping[str, str], instruction: _Instruction | None) -> str:
+    """Replace C($NAME), C(${NAME}), C(${NAME:-default}) and C(${NAME:+other}).
+
+    :param instruction: that needs a value; without it there may be none
+    :raises BaseInvalid: there is none, or another expansion, which not every engine knows
+    """
 
     def value(match: re.Match[str]) -> str:
         escaped, bare, braced, operator, word = match.groups()
@@ -224,18 +285,38 @@ def _expand(text: str, variables: Mapping[str, str], line: int | None) -> str:
             return str(escaped)
         name = bare or braced
         if operator == "-":
-            return variables.get(name) or _expand(word, variables, line)
+            return variables.get(name) or _expand(word, variables, instruction)
         if operator == "+":
-            return _expand(word, variables, line) if variables.get(name) else ""
-        if name not in variables and line is not None:
-            raise BaseInvalid(
-                f"Line {line} of the Containerfile needs the variable '{name}', which has no value.",
-                hint=f"Set '{name}' in 'build_args', or give its ARG before the first FROM a default.",
-                variable=name,
-            )
+            return _expand(word, variables, instruction) if variables.get(name) else ""
+        if name not in variables and instruction:
+            raise _valueless(text, name, instruction)
         return variables.get(name, "")
 
+    unknown = _UNKNOWN.search(_VARIABLE.sub("", text))
+    if unknown and instruction:
+        raise BaseInvalid(
+            f"Line {instruction.line} of the Containerfile, {instruction.word} with '{text}', needs the expansion '{unknown[0]}', which not"
+            " every engine knows.",
+            hint=f"Give {instruction.word} a variable that holds the whole value, and set that in 'build_args'."
+            " ${NAME}, ${NAME:-default} and ${NAME:+other} are known to all.",
+        )
     return _VARIABLE.sub(value, text)
+
+
+def _valueless(text: str, name: str, instruction: _Instruction) -> BaseInvalid:
+    if instruction.word == "FROM":
+        hint = f"Set '{name}' in 'build_args', or give its ARG before the first FROM a default."
+    else:
+        hint = (
+            f"Write 'ARG {name}' in the same stage before this line, also if it is before the first FROM already, with a default or a"
+            f" value in 'build_args'. A variable of ENV does not count."
+        )
+    return BaseInvalid(
+        f"Line {instruction.line} of the Containerfile, {instruction.word} with '{text}', needs the variable '{name}', which has no value"
+        " there.",
+        hint=hint,
+        variable=name,
+    )
 
 
 def _words(text: str) -> list[str]:
@@ -273,7 +354,7 @@ def _instructions(text: str) -> Iterator[_Instruction]:
         if word.upper() in ("RUN", "COPY", "ADD"):
             for dash, _quote, end in _HEREDOC.findall(rest):
                 at = _after(lines, at, end, bool(dash))
-        yield _Instruction(start, word.upper(), rest.strip(), at > body)
+        yield _Instruction(start, body, word.upper(), rest.strip(), at > body)
 
 
 def _after(lines: list[str], at: int, end: str, tabs: bool) -> int:

@@ -165,6 +165,19 @@ def test_a_log_is_no_reason_for_the_next_build(module: Module, context: Path) ->
     assert (nowhere["error"], nowhere["changed"]) == ("option_invalid", False), nowhere
 
 
+def test_a_stage_is_the_same_in_whatever_case_it_is_named_on_each_engine(module: Module, context: Path, engine: str) -> None:
+    text = "ARG BASE=ONE\nFROM scratch AS One\nCOPY etc /etc\nFROM one AS two\nFROM $BASE AS Three\n" \
+           "FROM TWO\nARG FROM=THREE\nCOPY --from=${FROM} etc/motd /motd\nCOPY --from=ONE etc/motd /again\n"
+    options = {"name": f"cases-{engine}:1", "context": str(context), "engine": engine}
+    (context / "Containerfile").write_text(text)
+    predicted, built = module("oci_image_build", check_mode=True, **options), module("oci_image_build", **options)
+    assert (predicted.get("error"), built.get("error")) == (None, None), built
+    assert predicted["fingerprint"] == built["fingerprint"]
+    assert (built["changed"], built["base_images"]) == (True, {})
+    assert not module("oci_image_build", **options)["changed"]
+    assert (context / "Containerfile").read_text() == text, "the user's file stays as it is"
+
+
 def test_a_target_means_the_same_stage_on_each_engine(module: Module, context: Path, engine: str) -> None:
     options = {"name": f"stage-{engine}:1", "context": str(context), "engine": engine,
                "content": "FROM scratch AS Small\nCOPY etc/motd /motd\nFROM scratch\nCOPY nowhere /\n"}

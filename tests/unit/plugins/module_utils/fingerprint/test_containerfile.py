@@ -14,6 +14,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint impor
     ContainerfileInvalid,
     bases,
     here_document,
+    lower_stages,
     stage_name,
 )
 
@@ -40,6 +41,7 @@ def found(text: str, args: dict[str, str] | None = None, **more: Any) -> list[st
         ("ARG TAG=1\nARG NAME=os:${TAG}\nFROM a.test/${NAME}\n", ["a.test/os:1"]),
         ('ARG TAG="1"\nFROM a.test/os:${TAG:-2}\n', ["a.test/os:1"]),
         ("ARG TAG\nFROM a.test/os:${TAG:-2}\n", ["a.test/os:2"]),
+        ("ARG B=2\nARG TAG\nFROM a.test/os:${TAG:-${B}}\n", ["a.test/os:2"]),
         ("ARG OTHER\nFROM a.test/os${OTHER:+-other}:1\n", ["a.test/os:1"]),
         ("FROM \\\n# a comment between\n\n  a.test/os:1\n", ["a.test/os:1"]),
         ("# escape=`\nFROM `\n  a.test/os:1\n", ["a.test/os:1"]),
@@ -99,10 +101,45 @@ def test_what_no_engine_would_build_is_told(text: str, error: type[Exception]) -
         found(text)
 
 
-@pytest.mark.parametrize(("target", "name"), [("base", "Base"), ("BASE", "Base"), ("0", "Base"), ("1", "1"), ("2", "last")])
-def test_a_target_is_the_stage_as_it_is_written(target: str, name: str) -> None:
+@pytest.mark.parametrize(("target", "name"), [("base", "base"), ("BASE", "base"), ("0", "base"), ("1", "1"), ("2", "last")])
+def test_a_target_is_the_name_of_its_stage_in_lower_case(target: str, name: str) -> None:
     text = "FROM --platform=$BUILDPLATFORM a.test/os:1 AS Base\nFROM scratch\nFROM base as last\n"
     assert stage_name(text, target) == name
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("FROM a.test/x:1 AS One\nFROM one\n", "FROM a.test/x:1 AS one\nFROM one\n"),
+    ("FROM scratch as one\nFROM \\\n  # ONE\n  ONE AS Two\nCOPY --chown=0:0 --from=ONE /ONE \\\n /b\nRUN echo ONE\n",
+     "FROM scratch as one\nFROM \\\n  # one\n  one AS two\nCOPY --chown=0:0 --from=one /ONE \\\n /b\nRUN echo ONE\n"),
+    ("ARG V=One\nFROM scratch AS one\nFROM $V\nARG V\nCOPY --from=${V} a b\nRUN --mount=type=bind,from=$V,target=/x true\n",
+     "ARG V=One\nFROM scratch AS one\nFROM one\nARG V\nCOPY --from=one a b\nRUN --mount=type=bind,from=one,target=/x true\n"),
+    ("FROM scratch AS one\r\nCOPY <<EOF /x\nFROM ONE\nEOF\nFROM scratch\nCOPY --from=0 a b\n", None),
+    ("FROM a.test/os:1\nCOPY --from=b.test/Tools@x a b\n", None),
+    ("FROM scratch AS one\nFROM scratch\nRUN echo from=ONE --from=ONE\nLABEL caf\udce9=ONE\n", None),
+])
+def test_stages_are_named_in_lower_case_wherever_they_are_meant(text: str, expected: str | None) -> None:
+    assert lower_stages(text, {}) == (text if expected is None else expected)
+
+
+def test_a_number_is_a_stage_to_copy_from_and_an_image_to_build_upon() -> None:
+    assert found("FROM a.test/one:1\nFROM 0\nCOPY --from=0 a b\n") == ["0", "a.test/one:1"]
+
+
+@pytest.mark.parametrize(("text", "words", "hint"), [
+    ("FROM scratch\nCOPY --from=$TOOLS a b\n", "Line 2 of the Containerfile, COPY with '$TOOLS'", "'ARG TOOLS' in the same stage"),
+    ("ARG T=a.test/x:1\nFROM scratch\nENV T=1\nADD --from=${T} a b\n", "Line 4 of the Containerfile, ADD", "ENV does not count"),
+    ("FROM scratch\nRUN --mount=type=bind,from=$T,target=/x true\n", "Line 2 of the Containerfile, RUN with '$T'", "'ARG T'"),
+    ("FROM a.test/os:$TAG\n", "Line 1 of the Containerfile, FROM", "before the first FROM"),
+    ("ARG A=1.2\nFROM a.test/os:${A%.2}\n", "Line 2 of the Containerfile, FROM with 'a.test/os:${A%.2}', needs the expansion '${A%.2}'",
+     "'build_args'"),
+    ("FROM scratch\nARG A=1\nCOPY --from=a.test/os:${A/1/2} a b\n", "the expansion '${A/1/2}'", "${NAME:-default}"),
+    ("FROM scratch AS one\nFROM scratch\nCOPY --from=One:x/ a b\n", "of COPY in line 3", "the stages before it: one"),
+])
+def test_what_cannot_be_told_of_a_base_names_the_instruction_and_what_to_do(text: str, words: str, hint: str) -> None:
+    with pytest.raises(BaseInvalid) as error:
+        found(text)
+    assert words in error.value.message
+    assert hint in str(error.value.hint)
 
 
 @pytest.mark.parametrize(("text", "line"), [
