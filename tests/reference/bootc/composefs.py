@@ -168,7 +168,8 @@ def etc_conflicts(sysroot: Sysroot, commit: str) -> list[str]:
         if not name or not os.path.lexists(mine) or _is_directory(mine) == directory:
             continue
         if not os.path.lexists(shipped) or _is_directory(shipped) != _is_directory(mine):
-            conflicts.append(f"{mine}: a {'file' if directory else 'directory'} here, a {'directory' if directory else 'file'} in the image")
+            here, there = ("file", "directory") if directory else ("directory", "file")
+            conflicts.append(f"{mine}: a {here} here, a {there} in the image")
     return conflicts
 
 

@@ -16,7 +16,9 @@ from typing import Any
 from .errors import BootcError, run
 from .repository import human_size
 
-BIOS_BOOT, ESP, ROOT = "21686148-6449-6E6F-744E-656564454649", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
+BIOS_BOOT = "21686148-6449-6E6F-744E-656564454649"
+ESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+ROOT = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 UNITS = {"": 1, "M": 1, "G": 1 << 10, "T": 1 << 20}
 
 
@@ -76,8 +78,8 @@ def partition_path(device: str, number: int) -> str:
 
 def partition(device: str, node: dict[str, Any], root_size: str | None, esp_size: int) -> tuple[str, str, str]:
     """BIOS boot, ESP (of so many MiB) and root partitions, as bootc lays them out on x86-64."""
-    print(f"Block setup: direct\n       Size: {node['size']}\n     Serial: {node['serial'] or '<unknown>'}\n      Model: {node['model'] or '<unknown>'}\n"
-          " Partitions: UUID", flush=True)
+    serial, model = node["serial"] or "<unknown>", node["model"] or "<unknown>"
+    print(f"Block setup: direct\n       Size: {node['size']}\n     Serial: {serial}\n      Model: {model}\n Partitions: UUID", flush=True)
     size = ""
     if root_size:
         match = re.fullmatch(r"(\d+)([MGT]?)", root_size)

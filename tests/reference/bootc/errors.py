@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 
 class BootcError(Exception):

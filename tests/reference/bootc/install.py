@@ -52,7 +52,8 @@ def host(*command: str) -> str:
 def source(options: Any) -> Source:
     if options.source_imgref:
         transport, _colon, name = options.source_imgref.partition(":")
-        return Source(Reference(name.removeprefix("//"), "registry" if transport == "docker" else transport), None, options.source_imgref, {})
+        reference = Reference(name.removeprefix("//"), "registry" if transport == "docker" else transport)
+        return Source(reference, None, options.source_imgref, {})
     try:
         lines = Path("/run/.containerenv").read_text().splitlines()
     except OSError as error:
@@ -99,7 +100,7 @@ def _install(options: Any, device: str, chosen: Source) -> None:
     ROOT.mkdir(parents=True, exist_ok=True)
     run("mount", root, str(ROOT))
     try:
-        print("Creating ESP filesystem\n> mkfs.fat {} -n EFI-SYSTEM".format(esp), flush=True)
+        print(f"Creating ESP filesystem\n> mkfs.fat {esp} -n EFI-SYSTEM", flush=True)
         run("mkfs.fat", esp, "-n", "EFI-SYSTEM")
         _populate(options, config, chosen, bootloader.Place(ROOT, f"UUID={identity}", identity, targets=((device, bios, esp),)))
         _trim(ROOT)
@@ -232,11 +233,13 @@ def _inject_keys(deployment: Path, keys: str) -> None:
         raise BootcError(f"Reading {keys}: {error.strerror} (os error {error.errno})") from error
     name = "etc/tmpfiles.d/bootc-root-ssh.conf"
     (deployment / name).parent.mkdir(parents=True, exist_ok=True)
-    (deployment / name).write_text(f"d /var/roothome/.ssh 0700 root root -\nf~ /var/roothome/.ssh/authorized_keys 600 root root - {encoded}\n")
+    (deployment / name).write_text(
+        f"d /var/roothome/.ssh 0700 root root -\nf~ /var/roothome/.ssh/authorized_keys 600 root root - {encoded}\n")
     print(f"Injected: {name}", flush=True)
 
 
 def _write_aleph(options: Any, chosen: Source, image: Image, root: Path) -> None:
-    aleph = {"digest": image.digest, "image": chosen.reference.image, "kernel": os.uname().release, "labels": chosen.labels, "selinux": "disabled",
+    aleph = {"digest": image.digest, "image": chosen.reference.image, "kernel": os.uname().release, "labels": chosen.labels,
+             "selinux": "disabled",
              "target-image": options.target_imgref or chosen.reference.image, "timestamp": image.timestamp, "version": image.version}
     (root / ".bootc-aleph.json").write_text(json.dumps(aleph))

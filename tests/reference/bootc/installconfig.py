@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 KEYS = ("block", "boot-mount-spec", "bootloader", "bootupd", "discoverable-partitions", "enforce-container-sigpolicy", "filesystem",
         "match-architectures", "ostree", "root-fs-type", "root-mount-spec", "stateroot")

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any, Callable
+
+import tomllib
 
 from .errors import BootcError
 

@@ -30,7 +30,8 @@ class Parser(argparse.ArgumentParser):
             value = message.split("'")[1]
             action = self._option_string_actions[option]
             possible = ", ".join(str(choice) for choice in action.choices or [])
-            message = f"invalid value '{value}' for '{option} <{option.lstrip('-').upper().replace('-', '_')}>'\n  [possible values: {possible}]"
+            placeholder = option.lstrip("-").upper().replace("-", "_")
+            message = f"invalid value '{value}' for '{option} <{placeholder}>'\n  [possible values: {possible}]"
             raise UsageError(f"error: {message}\n\n{HELP}")
         raise UsageError(f"error: {message}\n\nUsage: {self.prog} [OPTIONS]\n\n{HELP}")
 
@@ -145,7 +146,8 @@ def refuse_conflicts(options: argparse.Namespace) -> None:
     for one, other in pairs:
         if getattr(options, one, None) and getattr(options, other, None):
             names = ["--" + name.replace("_", "-") for name in (one, other)]
-            raise UsageError(f"error: the argument '{names[0]}' cannot be used with '{names[1]}'\n\nUsage: {options.parser.prog} {names[0]}\n\n{HELP}")
+            usage = f"Usage: {options.parser.prog} {names[0]}"
+            raise UsageError(f"error: the argument '{names[0]}' cannot be used with '{names[1]}'\n\n{usage}\n\n{HELP}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,7 +13,8 @@ TRANSPORTS = {
     "registry": "docker://", "docker": "docker://", "oci": "oci:", "oci-archive": "oci-archive:", "docker-archive": "docker-archive:",
     "containers-storage": "containers-storage:", "dir": "dir:", "docker-daemon": "docker-daemon:",
 }
-NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::[0-9]+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
+PART = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
+NAME = re.compile(rf"{PART}(?::[0-9]+)?(?:/{PART})*(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?")
 
 
 @dataclass(frozen=True)

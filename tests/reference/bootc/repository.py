@@ -87,7 +87,7 @@ def _require_policy(reference: Reference) -> None:
 def human_size(size: float) -> str:
     if size < 1000:
         return f"{size:.0f} byte{'' if size == 1 else 's'}"
-    for unit in ("kB", "MB", "GB", "TB"):
+    for unit in ("kB", "MB", "GB", "TB"):  # noqa: B007  it is the one that the loop ends with
         size /= 1000
         if size < 1000:
             break
@@ -96,7 +96,7 @@ def human_size(size: float) -> str:
 
 def escape(name: str) -> str:
     """A ref-safe spelling: every other byte as _XX_."""
-    return "".join(c if c.isalnum() or c in "-./" and c != "/" else f"_{ord(c):X}_" for c in name)
+    return "".join(c if c.isalnum() or (c in "-./" and c != "/") else f"_{ord(c):X}_" for c in name)
 
 
 def unescape(name: str) -> str:
@@ -186,7 +186,8 @@ class Repository:
             missing = [layer for layer in image.layers if not self.commit_of(LAYER + layer[0].partition(":")[2])]
             if missing:
                 needed = sum(layer[2] for layer in missing)
-                print(f"layers already present: {len(image.layers) - len(missing)}; layers needed: {len(missing)} ({human_size(needed)})", flush=True)
+                present = len(image.layers) - len(missing)
+                print(f"layers already present: {present}; layers needed: {len(missing)} ({human_size(needed)})", flush=True)
                 room = os.statvfs(self.path)
                 if needed > room.f_bavail * room.f_frsize:
                     raise BootcError(f"Insufficient free space for {reference.image}@{image.digest} "
@@ -239,7 +240,8 @@ class Repository:
             command = ["tar", "-x", "-p", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", scratch,
                        *[f"--exclude={top}/*" for top in KEPT_EMPTY], *([f"--{compression}"] if compression else [])]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
-                assert tar.stdin and tar.stderr
+                assert tar.stdin
+                assert tar.stderr
                 count = 0
                 try:
                     while head:

@@ -17,7 +17,8 @@ from .sysroot import Deployment, Sysroot, in_container, is_booted, require_root,
 EMPTY = {
     "apiVersion": "org.containers.bootc/v1", "kind": "BootcHost", "metadata": {"name": "host"},
     "spec": {"bootOrder": "default", "image": None},
-    "status": {"booted": None, "readOnly": False, "rollback": None, "rollbackQueued": False, "staged": None, "type": None, "usrOverlay": None},
+    "status": {"booted": None, "readOnly": False, "rollback": None, "rollbackQueued": False, "staged": None, "type": None,
+               "usrOverlay": None},
 }
 
 
@@ -37,7 +38,8 @@ def entry(sysroot: Sysroot, deployment: Deployment | None) -> dict[str, Any] | N
         "downloadOnly": deployment.staged and sysroot.locked,
         "image": {**described, "version": None} if described and flavour else described,
         "incompatible": False,
-        "ostree": None if flavour else {"checksum": deployment.checksum, "deploySerial": deployment.serial, "stateroot": deployment.stateroot},
+        "ostree": None if flavour else {
+            "checksum": deployment.checksum, "deploySerial": deployment.serial, "stateroot": deployment.stateroot},
         "pinned": deployment.pinned,
         "softRebootCapable": not (flavour and deployment.booted) and sysroot.soft_reboot_capable(deployment),
         "store": "ostreeContainer" if image and not flavour else None,

@@ -12,10 +12,11 @@ import struct
 import subprocess
 import sys
 import tempfile
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from . import is_composefs
 from .errors import BootcError, run
@@ -68,8 +69,9 @@ class Sysroot:
         for line in run("ostree", "admin", "status").splitlines():
             match = LINE.match(line)
             if match:
-                self.deployments.append(Deployment(match["stateroot"], match["checksum"], int(match["serial"]),
-                                                   line.startswith("*"), any(mark in match["marks"] for mark in ("(staged", "(finalization locked"))))
+                waiting = any(mark in match["marks"] for mark in ("(staged", "(finalization locked"))
+                self.deployments.append(
+                    Deployment(match["stateroot"], match["checksum"], int(match["serial"]), line.startswith("*"), waiting))
             elif self.deployments and "Pinned: yes" in line:
                 self.deployments[-1].pinned = True
             elif self.deployments and "Unlocked:" in line:
@@ -148,8 +150,9 @@ class Sysroot:
         with tempfile.NamedTemporaryFile("w", suffix=".origin", dir="/run") as origin:
             origin.write(f"[origin]\ncontainer-image-reference={reference.origin()}\n")
             origin.flush()
-            run("ostree", "admin", "deploy", "--stage", "--no-prune", f"--stateroot={self.booted.stateroot}", f"--origin-file={origin.name}",
-                "--karg-none", *[f"--karg-append={word}" for word in kargs], *(["--lock-finalization"] if locked else []), commit)
+            run("ostree", "admin", "deploy", "--stage", "--no-prune", f"--stateroot={self.booted.stateroot}",
+                f"--origin-file={origin.name}", "--karg-none",
+                *[f"--karg-append={word}" for word in kargs], *(["--lock-finalization"] if locked else []), commit)
         self.reload()
         staged = self.staged
         if staged is None:
@@ -173,7 +176,8 @@ class Sysroot:
         return self.booted.bootcsum if files(staged.path) == files(self.booted.path) else None
 
     def _commit_kargs(self, commit: str) -> list[str]:
-        listed = run("ostree", "ls", f"--repo={self.repository.path}", "--nul-filenames-only", commit, "/usr/lib/bootc/kargs.d", check=False)
+        listed = run(
+            "ostree", "ls", f"--repo={self.repository.path}", "--nul-filenames-only", commit, "/usr/lib/bootc/kargs.d", check=False)
         words: list[str] = []
         for name in sorted(name for name in listed.split("\0") if name.endswith(".toml")):
             words += parse_kargs(run("ostree", "cat", f"--repo={self.repository.path}", commit, name))

@@ -77,7 +77,8 @@ def run_registry(options: argparse.Namespace) -> int:
 def run_machine(options: argparse.Namespace) -> int:
     name = options.name
     if options.action == "up":
-        made = machine.up(name, live=options.live, disks=options.disk, memory=options.memory, keys=options.ssh_key, firmware=options.firmware)
+        made = machine.up(
+            name, live=options.live, disks=options.disk, memory=options.memory, keys=options.ssh_key, firmware=options.firmware)
         say(f"machine {name}: ssh port {made['port']}, console {made['console']}")
     elif options.action == "wait":
         machine.wait(name, options.timeout)

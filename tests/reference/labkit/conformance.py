@@ -30,8 +30,8 @@ FAULTY = {
     "conflict": "FROM {base}\nRUN mkdir /etc/conformance && touch /etc/conformance/file\n",
 }
 AGAIN = "FROM {image}\nLABEL again=1\n"
-INSTALL = ("podman pull -q {image} && podman run --rm --network=none --privileged --pid=host --ipc=host --security-opt label=type:unconfined_t "
-           "-v /var/lib/containers:/var/lib/containers -v /dev:/dev {image} "
+INSTALL = ("podman pull -q {image} && podman run --rm --network=none --privileged --pid=host --ipc=host "
+           "--security-opt label=type:unconfined_t -v /var/lib/containers:/var/lib/containers -v /dev:/dev {image} "
            "bootc install to-disk {backend} --filesystem ext4 --target-imgref {image} --karg console=ttyS0,115200 "
            "/dev/disk/by-id/virtio-{serial}")
 # The composefs backend ignores the kernel arguments that the image brings.
@@ -48,7 +48,8 @@ def push_images(repository: str, versions: str, *, faulty: bool = False) -> None
     chosen = base.base()
     files = {version: CONTAINERFILE.format(base=chosen, version=version) for version in versions}
     if faulty:
-        files |= {"again": AGAIN.format(image=f"{repository}:{versions[-1]}"), **{tag: text.format(base=chosen) for tag, text in FAULTY.items()}}
+        files |= {tag: text.format(base=chosen) for tag, text in FAULTY.items()}
+        files["again"] = AGAIN.format(image=f"{repository}:{versions[-1]}")
     with progress(f"building and pushing {len(files)} images"), tempfile.TemporaryDirectory(dir=store.directory("tmp")) as scratch:
         for tag, text in files.items():
             (Path(scratch) / "Containerfile").write_text(text)
@@ -78,8 +79,8 @@ def install(flavour: str) -> None:
     machine.up(name, live=True, disks=[f"{SERIAL}:10G"], memory=None, keys=[], firmware=None)
     machine.wait(name, timeout=600)
     with progress(f"installing machine {name}"):
-        run(machine.ssh_command(machine.state(name), INSTALL.format(image=f"{repository(flavour)}:1", serial=SERIAL, backend=BACKEND[flavour])),
-            log=store.directory("log") / "conformance.log", stdin=subprocess.DEVNULL)
+        command = INSTALL.format(image=f"{repository(flavour)}:1", serial=SERIAL, backend=BACKEND[flavour])
+        run(machine.ssh_command(machine.state(name), command), log=store.directory("log") / "conformance.log", stdin=subprocess.DEVNULL)
     machine.down(name)
     machine.save(name)
     machine.up(name, live=False, disks=[], memory=None, keys=[], firmware=None)

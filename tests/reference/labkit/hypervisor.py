@@ -71,7 +71,8 @@ def start(folder: Path) -> str:
 def stop(folder: Path) -> None:
     """Stop it, and every machine that it runs."""
     uri = uri_of(folder)
-    listed = subprocess.run(["virsh", "-c", uri, "list", "--name"], capture_output=True, text=True, check=False) if folder.exists() else None
+    words = ["virsh", "-c", uri, "list", "--name"]
+    listed = subprocess.run(words, capture_output=True, text=True, check=False) if folder.exists() else None
     for name in (listed.stdout.split() if listed and listed.returncode == 0 else ()):
         subprocess.run(["virsh", "-c", uri, "destroy", name], capture_output=True, check=False)
     process.stop((store.read(folder / "daemon.json") or {}).get("process"))

@@ -35,6 +35,7 @@ def installer() -> Path:
             # Installed only in the live system: an image must not mount anything over its own storage.
             shutil.copytree(files, top, symlinks=True, dirs_exist_ok=True)
             (top / "var/lib/containers").mkdir(parents=True, exist_ok=True)
-            run(["mksquashfs", top, where / "root.squashfs", "-comp", "zstd", "-Xcompression-level", "6", "-noappend", "-quiet", "-no-progress"])
+            options = ["-comp", "zstd", "-Xcompression-level", "6", "-noappend", "-quiet", "-no-progress"]
+            run(["mksquashfs", top, where / "root.squashfs", *options])
 
     return store.artefact("installer", store.fingerprint([files, dracut], tree.name, "1"), make)

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def _disk_arguments(folder: Path, disks: list[dict[str, Any]], first_boot_index:
     for number, disk in enumerate(disks):
         drive = f"disk{number}"
         arguments += ["-drive", _drive(folder, disk, drive)]
-        arguments += ["-device", BUSES[disk["bus"]].format(id=drive, serial=disk["serial"], number=number) + f",bootindex={first_boot_index + number}"]
+        device = BUSES[disk["bus"]].format(id=drive, serial=disk["serial"], number=number)
+        arguments += ["-device", f"{device},bootindex={first_boot_index + number}"]
     return arguments
 
 
@@ -134,7 +136,8 @@ def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: lis
     if not chosen and not live:
         raise LabError("--from-disk needs a disk: name one with --disk, or install one first")
     public = (lab_key().with_suffix(".pub")).read_text() + "".join(Path(path).read_text() for path in keys)
-    described = {"live": live, "disks": chosen, "memory": memory or (4096 if live else 2048), "public": public, "kernel_arguments": kernel_arguments,
+    described = {"live": live, "disks": chosen, "memory": memory or (4096 if live else 2048), "public": public,
+                 "kernel_arguments": kernel_arguments,
                  "firmware": firmware or old.get("firmware") or "bios", "port": old.get("port") or _free_port()}
     return _start(name, described)
 
@@ -234,10 +237,8 @@ def down(name: str, timeout: float = 90) -> None:
         return
     with progress(f"shutting machine {name} down"):
         (where(name) / "off").touch()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             ssh(name, "systemctl poweroff", timeout=20)
-        except subprocess.TimeoutExpired:
-            pass
         deadline = time.monotonic() + timeout
         while process.alive(machine["process"]):
             if time.monotonic() > deadline:
