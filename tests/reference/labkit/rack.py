@@ -31,7 +31,7 @@ DOMAIN = """\
   <memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>
   <sysinfo type='smbios'><system><entry name='manufacturer'>lab</entry><entry name='serial'>{serial}</entry></system></sysinfo>
   <os><type arch='x86_64' machine='pc'>hvm</type>{firmware}<boot dev='hd'/><smbios mode='sysinfo'/><bios useserial='yes'/></os>
-  <features><acpi/></features><cpu mode='maximum'/>
+  <features><acpi/></features><cpu mode='custom' check='none'><model fallback='forbid'>qemu64</model></cpu>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
