@@ -34,6 +34,7 @@ NEEDED = {  # command or file → Debian package
     "openssl": "openssl",
     "gpg": "gnupg",
     "shellcheck": "shellcheck",
+    "rsync": "rsync",
     "ssh": "openssh-client",
     "/usr/sbin/sfdisk": "fdisk",
     "/usr/sbin/mkfs.ext4": "e2fsprogs",
