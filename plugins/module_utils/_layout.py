@@ -25,6 +25,9 @@ from ._reference import Reference, same_reference
 from ._registry import Descriptor, Index, Manifest, parse_manifest
 
 FILES = ("oci", "oci-archive", "docker-archive", "dir")
+_ELSEWHERE = ("containers-storage", "docker-daemon")
+# OCI image specification 1.1, annotations.md, of the name below.
+_LAYOUT_NAME = re.compile(r"^[A-Za-z0-9]+(?:(?:--|[-._:@+/])[A-Za-z0-9]+)*\Z")
 _NAME = "org.opencontainers.image.ref.name"
 # What belongs to an image has names that start with the image's digest, as cosign's tags do.
 _BESIDE = re.compile(r"^sha(256|512)-[0-9a-f]{64,128}\b")
@@ -72,15 +75,27 @@ class Place:
     def parse(cls, text: str) -> Place:
         """Parse C([docker://]registry/repository:tag), C(oci:path[:tag]), C(oci-archive:path[:tag]), C(dir:path) …
 
-        :raises OptionError: there is no path
+        :raises OptionError: there is no path, or what follows it is no name
         :raises ReferenceInvalid: it is neither a transport of files nor an image reference
         """
         transport, colon, rest = text.partition(":")
+        if colon and transport in _ELSEWHERE:
+            raise OptionError(
+                f"'{text}' is an image in the storage of an engine, which is no place to copy from or to.",
+                hint="Push it from there with oci_image_push, and let the engine pull it from a registry.",
+            )
         if not colon or transport not in FILES:
             return cls("docker", reference=Reference.parse(text))
         path, _colon, name = (rest, "", "") if transport == "dir" else rest.partition(":")
         if not path:
             raise OptionError(f"'{text}' names no path.", hint=f"Write it as {transport}:/path.")
+        if name and transport == "docker-archive" and not name.startswith("@"):
+            Reference.parse(name)
+        elif name and not name.startswith("@") and not _LAYOUT_NAME.match(name):
+            raise OptionError(
+                f"'{name}' in '{text}' is no name for an image in a layout.",
+                hint="Use letters and digits, with '.', '_', '-', ':', '@', '+' or '/' between them.",
+            )
         return cls(transport, Path(path), name)
 
     def __str__(self) -> str:

@@ -173,6 +173,10 @@ def test_all_platforms_or_one(module: Module, image: str, tmp_path: Path) -> Non
     ("oci:", "{registry}/x:1", "option_invalid"),
     ("{registry}/nothing:1", "oci:{tmp}/x", "image_missing"),
     ("--all", "oci:{tmp}/x", "reference_invalid"),
+    ("containers-storage:os:1", "{registry}/x:1", "option_invalid"),
+    ("{registry}/nothing:1", "docker-daemon:os:1", "option_invalid"),
+    ("{registry}/nothing:1", "oci:{tmp}/x:A Name", "option_invalid"),
+    ("{registry}/nothing:1", "docker-archive:{tmp}/x:UPPER:1", "reference_invalid"),
 ])
 def test_bad_input(module: Module, registry: LiveRegistry, tmp_path: Path, src: str, dest: str, error: str) -> None:
     where = {"registry": registry.address, "tmp": str(tmp_path)}
