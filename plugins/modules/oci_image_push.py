@@ -21,11 +21,13 @@ description:
     images get tags of their own, such as C(1-linux-arm64) beside C(1).
 options:
   name:
-    description: The image in the engine's local storage, and where it goes unless O(to) says otherwise.
+    description:
+      - The image in the engine's local storage, and where it goes unless O(to) says otherwise.
+      - With O(to), it may be the id of an image, C(sha256:…), as M(imagemode.bootc.oci_image_build) returns it.
     type: str
     required: true
   to:
-    description: References in one or several registries.
+    description: References in one or several registries; one that is there twice counts once.
     type: list
     elements: str
     default: []
@@ -170,7 +172,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._push import IndexPush, Push, Tag
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference, is_digest
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
@@ -191,15 +193,18 @@ def main() -> None:
 
 
 def push(module: CollectionModule) -> None:
-    name = local_name(module.need("name"))
-    targets = [target(Reference.parse(text)) for text in module.params["to"] or [str(name)]]
+    given = module.need("name")
+    name = None if is_digest(given) else local_name(given)
+    if name is None and not module.params["to"]:
+        raise OptionError(f"The id '{given}' does not say where the image goes.", hint="Set 'to', or give the name of the image.")
+    targets = [target(reference) for reference in dict.fromkeys(map(Reference.parse, module.params["to"] or [str(name)]))]
     options = RegistryOptions.of(module.params, targets[0])
     compression = module.params["compression"]
     engine = choose_engine(module.params["engine"], Runner(secrets=options.secrets))
     require_support(engine, [option for option in ("compression", "ca_path", "client_cert") if module.params[option]])
-    image = engine.need(str(name))
+    image = engine.need(str(name or given))
     registry = options.pusher()
-    images = {platform: engine.need(str(platform_name(name, platform))) for platform in image.platforms}
+    images = {platform: engine.need(str(platform_name(name, platform))) for platform in image.platforms if name}
     job = IndexPush(images, engine, options, registry, compression) if images else Push(image, engine, options, registry, compression)
     tags = [job.predict(tag) for tag in [job.look(reference) for reference in targets]]
     if not module.check_mode:

@@ -60,6 +60,19 @@ def test_unchanged_build_and_push_of_three_tags_cost_four_requests(
     assert len(sent) == 1, "the new tag is one manifest; no layer is sent again"
 
 
+def test_an_image_is_pushed_by_its_id_and_a_tag_that_is_named_twice_is_pushed_once(
+    module: Module, context: Path, registry: LiveRegistry, engine: str
+) -> None:
+    plain = {"plain_http": True, "engine": engine}
+    image = module("oci_image_build", name=f"by-id-{engine}:1", context=str(context), engine=engine)["image_id"]
+    nowhere = module("oci_image_push", name=image, **plain)
+    assert (nowhere["error"], nowhere["changed"]) == ("option_invalid", False), nowhere
+    to = [f"{registry.address}/by-id-{engine}:1"] * 2
+    pushed = module("oci_image_push", name=image, to=to, **plain)
+    assert ([tag["changed"] for tag in pushed["pushed"]], pushed["image_id"]) == ([True], image), pushed
+    assert registry.digest(f"by-id-{engine}", "1") == pushed["digest"]
+
+
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_layers_are_compressed_as_asked_although_the_registry_has_them_otherwise(
     module: Module, context: Path, registry: LiveRegistry, builder: str
