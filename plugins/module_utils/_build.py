@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ._build_files import check_secret, output_file, secret_file
+from ._build_files import check_files, output_file, secret_file
 from ._engine import LOCAL, PLATFORMS_LABEL, BuildFailed, BuildRequest, Engine, LocalImage, RegistryAccess, local_name, platform_name
 from ._engine_access import engine_access
 from ._errors import OptionError
@@ -120,7 +120,7 @@ class Build:
             file = next((context / name for name in names if (context / name).is_file()), None)
             if file is None:
                 raise OptionError(
-                    f"There is no {' or '.join(names)} in '{context}'.", hint="Name it with 'containerfile', or give its 'content'."
+                    f"There is no file {' or '.join(names)} in '{context}'.", hint="Name it with 'containerfile', or give its 'content'."
                 )
             # Engines take bytes; what is not UTF-8 is no word that anything depends on.
             text = file.read_text(errors="surrogateescape")
@@ -132,6 +132,12 @@ class Build:
         ids = [secret["id"] for secret in params["secrets"]]
         if len(set(ids)) < len(ids):
             raise OptionError(f"Two secrets have one id; the ids are {', '.join(ids)}.", hint="Give each secret an id of its own.")
+        for option in ("build_args", "labels", "annotations"):
+            for name in params[option]:
+                if not str(name) or "=" in str(name):
+                    raise OptionError(f"'{name}' in '{option}' is no name.", hint="A name is not empty and has no '='.")
+        for reference in (*params["cache_from"], *params["cache_to"]):
+            Reference.parse(reference)
         for reference in (local_name(text) for text in (params["name"], *params["tags"])):
             if reference.pinned:
                 raise OptionError(
@@ -185,8 +191,8 @@ class Build:
             files = (recall_files(before.digest), context.files()) if before.digest != fingerprint.digest else None
             why = reasons(before, fingerprint, files)
         found = bool(why) and not self.params["force"] and self._in_registry(options.puller(), fingerprint)
-        for secret in self.params["secrets"] if why and not found else ():
-            check_secret(secret)
+        if why and not found:
+            check_files(self.params)
         return Decision(
             why, fingerprint, before, image.id if image else None, resolved, context.files() if why else {}, found, str(self.name),
             self._tags(engine, None if why or image is None else image.id),
@@ -351,7 +357,8 @@ class Build:
         params = self.params
         file, platforms = self.file, (str(self.platform), str(Platform.here()))
         text = lower_stages(self.text, _texts(params["build_args"]), *platforms)
-        if file is None or text != self.text:
+        # Podman and Buildah take a comma for the end of a file's name.
+        if file is None or text != self.text or "," in str(file):
             file = directory / (file.name if file else "Containerfile")
             file.write_text(text, errors="surrogateescape")
         return BuildRequest(

@@ -58,7 +58,42 @@ def output_file(path: str | None) -> Iterator[Callable[[str], None] | None]:
         yield lambda line: file.writelines((line, "\n"))
 
 
-def check_secret(secret: Mapping[str, Any]) -> None:
+def check_files(params: Mapping[str, Any]) -> None:
+    """What a build needs beside its context, looked at before it begins.
+
+    :param params: options of the module
+    :raises OptionError: something is not there, or cannot be meant so
+    """
+    for secret in params["secrets"]:
+        _check_secret(secret)
+    for volume in params["volumes"]:
+        host, _colon, inside = volume.partition(":")
+        if not host.startswith("/") or not inside.startswith("/"):
+            raise OptionError(f"The volume '{volume}' is none.", hint="Write it as /host/directory:/directory[:options].")
+        if not os.path.exists(host):
+            raise OptionError(f"There is no '{host}' for the volume '{volume}' where the task runs.", hint="Make it first.")
+    for key in params["ssh"]:
+        name, _equals, paths = key.partition("=")
+        for path in filter(None, paths.split(",")):
+            if not os.path.exists(path):
+                raise OptionError(f"There is no socket or key '{path}' for '{name}' of 'ssh' where the task runs.")
+        if not paths and not os.environ.get("SSH_AUTH_SOCK"):
+            raise OptionError(f"'{name}' of 'ssh' names no socket or key, and SSH_AUTH_SOCK is not set where the task runs.",
+                              hint=f"Write '{name}=/path', or forward an agent.")
+    if params["log_path"]:
+        _check_log(params["log_path"])
+
+
+def _check_log(path: str) -> None:
+    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise OptionError(
+            f"The log '{path}' cannot be written: {'it is' if os.path.isdir(path) else 'it would be in'} "
+            f"{'a directory' if os.path.isdir(path) else 'a directory that is not there'}.",
+            hint="Name a file in 'log_path', and make the directory that it is in first.",
+        )
+
+
+def _check_secret(secret: Mapping[str, Any]) -> None:
     """:raises OptionError: its file cannot be read, or its variable is not set"""
     if secret["file"]:
         if not os.path.isfile(secret["file"]) or not os.access(secret["file"], os.R_OK):

@@ -178,6 +178,38 @@ def test_a_stage_is_the_same_in_whatever_case_it_is_named_on_each_engine(module:
     assert (context / "Containerfile").read_text() == text, "the user's file stays as it is"
 
 
+@pytest.mark.parametrize(("options", "words"), [
+    ({"labels": {"a=b": "1"}}, "'a=b' in 'labels'"),
+    ({"build_args": {"": "1"}}, "'' in 'build_args'"),
+    ({"volumes": ["data"]}, "The volume 'data'"),
+    ({"volumes": ["/nowhere:/data"]}, "no '/nowhere'"),
+    ({"ssh": ["key=/nowhere"]}, "'/nowhere' for 'key'"),
+    ({"cache_from": ["UPPER CASE"]}, "UPPER CASE"),
+    ({"log_path": "/tmp"}, "it is a directory"),
+    ({"log_path": "/nowhere/log"}, "a directory that is not there"),
+    ({"containerfile": "etc"}, "no file etc"),
+])
+def test_what_cannot_be_built_is_refused_in_check_mode_with_the_same_words(
+    module: Module, context: Path, options: dict[str, Any], words: str
+) -> None:
+    predicted, done = (
+        module("oci_image_build", check_mode=check_mode, name="refused:1", context=str(context), engine="podman", **options)
+        for check_mode in (True, False))
+    assert predicted["error"] in ("option_invalid", "reference_invalid"), predicted
+    assert words in predicted["msg"]
+    assert [predicted[key] for key in ("error", "msg", "changed")] == [done[key] for key in ("error", "msg", "changed")]
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_a_context_may_have_any_name(module: Module, context: Path, tmp_path: Path, builder: str) -> None:
+    odd = tmp_path / "a, b 'c' $d"
+    context.rename(odd)
+    (tmp_path / "link").symlink_to(odd)
+    for number, place in enumerate((odd, tmp_path / "link")):
+        options = {"name": f"odd-{builder}:{number}", "context": str(place), "engine": builder}
+        assert [module("oci_image_build", **options)["changed"] for _run in (1, 2)] == [True, False]
+
+
 def test_a_target_means_the_same_stage_on_each_engine(module: Module, context: Path, engine: str) -> None:
     options = {"name": f"stage-{engine}:1", "context": str(context), "engine": engine,
                "content": "FROM scratch AS Small\nCOPY etc/motd /motd\nFROM scratch\nCOPY nowhere /\n"}
