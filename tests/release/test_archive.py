@@ -80,3 +80,26 @@ def test_it_installs_into_an_empty_tree_and_a_playbook_runs_from_there(packed: t
     (report,) = (tmp_path / "report").glob("*.json")
     assert json.loads(report.read_text())["hosts"] == 1
     assert os.path.exists(tmp_path / "tree/ansible_collections/imagemode/bootc/MANIFEST.json")
+
+
+def test_the_project_can_be_signed_and_a_change_is_found(tmp_path: Path) -> None:
+    """By ansible-sign, whose manifest MANIFEST.in decides; litter is none of its business."""
+    project, keys = copied(tmp_path / "project", True), tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    variables = prepare.environment(GNUPGHOME=str(keys), GPG_TTY="none")
+
+    def sign(verb: str) -> int:
+        command = ["ansible-sign", "project", verb, "."]
+        return subprocess.run(command, cwd=project, env=variables, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+
+    key = ["--quick-gen-key", "Release <release@example.com>", "default", "default", "never"]
+    subprocess.run(["gpg", "--batch", "--quiet", "--passphrase", "", *key], env=variables, check=True, capture_output=True)
+    try:
+        assert sign("gpg-sign") == 0
+        assert sign("gpg-verify") == 0
+        (project / ".cache/later").write_text("litter")
+        assert sign("gpg-verify") == 0
+        (project / "playbooks/update.yml").write_text("---\n")
+        assert sign("gpg-verify") != 0
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], env=variables, check=False)

@@ -43,8 +43,11 @@ class Site:
     def play(self, cut: int | None = None) -> tuple[int, str]:
         """:param cut: so many bytes of what rsync sends arrive"""
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        variables = {**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "NOT_SSH_SENT": str(self.sent),
-                     "NOT_SSH_HERE": str(self.here.parent), "NOT_SSH_THERE": str(self.there.parent), "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1", **({"NOT_SSH_CUT": str(cut)} if cut else {})}
+        variables = {
+            **os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1",
+            "NOT_SSH_SENT": str(self.sent), "NOT_SSH_HERE": str(self.here.parent), "NOT_SSH_THERE": str(self.there.parent),
+            **({"NOT_SSH_CUT": str(cut)} if cut else {}),
+        }
         command = [program, "-i", str(self.folder / "inventory.json"), str(self.folder / "play.yml")]
         done = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, check=False)
