@@ -125,8 +125,15 @@ def _remove(directory: Path) -> None:
     for place in reversed(_mounted(directory)):
         with suppress(ImageModeError):
             Runner().run(["umount", "--lazy", place])
-    if not _mounted(directory):
-        shutil.rmtree(directory, ignore_errors=True)
+    if _mounted(directory):
+        return
+    for below, names, _files in os.walk(directory):
+        for path in (os.path.join(below, name) for name in names):
+            # Buildah's directories may not be listed even by their owner, who is not root.
+            if not os.path.islink(path):
+                with suppress(OSError):
+                    os.chmod(path, stat.S_IRWXU)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _mounted(directory: Path) -> list[str]:

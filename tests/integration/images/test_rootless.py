@@ -10,10 +10,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,15 @@ class Rootless:
     def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         argv, environment = self.command(list(words), **variables)
         return subprocess.run(argv, env=environment, cwd="/", capture_output=True, text=True, check=False)
+
+    def processes(self) -> dict[int, bytes]:
+        """The user's processes and their command lines."""
+        found = {}
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                if os.stat(f"/proc/{entry}").st_uid == UID:
+                    found[int(entry)] = Path(f"/proc/{entry}/cmdline").read_bytes()
+        return found
 
     def module(self, which: str, *prefix: str, variables: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
         """Run a module as the user, from a directory that is root's."""
@@ -157,6 +169,33 @@ def test_the_whole_road_as_an_ordinary_user(user: Rootless, registry: LiveRegist
     assert not user.module("oci_image_copy", src=name, dest=archive, src_registry=PLAIN)["changed"]
     assert [path for place in ("/dev/shm", "/tmp", "/run") for path in Path(place).glob("imagemode-private-*")
             if path.stat().st_uid == UID] == []
+
+
+@pytest.mark.parametrize("engine", ["podman", "buildah"])
+def test_a_killed_build_of_a_user_is_removed_by_the_users_next_one(user: Rootless, engine: str) -> None:
+    text = 'FROM scratch\nCOPY root /\nRUN ["/bin/sleep", "4321"]\n'
+    options = {"context": str(user.context), "engine": engine, "network": "host", "pull": "never"}
+    argv, environment = user.command(["/usr/bin/python3", "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_build"])
+    process = subprocess.Popen(argv, env=environment, cwd="/root", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stdin
+    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {"name": f"killed-{engine}:1", "content": text, **options}}))
+    process.stdin.close()
+    deadline = time.monotonic() + 60
+    while not any(command.startswith(b"/bin/sleep\x004321") for command in user.processes().values()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    # All that work for the build; Podman's process for the user's namespace stays, as it would.
+    for pid, command in user.processes().items():
+        if b"4321" in command or b"oci_image_build" in command or b"imagemode-build-" in command or b"chroot" in command:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    process.wait(10)
+    assert user.run("buildah", "containers", "--all", "--quiet").stdout.split(), "without a leftover this shows nothing"
+    built = user.module("oci_image_build", name=f"next-{engine}:1", content="FROM scratch\nCOPY root /\n", **options)
+    assert (built["changed"], built.get("warnings")) == (True, None), built
+    assert user.run("buildah", "containers", "--all", "--quiet").stdout.split() == []
+    assert [path for path in Path("/var/tmp").glob("imagemode-build-*") if path.stat().st_uid == UID] == []
 
 
 def test_variables_that_su_left_are_not_followed(user: Rootless, registry: LiveRegistry, tmp_path: Path) -> None:

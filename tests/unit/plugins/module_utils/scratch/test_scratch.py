@@ -84,6 +84,18 @@ def test_what_is_mounted_in_a_directory_that_was_left_is_not_removed(tmp_path: P
         subprocess.run(["umount", str(mounted)], capture_output=True, check=False)
 
 
+def test_a_directory_that_may_not_be_read_is_removed_and_what_a_link_leads_to_is_not_touched(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir(mode=0o750)
+    with scratch_directory("tried", str(tmp_path)) as directory:
+        (directory / "link").symlink_to(own)
+        (directory / "closed" / "inside").mkdir(parents=True)
+        (directory / "closed" / "inside").chmod(0)
+        (directory / "closed").chmod(0o100)
+    assert list(tmp_path.iterdir()) == [own]
+    assert own.stat().st_mode & 0o777 == 0o750
+
+
 def test_nothing_else_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.mkdir(mode=0o700)
