@@ -22,6 +22,7 @@ from ._engine_access import engine_access
 from ._errors import OptionError
 from ._fingerprint import (
     Base,
+    ContextMissing,
     Fingerprint,
     Inputs,
     bases,
@@ -109,7 +110,10 @@ class Build:
 
     @classmethod
     def of(cls, params: Mapping[str, Any], context: Path) -> Build:
-        """:raises OptionError: there is no Containerfile, or a secret has no one place to come from"""
+        """
+        :raises OptionError: there is no Containerfile, or a secret has no one place to come from
+        :raises ContextMissing: it cannot be read
+        """
         # Not AnsibleModule's own check, which takes "" for set.
         for one, other in (("containerfile", "content"), ("platform", "platforms")):
             if params[one] and params[other]:
@@ -117,13 +121,12 @@ class Build:
         file, text = None, params["content"]
         if text is None:
             names = (params["containerfile"],) if params["containerfile"] else _DEFAULT_NAMES
-            file = next((context / name for name in names if (context / name).is_file()), None)
+            file = next((context / name for name in names if os.path.isfile(context / name)), None)
             if file is None:
                 raise OptionError(
                     f"There is no file {' or '.join(names)} in '{context}'.", hint="Name it with 'containerfile', or give its 'content'."
                 )
-            # Engines take bytes; what is not UTF-8 is no word that anything depends on.
-            text = file.read_text(errors="surrogateescape")
+            text = _text_of(file)
         for secret in params["secrets"]:
             if sum(secret.get(source) is not None for source in ("file", "env", "value")) != 1:
                 raise OptionError(f"The secret '{secret['id']}' needs one of 'file', 'env' and 'value'.")
@@ -242,7 +245,7 @@ class Build:
         :raises OptionError: the log would be of it, and each build a reason for the next
         """
         file = ignore_file(self.context, self.file)
-        rules = Rules(file.read_text(errors="surrogateescape") if file else "")
+        rules = Rules(_text_of(file) if file else "")
         log = os.path.relpath(os.path.realpath(self.params["log_path"] or os.devnull), os.path.realpath(self.context))
         if not log.startswith("../") and not rules.leaves_out(log):
             raise OptionError(
@@ -380,6 +383,17 @@ class Build:
             timestamp=params["timestamp"],
             access=access,
         )
+
+
+def _text_of(file: Path) -> str:
+    """:raises ContextMissing: it cannot be read"""
+    try:
+        # Engines take bytes; what is not UTF-8 is no word that anything depends on.
+        return file.read_text(errors="surrogateescape")
+    except OSError as error:
+        raise ContextMissing(
+            f"'{file}' cannot be read where the task runs: {error.strerror}.", hint="Correct its permissions.", path=str(file)
+        ) from None
 
 
 def _fits(image: LocalImage, platform: Platform) -> bool:

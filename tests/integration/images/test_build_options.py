@@ -200,6 +200,15 @@ def test_what_cannot_be_built_is_refused_in_check_mode_with_the_same_words(
     assert [predicted[key] for key in ("error", "msg", "changed")] == [done[key] for key in ("error", "msg", "changed")]
 
 
+@pytest.mark.parametrize("unreadable", ["Containerfile", ".containerignore"])
+def test_a_file_that_cannot_be_read_is_told(module: Module, context: Path, unreadable: str) -> None:
+    (context / unreadable).unlink(missing_ok=True)
+    (context / unreadable).symlink_to("/proc/self/mem")  # which not even root can read
+    refused = module("oci_image_build", name="unreadable:1", context=str(context), engine="podman")
+    assert (refused["error"], refused["changed"]) == ("context_invalid", False), refused
+    assert unreadable in refused["msg"]
+
+
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_a_context_may_have_any_name(module: Module, context: Path, tmp_path: Path, builder: str) -> None:
     odd = tmp_path / "a, b 'c' $d"
