@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import pytest
 from .conftest import PASSWORD, LiveRegistry, holders
 
 Module = Callable[..., dict[str, Any]]
+Building = Callable[..., subprocess.Popen[str]]
 SLEEPING = 'FROM scratch\nCOPY etc /\nRUN ["/bin/sleep", "{}"]\n'
 WAITING = 'FROM scratch\nCOPY etc /\nRUN ["/bin/sh", "-c", "while [ ! -e /gate/open ]; do /bin/sleep 1; done", "{}"]\n'
 SWEEPING = """
@@ -31,7 +32,10 @@ for _ in range(300):
 """
 
 
-def test_a_killed_build_leaves_no_secret_after_the_next_run(module: Module, context: Path, registry: LiveRegistry) -> None:
+def test_a_killed_build_leaves_no_secret_after_the_next_run(
+    module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     secret = f"canary-of-{os.getpid()}"
     _sleeping(context)
     text = 'FROM scratch\nCOPY etc /\nRUN --mount=type=secret,id=token ["/bin/sleep", "40"]\n'
@@ -77,23 +81,24 @@ def test_a_living_module_keeps_its_secrets(module: Module, guarded_registry: Liv
 
 @pytest.mark.parametrize(("builder", "ending"), [("podman", "module"), ("podman", "all"), ("buildah", "all")])
 def test_the_next_build_removes_what_a_killed_one_left_and_nothing_else(
-    module: Module, context: Path, storage_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str, ending: str
+    module: Module, building: Building, context: Path, storage_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    builder: str, ending: str,
 ) -> None:
     """SIGKILL for the module alone, whose engine goes on, or for all of them; meanwhile another build, and a user's own container."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     _sleeping(context)
-    own = f"own-{builder}-{ending}"
+    own, seconds = f"own-{builder}-{ending}", 100_000 + os.getpid()  # of this run alone
     subprocess.run(["buildah", "from", "--name", own, "scratch"], check=True, capture_output=True)
     before = _left(storage_directory, temporary)
     options = {"context": str(context), "engine": builder, "network": "host"}
-    killed = _building(name=f"killed-{builder}-{ending}:1", content=SLEEPING.format(4444), **options)
+    killed = building(name=f"killed-{builder}-{ending}:1", content=SLEEPING.format(seconds), **options)
     engines = _children(killed.pid)
     gate = tmp_path / "gate"
     gate.mkdir()
     living = {"name": f"living-{builder}-{ending}:1", "secrets": [{"id": "a", "value": "b"}], "volumes": [f"{gate}:/gate"]}
-    other = _building(content=WAITING.format(f"{builder}-{ending}"), **living, **options)
+    other = building(content=WAITING.format(f"{builder}-{ending}"), **living, **options)
     killed.send_signal(signal.SIGKILL)
     killed.wait(10)
     for engine in engines if ending == "all" else ():
@@ -106,7 +111,7 @@ def test_the_next_build_removes_what_a_killed_one_left_and_nothing_else(
     assert (predicted["changed"], _left(storage_directory, temporary)) == (True, meanwhile), "check mode removes nothing"
     built = module("oci_image_build", **another)
     assert (built["changed"], built.get("warnings")) == (True, None), built
-    assert not any(_command(process).endswith(b"sleep\x004444\0") for process in _processes())
+    assert not any(command_of(process).endswith(f"sleep\0{seconds}\0".encode()) for process in _processes())
     assert other.poll() is None, "the other is still at work"
     (gate / "open").touch()
     assert other.stdout
@@ -125,19 +130,34 @@ def _sleeping(context: Path) -> None:
         target.chmod(0o755)
 
 
-def _building(**options: Any) -> subprocess.Popen[str]:
-    """A build that has come to its RUN instruction."""
-    words = [sys.executable, "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_build"]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdin
-    process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
-    process.stdin.close()
-    deadline = time.monotonic() + 30
-    while not any(_command(child).startswith(b"/bin/s") for child in _descendants(process.pid)):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return process
+@pytest.fixture
+def building() -> Iterator[Building]:
+    """Begins builds that have come to their RUN instruction; at the end none of them is left at work."""
+    begun: list[subprocess.Popen[str]] = []
+    engines: set[int] = set()
+
+    def begin(**options: Any) -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_build"]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        begun.append(process)
+        assert process.stdin
+        process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
+        process.stdin.close()
+        deadline = time.monotonic() + 60
+        while not any(command_of(child).startswith(b"/bin/s") for child in descendants(process.pid)):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        engines.update(_children(process.pid))
+        return process
+
+    yield begin
+    for process in begun:
+        process.terminate()
+        process.wait(30)
+    for engine in engines:
+        if b"imagemode-build-" in command_of(engine):
+            os.killpg(engine, signal.SIGKILL)
 
 
 def _left(storage: Path, temporary: Path) -> list[str]:
@@ -154,7 +174,7 @@ def _processes() -> list[int]:
 
 
 def _at_work(pid: int) -> bool:
-    return any(b"sleep\x0040" in _command(child) for child in _descendants(pid))
+    return any(b"sleep\x0040" in command_of(child) for child in descendants(pid))
 
 
 def _children(pid: int) -> list[int]:
@@ -165,12 +185,12 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     children = _children(pid)
-    return children + [below for child in children for below in _descendants(child)]
+    return children + [below for child in children for below in descendants(child)]
 
 
-def _command(pid: int) -> bytes:
+def command_of(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -26,6 +26,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils import _errors
 from labkit import namespace
 
 from .conftest import LiveRegistry
+from .test_killed import command_of, descendants
 
 NAME, UID = "builder-of-tests", 54321
 TREE = Path(_errors.__file__).parents[5]
@@ -81,15 +82,6 @@ class Rootless:
     def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         argv, environment = self.command(list(words), **variables)
         return subprocess.run(argv, env=environment, cwd="/", capture_output=True, text=True, check=False)
-
-    def processes(self) -> dict[int, bytes]:
-        """The user's processes and their command lines."""
-        found = {}
-        for entry in filter(str.isdigit, os.listdir("/proc")):
-            with suppress(OSError):
-                if os.stat(f"/proc/{entry}").st_uid == UID:
-                    found[int(entry)] = Path(f"/proc/{entry}/cmdline").read_bytes()
-        return found
 
     def module(self, which: str, *prefix: str, variables: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
         """Run a module as the user, from a directory that is root's."""
@@ -181,15 +173,14 @@ def test_a_killed_build_of_a_user_is_removed_by_the_users_next_one(user: Rootles
     process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {"name": f"killed-{engine}:1", "content": text, **options}}))
     process.stdin.close()
     deadline = time.monotonic() + 60
-    while not any(command.startswith(b"/bin/sleep\x004321") for command in user.processes().values()):
+    while not any(command_of(child).startswith(b"/bin/sleep\0") for child in descendants(process.pid)):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    # All that work for the build; Podman's process for the user's namespace stays, as it would.
-    for pid, command in user.processes().items():
-        if b"4321" in command or b"oci_image_build" in command or b"imagemode-build-" in command or b"chroot" in command:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    # Podman's process for the user's namespace stays, as it would.
+    for pid in (process.pid, *descendants(process.pid)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait(10)
     assert user.run("buildah", "containers", "--all", "--quiet").stdout.split(), "without a leftover this shows nothing"
     built = user.module("oci_image_build", name=f"next-{engine}:1", content="FROM scratch\nCOPY root /\n", **options)
