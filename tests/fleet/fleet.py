@@ -57,7 +57,8 @@ class Fleet:
         (self.base / "inventory.json").write_text(json.dumps({"all": {"hosts": {"localhost": local}, "children": groups}}))
 
     def registry(self, images: Mapping[str, str]) -> None:
-        (self.base / "registry.json").write_text(json.dumps(images))
+        (self.base / "registry.json.new").write_text(json.dumps(images))
+        (self.base / "registry.json.new").replace(self.base / "registry.json")
 
     def state(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.base / name / "state.json").read_text())

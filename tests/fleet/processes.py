@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes below a process."""
+def descendants(*pids: int) -> list[int]:
+    """The processes below processes."""
     parents: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -20,7 +20,7 @@ def descendants(pid: int) -> list[int]:
             continue
         parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
     found: list[int] = []
-    todo = [pid]
+    todo = [*pids]
     while todo:
         below = parents.get(todo.pop(), [])
         found += below

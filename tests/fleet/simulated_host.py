@@ -5,8 +5,9 @@
 """A fake: bootc, skopeo, systemctl and shutdown of a simulated host, which is a directory named by SIMULATED_HOST.
 
 It exists because a thousand machines do not fit on one. `state.json` there holds what is booted, staged and the rollback
-deployment; `fault` names what goes wrong: C(rolls_back) (the next boot comes back on the old image), C(unhealthy) (the program
-`healthy` fails on the image that was not booted first), C(throttled) (the registry answers 429 to every pull), C(unreachable).
+deployment, and how many `pull_seconds` a pull takes; `fault` names what goes wrong: C(rolls_back) (the next boot comes back on the
+old image), C(unhealthy) (the program `healthy` fails on the image that was not booted first), C(throttled) (the registry answers
+429 to every pull), C(unreachable).
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def bootc(base: Path, state: dict[str, Any], words: list[str]) -> int:
               file=sys.stderr)
         return 1
     (base / "verbs").open("a").write(" ".join(words) + "\n")
+    if verb in ("switch", "upgrade") and "--from-downloaded" not in words and not pull(base, state):
+        return unreachable()
     if verb == "switch":
         state["staged"] = deployment(words[-1], registry(base)[words[-1]])
     elif verb == "upgrade" and "--from-downloaded" in words:
@@ -76,14 +79,30 @@ def skopeo(base: Path, words: list[str]) -> int:
     image = words[-1].partition("//")[2].partition("@")[0]
     with (base.parent / "requests").open("a") as requests:
         requests.write(f"{base.name} {image}\n")
+    if not registry(base):
+        return unreachable()
     print(json.dumps({"schemaVersion": 2, "manifests": [
         {"digest": registry(base)[image], "platform": {"architecture": "amd64", "os": "linux"}}]}), end="")
     return 0
 
 
 def registry(base: Path) -> dict[str, str]:
-    found: dict[str, str] = json.loads((base.parent / "registry.json").read_text())
+    """:returns: image → digest; nothing while the file is not there: then the registry is down"""
+    path = base.parent / "registry.json"
+    found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     return found
+
+
+def pull(base: Path, state: dict[str, Any]) -> bool:
+    """:returns: whether the registry was there from the beginning to the end"""
+    there = bool(registry(base))
+    time.sleep(state.get("pull_seconds", 0) if there else 0)
+    return there and bool(registry(base))
+
+
+def unreachable() -> int:
+    print("error: pinging container registry registry.test: connection refused", file=sys.stderr)
+    return 1
 
 
 def deployment(image: str, digest: str, download_only: bool = False) -> dict[str, Any]:

@@ -56,21 +56,24 @@ class LiveRegistry:
             (base / "htpasswd").write_text(words)
             lines += ["auth:", "  htpasswd:", "    realm: test", f"    path: {base}/htpasswd"]
         (base / "config.yml").write_text("\n".join(lines) + "\n")
-        self._log = (base / "log").open("w")
+        self.start()
+
+    def start(self) -> None:
+        self._log = (self.base / "log").open("a")
         # The variable that Podman reads would be a setting of the registry's own.
         variables = {name: value for name, value in os.environ.items() if name != "REGISTRY_AUTH_FILE"}
-        command = ["docker-registry", "serve", str(base / "config.yml")]
+        command = ["docker-registry", "serve", str(self.base / "config.yml")]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, env=variables)
         deadline = time.monotonic() + 30
         while True:
             with socket.socket() as connection:
-                if connection.connect_ex(("127.0.0.1", port)) == 0:
+                if connection.connect_ex(("127.0.0.1", int(self.address.rpartition(":")[2]))) == 0:
                     break
-            assert time.monotonic() < deadline, (base / "log").read_text()
+            assert time.monotonic() < deadline, (self.base / "log").read_text()
             time.sleep(0.1)
 
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self._process.send_signal(how)
         self._process.wait(10)
         self._log.close()
 
@@ -169,21 +172,24 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
-@pytest.fixture(autouse=True)
-def storage(storage_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Engines work in storage of the tests' own; nothing of the machine's but its images is seen, and nothing left behind."""
-    base = storage_directory
+def storage_in(base: Path) -> dict[str, str]:
+    """:returns: the variables by which engines have their storage, and all that they remember, below a directory"""
     driver = "overlay" if os.path.exists("/sys/module/overlay") else "vfs"
     (base / "storage.conf").write_text(
         f'[storage]\ndriver = "{driver}"\nrunroot = "{base}/run"\ngraphroot = "{base}/graph"\n'
         # Where the lab has its base image; nothing is written there.
         '[storage.options]\nadditionalimagestores = ["/var/lib/containers/storage"]\n'
     )
-    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(base / "storage.conf"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(base / "cache"))
-    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
     (base / "auth.json").write_text("{}")
-    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(base / "auth.json"))
+    return {"CONTAINERS_STORAGE_CONF": str(base / "storage.conf"), "XDG_CACHE_HOME": str(base / "cache"), "BUILDAH_ISOLATION": "chroot",
+            "REGISTRY_AUTH_FILE": str(base / "auth.json")}
+
+
+@pytest.fixture(autouse=True)
+def storage(storage_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines work in storage of the tests' own; nothing of the machine's but its images is seen, and nothing left behind."""
+    for name, value in storage_in(storage_directory).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
@@ -194,6 +200,16 @@ def base_image() -> str:
     image_id = inspected.stdout.strip()
     subprocess.run(["podman", "tag", image_id, f"localhost/imagemode/tested:{image_id[:12]}"], check=True)
     return f"localhost/imagemode/tested:{image_id[:12]}"
+
+
+def add_programs(root: Path, *programs: str) -> None:
+    """Copy programs of this machine, with what they are linked with."""
+    linked = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
+    for file in [*programs, *(word for word in linked.split() if word.startswith("/lib"))]:
+        target = root / file.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(Path(file).read_bytes())
+        target.chmod(0o755)
 
 
 def holders(secret: str) -> list[Path]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import PASSWORD, LiveRegistry, holders
+from .conftest import PASSWORD, LiveRegistry, add_programs, holders
 
 Module = Callable[..., dict[str, Any]]
 Building = Callable[..., subprocess.Popen[str]]
@@ -37,7 +37,7 @@ def test_a_killed_build_leaves_no_secret_after_the_next_run(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     secret = f"canary-of-{os.getpid()}"
-    _sleeping(context)
+    add_programs(context / "etc", "/bin/sh", "/bin/sleep")
     text = 'FROM scratch\nCOPY etc /\nRUN --mount=type=secret,id=token ["/bin/sleep", "40"]\n'
     options = {"name": f"killed-{os.getpid()}:1", "context": str(context), "content": text, "engine": "podman", "network": "host",
                "secrets": [{"id": "token", "value": secret}]}
@@ -88,7 +88,7 @@ def test_the_next_build_removes_what_a_killed_one_left_and_nothing_else(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    _sleeping(context)
+    add_programs(context / "etc", "/bin/sh", "/bin/sleep")
     own, seconds = f"own-{builder}-{ending}", 100_000 + os.getpid()  # of this run alone
     subprocess.run(["buildah", "from", "--name", own, "scratch"], check=True, capture_output=True)
     before = _left(storage_directory, temporary)
@@ -119,15 +119,6 @@ def test_the_next_build_removes_what_a_killed_one_left_and_nothing_else(
     assert result["changed"], result
     assert _left(storage_directory, temporary) == before
     subprocess.run(["buildah", "rm", own], check=True, capture_output=True)
-
-
-def _sleeping(context: Path) -> None:
-    programs = subprocess.run(["ldd", "/bin/sh", "/bin/sleep"], capture_output=True, text=True, check=True).stdout
-    for file in ["/bin/sh", "/bin/sleep", *(word for word in programs.split() if word.startswith("/lib"))]:
-        target = context / "etc" / file.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(Path(file).read_bytes())
-        target.chmod(0o755)
 
 
 @pytest.fixture
