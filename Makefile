@@ -3,12 +3,13 @@
 
 PYTHON ?= python3
 
-.PHONY: help test check demo demo-clean bench docs archive
+.PHONY: help test check chaos demo demo-clean bench docs archive
 
 help:
 	@echo "make demo        the whole road: build, push, install, boot, update, roll back (root)"
 	@echo "make test        the tests that fit into an hour (root)"
 	@echo "make check       the part of the tests that takes two minutes"
+	@echo "make chaos       kills at random moments of everything that does something, and what is there afterwards (root)"
 	@echo "make bench       measure the collection beside what it stands on"
 	@echo "make docs        the documentation as a site, in .cache/site"
 	@echo "make archive     what Galaxy gets, of the last commit"
@@ -19,6 +20,9 @@ test:
 
 check:
 	$(PYTHON) tests/run.py check
+
+chaos:
+	$(PYTHON) tests/chaos/chaos.py
 
 demo:
 	$(PYTHON) tests/e2e/demo.py

@@ -224,6 +224,11 @@ def bmc(output: int) -> int:
     return tools(output) or run(["python", "-m", "pytest", "-q", "tests/integration/metal"], output, PYTHONPATH=str(TREE))
 
 
+def chaos(output: int) -> int:
+    """Kills at random moments, a few; `make chaos` makes more of them, and looks closer."""
+    return tools(output) or run(["python", str(ROOT / "tests/chaos/chaos.py"), "--short"], output, cwd=ROOT)
+
+
 def vsphere(output: int) -> int:
     """A machine on govmomi's simulator of vSphere by the role vm."""
     return tools(output) or run(["python", "-m", "pytest", "-q", "tests/integration/vsphere"], output, PYTHONPATH=str(TREE))
@@ -282,6 +287,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "faults": faults,
     "takeover": takeover,
     "bmc": bmc,
+    "chaos": chaos,
     "vsphere": vsphere,
     "metal": metal,
     "vm": vm,
@@ -300,7 +306,7 @@ CHAINS = (
     ("sanity",),
     ("units",),
     ("fleet",),
-    ("controller", "bmc"),
+    ("controller", "bmc", "chaos"),
     ("integration",),
     ("ruff", "mypy", "lint", "archive", "nox"),
 )

@@ -36,6 +36,7 @@ NEEDED = {  # command or file → Debian package
     "shellcheck": "shellcheck",
     "rsync": "rsync",
     "ssh": "openssh-client",
+    "dropbear": "dropbear-bin",
     "/usr/sbin/sfdisk": "fdisk",
     "/usr/sbin/mkfs.ext4": "e2fsprogs",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
