@@ -75,7 +75,7 @@ def run(asked: argparse.Namespace, base: Path) -> int:
     from plan import plan
     from trials import Trials
 
-    logs = LOGS / "chaos"
+    logs = LOGS / "chaos" / str(asked.seed)  # two runs at a time leave each other alone
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
     count = asked.replay or asked.count or (SHORT if asked.short else LONG)
