@@ -31,7 +31,8 @@ class Site:
         self.here.parent.mkdir()
         self.there.parent.mkdir()
         (folder / "bin").mkdir()
-        shutil.copy(Path(__file__).with_name("not_ssh"), folder / "bin/ssh")
+        (folder / "bin/ssh").write_text(f"#!{sys.executable}\n" + Path(__file__).with_name("not_ssh.py").read_text())
+        (folder / "bin/ssh").chmod(0o755)
         hypervisor = {"ansible_connection": "ssh", "ansible_host": "192.0.2.1", "ansible_user": "root", "ansible_port": 2222,
                       "ansible_ssh_args": "-o ControlMaster=no", "ansible_ssh_common_args": "-o StrictHostKeyChecking=no"}
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
