@@ -23,8 +23,8 @@ options:
   platform:
     description:
       - The platform, for example V(linux/arm64); without it that of the controller.
-      - It chooses from an index. An image without one is not looked into, so that the answer stays one request; M(imagemode.bootc.oci_image_info)
-        tells its platform.
+      - It chooses from an index. An image without one is not looked into, so that the answer stays one request;
+        M(imagemode.bootc.oci_image_info) tells its platform.
     type: str
   index:
     description: Return the digest that the reference itself points at, which is an index's where it is one, whatever O(platform) is.
