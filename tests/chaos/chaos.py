@@ -33,7 +33,7 @@ from prepare import LOGS, VENV, prepare
 if TYPE_CHECKING:
     from verbs import Verb
 
-SHORT, LONG = 12, 60
+SHORT, LONG = 10, 60
 # Root's home is the harness's own; so are the mounts of engines.
 INSIDE = "mount --bind {base}/passwd /etc/passwd && export HOME={base}/home && exec {command}"
 
