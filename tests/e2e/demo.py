@@ -6,7 +6,8 @@
 
 Everything is done by the collection's own playbooks. What they claim is then proven by other means: the registry's
 answers and its log, `bootc status` over SSH, the bytes of the other disk.
-BASE_IMAGE names a bootable image to use instead of the reference host's; DEMO_FIRMWARE is bios or uefi.
+BASE_IMAGE names a bootable image to use instead of the reference host's; DEMO_FIRMWARE is bios or uefi. DEMO_MACHINES=1 makes two
+more machines, a virtual one from a disk image and one that is booted by its BMC, as the stages `vm` and `metal` do.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,16 +24,19 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "reference")]
 
-from labkit import base, installer, machine, packages, registry
+import metal
+from labkit import base, hypervisor, installer, machine, packages, registry
 from labkit.say import LabError
 from play import Player, PlayFailed
 from prepare import LOGS, ROOT, VENV, prepare
 from proof import Failed, Registry, check, human, status
+from vm import Vms
 
 MACHINE = "metal"
 SYSTEM, DATA = "DEMO-SYSTEM", "DEMO-DATA"
 DATA_SIZE = 64 << 20
 FIRMWARE = os.environ.get("DEMO_FIRMWARE") or "bios"
+MACHINES = os.environ.get("DEMO_MACHINES") == "1"
 NAME = f"{registry.address('main')}/os"
 RELEASE = "/usr/share/example/release"
 # /etc and /var are the machine's own: an update must not touch them.
@@ -150,6 +155,32 @@ class Demo:
         machine.down(MACHINE)
         return "orderly"
 
+    # Machines that did not exist
+
+    def virtual_machine(self) -> str:
+        """A qcow2 made in a throw-away machine, a copy of it that QEMU runs, and the same playbook again."""
+        packages.packages(True, hypervisor.PACKAGES)
+        vms = Vms(Player(self.player.folder / "vm", VENV), "main")
+        vms.clean()
+        vms.inventory("first")
+        said = vms.first()
+        vms.again()
+        vms.remove()
+        return f"{said}; changed=0"
+
+    def bare_metal(self) -> str:
+        """A machine that is off, with a BMC that is busy at first and forgets the boot order, and the same playbook again."""
+        metal.tools()
+        site = metal.Site(Player(self.player.folder / "metal", VENV))
+        try:
+            site.up()
+            metal.first(site)
+            metal.again(site, metal.FIRST)
+        finally:
+            site.end()
+        site.clean()
+        return f"runs {site.digest} from {next(iter(metal.FIRST.disks))}; changed=0"
+
     # Shared
 
     def build(self, version: int) -> int:
@@ -210,6 +241,10 @@ ROAD: list[tuple[str, Callable[[Demo], str]]] = [
     ("Roll back again", Demo.roll_back_again),
     ("Power the machine off", Demo.power_off),
 ]
+MORE: list[tuple[str, Callable[[Demo], str]]] = [
+    ("Make a virtual machine from a disk image", Demo.virtual_machine),
+    ("Make a machine of bare metal by its BMC", Demo.bare_metal),
+]
 
 
 def _sum(path: Path) -> str:
@@ -226,12 +261,13 @@ def main() -> int:
     prepare()
     demo = Demo(Player(LOGS / "demo", VENV))
     started = time.monotonic()
-    for number, (title, do) in enumerate(ROAD, 1):
-        print(f"\n━━ {number}/{len(ROAD)} {title}", flush=True)
+    road = [*ROAD, *(MORE if MACHINES else [])]
+    for number, (title, do) in enumerate(road, 1):
+        print(f"\n━━ {number}/{len(road)} {title}", flush=True)
         begun = time.monotonic()
         try:
             said = do(demo)
-        except (LabError, PlayFailed, Failed) as error:
+        except (LabError, PlayFailed, Failed, subprocess.SubprocessError) as error:
             print(f"\nFAILED at step {number}, {title}: {error}\nLogs are in {demo.player.folder}; the machine's console is "
                   f"{machine.where(MACHINE) / 'console.log'}. `make demo-clean` stops and removes everything.", flush=True)
             print(f"{number - 1} passed, 1 failed")

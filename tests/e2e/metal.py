@@ -25,7 +25,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "reference")]
 
 from labkit import base, bmc, conformance, machine, namespace, packages, rack, registry
-from labkit.say import LabError, run
+from labkit.say import LabError
 from play import Player, PlayFailed
 from prepare import LOGS, VENV, prepare
 from proof import Failed, Registry, check
@@ -254,9 +254,7 @@ STEPS: dict[str, Callable[[Site], None]] = {
 
 def tools() -> None:
     packages.packages(install=True)
-    absent = packages.missing(rack.PACKAGES)
-    if absent:
-        run(["apt-get", "install", "-qy", "--no-install-recommends", *absent], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    packages.packages(True, rack.PACKAGES)
 
 
 def main(arguments: list[str]) -> int:
