@@ -28,7 +28,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "e2e"), str(TESTS / "fleet"), str(TESTS 
 import growth as curves
 from labkit import base, conformance, machine, namespace, packages, registry
 from play import Player
-from prepare import LOGS, ROOT, TREE, VENV, environment, prepare
+from prepare import LOGS, ROOT, TREE, VENV, enter, environment
 from proof import Registry
 from record import Result, keep
 
@@ -252,7 +252,7 @@ def main(names: list[str]) -> int:
         print(f"No such benchmark: {', '.join(unknown)}. There are: {', '.join(BENCHES)}." if unknown else "The benchmarks need root.",
               file=sys.stderr)
         return 2
-    prepare()
+    enter()
     packages.packages(install=True)
     machine.remove(HOST)
     registry.remove(HOST)

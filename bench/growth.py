@@ -56,16 +56,24 @@ def layers(folder: Path, repository: str, play: Play, requests: Callable[[], Cal
 
 
 def hosts() -> Iterator[Result]:
-    """A fleet with nothing to do, beside a ping of it; hosts are simulated (tests/fleet)."""
-    from load import Load
-
     for number in HOSTS:
         base = Path(tempfile.mkdtemp(prefix="imagemode-growth-"))
         try:
-            load = Load(base / "fleet", number)
-            ping, found = load.ping(FORKS), load.converge(FORKS)
-            yield Result(f"converge of {number} hosts, nothing to do", "controller's CPU to a ping's", found.cpu / ping.cpu)
-            yield Result("", "MiB of memory", found.memory)
-            yield Result("", "requests to the registry", len(load.registry.requests))
+            yield from converge(base / "fleet", number, FORKS)
         finally:
             shutil.rmtree(base, ignore_errors=True)
+
+
+def converge(base: Path, number: int, forks: int, goals: tuple[float | None, ...] = (None, None, None)) -> Iterator[Result]:
+    """A fleet with nothing to do, beside a ping of it; hosts are simulated (tests/fleet).
+
+    :param goals: for the controller's CPU, for its memory, and for requests to the registry
+    """
+    from load import Load  # needs Ansible
+
+    load = Load(base, number)
+    ping, found = load.ping(forks), load.converge(forks)
+    print(f"   ping {1000 * ping.cpu / number:.0f} ms a host, converge {1000 * found.cpu / number:.0f} ms a host", flush=True)
+    yield Result(f"converge of {number} hosts, nothing to do", "controller's CPU to a ping's", found.cpu / ping.cpu, goals[0])
+    yield Result("", "MiB of memory", found.memory, goals[1])
+    yield Result("", "requests to the registry", len(load.registry.requests), goals[2])

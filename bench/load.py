@@ -11,7 +11,6 @@ Hosts are simulated (tests/fleet). CPU of the controller is counted, not time, s
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -21,25 +20,16 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "fleet")]
 
-from prepare import TREE, VENV, environment, prepare
+import growth
+from prepare import enter
 
 HOSTS, FORKS, FLEET, WAVES, SHARE = 1000, 50, 200, 5, 0.05
 
 
 def converge(base: Path) -> bool:
-    from load import Load
-
-    load = Load(base, HOSTS)
-    ping, found = load.ping(FORKS), load.converge(FORKS)
-    results = [
-        (f"converge of {HOSTS} hosts, nothing to do", "controller's CPU to a ping's", found.cpu / ping.cpu, 1.2),
-        ("", "MiB of memory", found.memory, 1024),
-        ("", "requests to the registry", len(load.registry.requests), 1),
-    ]
-    print(f"   ping {1000 * ping.cpu / HOSTS:.0f} ms a host, converge {1000 * found.cpu / HOSTS:.0f} ms a host", flush=True)
-    for what, of, value, goal in results:
-        print(f"{what:42} {of:32} {value:7.2f}   goal {goal:g}   {'ok' if value <= goal else 'MISSED'}", flush=True)
-    return all(value <= goal for _what, _of, value, goal in results)
+    results = list(growth.converge(base, HOSTS, FORKS, (1.2, 1024, 1)))
+    print(*results, sep="\n", flush=True)
+    return all(result.good for result in results)
 
 
 def rollout(base: Path) -> bool:
@@ -74,6 +64,7 @@ def main(names: list[str]) -> int:
     if set(names) - set(parts):
         print(f"There are: {', '.join(parts)}.", file=sys.stderr)
         return 2
+    enter()
     good = True
     for name in names or parts:
         base = Path(tempfile.mkdtemp(prefix="imagemode-load-"))
@@ -85,8 +76,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if not os.environ.get("IMAGEMODE_PREPARED"):
-        prepare()
-        program = str(VENV / "bin/python")
-        os.execve(program, [program, *sys.argv], environment(IMAGEMODE_PREPARED="1", PYTHONPATH=str(TREE)))
     sys.exit(main(sys.argv[1:]))

@@ -60,6 +60,15 @@ def prepare() -> None:
     subprocess.run("git init -q . && git add -A", shell=True, cwd=COLLECTION, check=True)  # noqa: S602
 
 
+def enter() -> None:
+    """Go on, from the beginning, in the Python that has Ansible and the collection."""
+    if os.environ.get("IMAGEMODE_PREPARED"):
+        return
+    prepare()
+    program = str(VENV / "bin/python")
+    os.execve(program, [program, *sys.argv], environment(IMAGEMODE_PREPARED="1", PYTHONPATH=str(TREE)))
+
+
 def _install(package: str) -> None:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         sys.exit(f"This needs Debian's {package}, or what your system calls it.")
