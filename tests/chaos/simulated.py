@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from fleet import Fleet
 from host import ServedHost, entering
 from judge import State
 from prepare import ROOT, environment
-from simulated_host import boot
+from simulated_host import boot, save
 from verbs import Running, Verb, inventory
 
 REPOSITORY = "registry.test/os"
@@ -53,9 +52,7 @@ class Simulated:
         return self.fleet.state(self.name)
 
     def save(self, state: dict[str, Any]) -> None:
-        (self.place / "state.json.new").write_text(json.dumps(state))
-        (self.place / "state.json.new").replace(self.place / "state.json")
-        (self.place / "boot_id").write_text(state["boot_id"] + "\n")
+        save(self.place, state)
 
     def play(self, playbook: str, options: dict[str, Any], log: Path) -> Running:
         words, variables = self.fleet.command(playbook, (), 1, options)

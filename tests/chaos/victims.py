@@ -35,20 +35,19 @@ def controller(verb: Verb, running: Running) -> bool:
 
 def registry(verb: Verb, running: Running) -> bool:
     """It is back when the play has ended."""
-    if running.ended():
-        return False
-    verb.stop_registry()
-    running.wait()
-    verb.start_registry()
-    return True
+    return _away(verb, running, None)
 
 
 def outage(verb: Verb, running: Running) -> bool:
     """The registry is back after a moment, for which a patient client waits."""
+    return _away(verb, running, OUTAGE_SECONDS)
+
+
+def _away(verb: Verb, running: Running, seconds: float | None) -> bool:
     if running.ended():
         return False
     verb.stop_registry()
-    running.wait(OUTAGE_SECONDS)
+    running.wait(seconds)
     verb.start_registry()
     return True
 

@@ -134,11 +134,7 @@ def building() -> Iterator[Building]:
         assert process.stdin
         process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
         process.stdin.close()
-        deadline = time.monotonic() + 60
-        while not any(command_of(child).startswith(b"/bin/s") for child in descendants(process.pid)):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for_run(process, b"/bin/s")
         engines.update(_children(process.pid))
         return process
 
@@ -149,6 +145,15 @@ def building() -> Iterator[Building]:
     for engine in engines:
         if b"imagemode-build-" in command_of(engine):
             os.killpg(engine, signal.SIGKILL)
+
+
+def wait_for_run(building: subprocess.Popen[str], command: bytes) -> None:
+    """:param command: what the RUN instruction runs, as it begins"""
+    deadline = time.monotonic() + 60
+    while not any(command_of(child).startswith(command) for child in descendants(building.pid)):
+        assert building.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def _left(storage: Path, temporary: Path) -> list[str]:

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +25,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils import _errors
 from labkit import namespace
 
 from .conftest import LiveRegistry
-from .test_killed import command_of, descendants
+from .test_killed import descendants, wait_for_run
 
 NAME, UID = "builder-of-tests", 54321
 TREE = Path(_errors.__file__).parents[5]
@@ -172,11 +171,7 @@ def test_a_killed_build_of_a_user_is_removed_by_the_users_next_one(user: Rootles
     assert process.stdin
     process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {"name": f"killed-{engine}:1", "content": text, **options}}))
     process.stdin.close()
-    deadline = time.monotonic() + 60
-    while not any(command_of(child).startswith(b"/bin/sleep\0") for child in descendants(process.pid)):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for_run(process, b"/bin/sleep\0")
     # Podman's process for the user's namespace stays, as it would.
     for pid in (process.pid, *descendants(process.pid)):
         with suppress(ProcessLookupError):
