@@ -85,12 +85,16 @@ def check_files(params: Mapping[str, Any]) -> None:
 
 
 def _check_log(path: str) -> None:
-    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-        raise OptionError(
-            f"The log '{path}' cannot be written: {'it is' if os.path.isdir(path) else 'it would be in'} "
-            f"{'a directory' if os.path.isdir(path) else 'a directory that is not there'}.",
-            hint="Name a file in 'log_path', and make the directory that it is in first.",
-        )
+    if os.path.isdir(path):
+        problem = "it is a directory"
+    elif not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        problem = "it would be in a directory that is not there"
+    else:
+        return
+    raise OptionError(
+        f"The log '{path}' cannot be written: {problem}.",
+        hint="Name a file in 'log_path', and make the directory that it is in first.",
+    )
 
 
 def _check_secret(secret: Mapping[str, Any]) -> None:

@@ -117,11 +117,12 @@ def refuse_foreign(place: Place) -> None:
     path, own = place.path, _OWN.get(place.transport)
     if path is None or own is None or not path.is_dir():
         return
-    others = sorted(name for name in os.listdir(path) if not own.fullmatch(name))
     if place.transport == "oci" and (path / "oci-layout").is_file():
         return  # the specification allows other files in a layout
-    if place.transport == "dir" and not others and os.listdir(path) and not (path / "version").is_file():
-        others = sorted(os.listdir(path))
+    there = sorted(os.listdir(path))
+    others = [name for name in there if not own.fullmatch(name)]
+    if place.transport == "dir" and not others and not (path / "version").is_file():
+        others = there
     if others:
         raise DestinationForeign(
             f"{place} cannot be written: '{path}' holds files that are of no image: {', '.join(others[:3])}.",
