@@ -55,8 +55,14 @@ class Bench:
         folder = LOGS / "bench"
         shutil.rmtree(folder, ignore_errors=True)
         self.durations = folder / "durations"
-        self.player = Player(folder, VENV, quiet=True, ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "bench/callback_plugins"),
-                             ANSIBLE_CALLBACKS_ENABLED="durations", BENCH_DURATIONS=str(self.durations))
+        self.player = Player(
+            folder,
+            VENV,
+            quiet=True,
+            ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "bench/callback_plugins"),
+            ANSIBLE_CALLBACKS_ENABLED="durations",
+            BENCH_DURATIONS=str(self.durations),
+        )
 
     def play(self, name: str, **options: object) -> float:
         """:returns: seconds of the whole play"""
@@ -189,8 +195,11 @@ def stage(bench: Bench) -> Iterator[Result]:
         (context / "noise").write_bytes(os.urandom(100_000_000))
         (context / "Containerfile").write_text(f"FROM {IMAGE}\nCOPY noise /usr/share/noise\n")
         image = f"{REPOSITORY}:large{number}"
-        for words in (["build", "-q", "--format=oci", "--tls-verify=false", f"--tag={image}", str(context)],
-                      ["push", "-q", "--tls-verify=false", image], ["rmi", image]):
+        for words in (
+            ["build", "-q", "--format=oci", "--tls-verify=false", f"--tag={image}", str(context)],
+            ["push", "-q", "--tls-verify=false", image],
+            ["rmi", image],
+        ):
             command, environment = namespace.command(["podman", *words])
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     seconds = bench.tasks("stage", 3, repository=REPOSITORY)
@@ -249,8 +258,10 @@ ALL = (build, fingerprint, push, upload, install, boot, upgrade, info, fleet, st
 def main(names: list[str]) -> int:
     unknown = [name for name in names if name not in BENCHES]
     if unknown or os.geteuid() != 0:
-        print(f"No such benchmark: {', '.join(unknown)}. There are: {', '.join(BENCHES)}." if unknown else "The benchmarks need root.",
-              file=sys.stderr)
+        print(
+            f"No such benchmark: {', '.join(unknown)}. There are: {', '.join(BENCHES)}." if unknown else "The benchmarks need root.",
+            file=sys.stderr,
+        )
         return 2
     enter()
     packages.packages(install=True)

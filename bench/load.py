@@ -41,10 +41,19 @@ def rollout(base: Path) -> bool:
     fleet = Fleet(base, FLEET, wrong)
     size = FLEET // WAVES
     rc, output = fleet.play(
-        "imagemode.bootc.rollout", forks=20, rollout_image=IMAGE, rollout_digest=NEW, rollout_download=False,
-        rollout_waves=[{"name": f"wave{number + 1}", "size": str(size)} for number in range(WAVES)], rollout_halt={"failures": "6"},
-        rollout_report="report", update_health_commands=["healthy"], update_health_retries=1, update_health_delay=1,
-        update_reboot_timeout=300, update_connect_timeout=5,
+        "imagemode.bootc.rollout",
+        forks=20,
+        rollout_image=IMAGE,
+        rollout_digest=NEW,
+        rollout_download=False,
+        rollout_waves=[{"name": f"wave{number + 1}", "size": str(size)} for number in range(WAVES)],
+        rollout_halt={"failures": "6"},
+        rollout_report="report",
+        update_health_commands=["healthy"],
+        update_health_retries=1,
+        update_health_delay=1,
+        update_reboot_timeout=300,
+        update_connect_timeout=5,
     )
     rows = json.loads((base / "report/report.json").read_text())["rows"]
     tried = [row for row in rows if row["result"]]
@@ -52,8 +61,11 @@ def rollout(base: Path) -> bool:
     last = sorted(wrong)[5]
     expected = (int(last.removeprefix("host")) // size + 1) * size
     good = rc != 0 and "halted" in output and len(rows) == FLEET and len(tried) == expected
-    print(f"rollout of {FLEET} hosts in {WAVES} waves, {len(wrong)} of them with faults: {len(tried)} tried (expected {expected}), "
-          f"{dict(Counter(row['state'] for row in rows))}   {'ok' if good else 'MISSED'}", flush=True)
+    print(
+        f"rollout of {FLEET} hosts in {WAVES} waves, {len(wrong)} of them with faults: {len(tried)} tried (expected {expected}), "
+        f"{dict(Counter(row['state'] for row in rows))}   {'ok' if good else 'MISSED'}",
+        flush=True,
+    )
     if not good:
         print(output[-3000:])
     return good

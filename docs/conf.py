@@ -24,8 +24,11 @@ nitpicky = False
 suppress_warnings = ["epub.unknown_project_files", "misc.highlighting_failure"]
 
 ANSIBLE = "https://docs.ansible.com/ansible/latest"
-PAGES = {"action_plugins": "plugins/action.html", "ansible_configuration_settings": "reference_appendices/config.html",
-         "common_return_values": "reference_appendices/common_return_values.html"}
+PAGES = {
+    "action_plugins": "plugins/action.html",
+    "ansible_configuration_settings": "reference_appendices/config.html",
+    "common_return_values": "reference_appendices/common_return_values.html",
+}
 
 
 def ansible_page(_app: Any, _environment: Any, node: Any, content: Any) -> nodes.reference | None:

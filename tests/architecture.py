@@ -47,7 +47,7 @@ def knows(path: Path) -> Iterator[str]:
             continue
         name = node.module or ""
         if node.level:
-            above = package[:len(package) - node.level + 1]
+            above = package[: len(package) - node.level + 1]
             parts = [*above, *filter(None, name.split("."))]
             yield from [parts[0]] if parts else [alias.name for alias in node.names]
         elif name == MODULE_UTILS[:-1]:
@@ -67,8 +67,17 @@ def page() -> str:
     there = rooms()
     edges = {room: sorted({name for path in files for name in knows(path)} & set(there) - {room}) for room, files in there.items()}
     drawn = [(room, name) for room, names in edges.items() for name in names if name not in EVERYBODYS]
-    lines = [HEAD, "## Rooms", "```mermaid", "graph LR", *(f"  {room} --> {name}" for room, name in drawn), "```", "",
-             "| room | is | knows, besides what all know |", "|---|---|---|"]
+    lines = [
+        HEAD,
+        "## Rooms",
+        "```mermaid",
+        "graph LR",
+        *(f"  {room} --> {name}" for room, name in drawn),
+        "```",
+        "",
+        "| room | is | knows, besides what all know |",
+        "|---|---|---|",
+    ]
     for room, files in there.items():
         others = ", ".join(f"`{name}`" for name in edges[room] if name not in EVERYBODYS)
         lines.append(f"| `{room}` | {says(files)} | {others or '–'} |")

@@ -46,8 +46,11 @@ def build(source: Path, target: Path, seconds: int) -> Path:
         manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(contents["FILES.json"]).hexdigest()
         contents["MANIFEST.json"] = json.dumps(manifest, indent=1).encode()
         packed = target / built.name
-        with packed.open("wb") as file, gzip.GzipFile("", "wb", 9, file, 0) as stream, tarfile.open(
-                fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        with (
+            packed.open("wb") as file,
+            gzip.GzipFile("", "wb", 9, file, 0) as stream,
+            tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
             for member in sorted(members, key=lambda member: member.name):
                 member.mtime, member.uid, member.gid, member.uname, member.gname, member.pax_headers = seconds, 0, 0, "", "", {}
                 content = contents.get(member.name)

@@ -20,9 +20,14 @@ from pathlib import Path
 from prepare import CACHE, COLLECTION, TREE, environment, prepare, say
 
 SANITY = ("compile", "import", "validate-modules", "action-plugin-docs", "runtime-metadata", "yamllint")
-ON_HOSTS = ("tests/unit/plugins/module_utils/bootc", "tests/unit/plugins/module_utils/disk", "tests/unit/plugins/module_utils/install",
-            "tests/unit/plugins/modules/test_host_modules.py", "tests/unit/plugins/modules/test_kargs.py",
-            "tests/unit/plugins/modules/test_recorded_hosts.py")
+ON_HOSTS = (
+    "tests/unit/plugins/module_utils/bootc",
+    "tests/unit/plugins/module_utils/disk",
+    "tests/unit/plugins/module_utils/install",
+    "tests/unit/plugins/modules/test_host_modules.py",
+    "tests/unit/plugins/modules/test_kargs.py",
+    "tests/unit/plugins/modules/test_recorded_hosts.py",
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,18 @@ def run(row: Row, python: str) -> bool:
     variables = environment(PATH=f"{programs}:{os.environ['PATH']}", PYTHONPATH=str(TREE), HOME=str(base / "home"))
     commands = [[str(programs / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", *row.units]]
     if row.sanity:
-        commands.append(["ansible-test", "sanity", "--venv", "--python", row.python, "--color", "no",
-                         *(word for test in row.sanity for word in ("--test", test))])
+        commands.append(
+            [
+                "ansible-test",
+                "sanity",
+                "--venv",
+                "--python",
+                row.python,
+                "--color",
+                "no",
+                *(word for test in row.sanity for word in ("--test", test)),
+            ]
+        )
     done = [subprocess.run(command, cwd=COLLECTION, env=variables, stdin=subprocess.DEVNULL, check=False) for command in commands]
     return not any(command.returncode for command in done)
 

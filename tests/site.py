@@ -77,10 +77,18 @@ def pages() -> list[str]:
 
     :returns: their names
     """
-    named = {path: path for path in [Path("README.md"), Path("CONTRIBUTING.md"), Path("SECURITY.md"),
-                                     *(path.relative_to(COLLECTION) for path in sorted((COLLECTION / "docs").rglob("*.md"))),
-                                     *(path.relative_to(COLLECTION) for path in sorted((COLLECTION / "roles").glob("*/README.md")))]}
+    named = {
+        path: path
+        for path in [
+            Path("README.md"),
+            Path("CONTRIBUTING.md"),
+            Path("SECURITY.md"),
+            *(path.relative_to(COLLECTION) for path in sorted((COLLECTION / "docs").rglob("*.md"))),
+            *(path.relative_to(COLLECTION) for path in sorted((COLLECTION / "roles").glob("*/README.md"))),
+        ]
+    }
     for page in named:
+
         def link(match: re.Match[str], page: Path = page) -> str:
             target = match[2].partition("#")[0]
             if not target or ":" in target:
@@ -103,18 +111,30 @@ def main() -> int:
     shutil.rmtree(SOURCE, ignore_errors=True)
     (SOURCE / "reference").mkdir(parents=True)
     variables = environment(PATH=f"{VENV / 'bin'}:/usr/bin:/bin")
-    words = ["antsibull-docs", "collection", "--use-current", "--squash-hierarchy",
-             "--fail-on-error", "--dest-dir", str(SOURCE / "reference"), "imagemode.bootc"]
+    words = [
+        "antsibull-docs",
+        "collection",
+        "--use-current",
+        "--squash-hierarchy",
+        "--fail-on-error",
+        "--dest-dir",
+        str(SOURCE / "reference"),
+        "imagemode.bootc",
+    ]
     rc = subprocess.run(words, env=variables, check=False).returncode
     if rc != 0:
         return rc
     names = pages()
     shutil.copy(COLLECTION / "docs/conf.py", SOURCE)
-    (SOURCE / "index.md").write_text(INDEX.format(
-        roles="\n".join(name for name in names if name.startswith("roles/")),
-        decisions="\n".join(name for name in names if name.startswith("docs/decisions/"))))
-    return subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-b", "html", str(SOURCE), str(SITE)], env=variables,
-                          check=False).returncode
+    (SOURCE / "index.md").write_text(
+        INDEX.format(
+            roles="\n".join(name for name in names if name.startswith("roles/")),
+            decisions="\n".join(name for name in names if name.startswith("docs/decisions/")),
+        )
+    )
+    return subprocess.run(
+        ["sphinx-build", "-q", "-W", "--keep-going", "-b", "html", str(SOURCE), str(SITE)], env=variables, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

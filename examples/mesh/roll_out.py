@@ -91,7 +91,9 @@ def report(sites: list[Site], directory: Path) -> None:
     inventories = [word for site in sites for word in ("-i", str(site.directory / "inventory"))]
     options = {
         "journal": [str(path) for site in sites for path in site.journals],
-        "hosts": "{{ groups.bootc_hosts }}", "dest": str(directory / "report"), "title": "Rollout over all sites",
+        "hosts": "{{ groups.bootc_hosts }}",
+        "dest": str(directory / "report"),
+        "title": "Rollout over all sites",
     }
     command = ["ansible", "localhost", *inventories, "-m", "imagemode.bootc.fleet_report", "-a", json.dumps(options)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -206,8 +206,7 @@ class ActionModule(ActionBase):
         rolled_back = after["digest"] == before["digest"]
         raise RebootRefused(
             "rolled_back" if rolled_back else "digest_mismatch",
-            f"The host was to boot {expected} and came up with {after['digest']}"
-            + (", the image it ran before." if rolled_back else "."),
+            f"The host was to boot {expected} and came up with {after['digest']}" + (", the image it ran before." if rolled_back else "."),
             "Look at the journal of the failed boot (journalctl -b -1) and at ostree-finalize-staged.service.",
             rolled_back=rolled_back,
         )
@@ -230,7 +229,8 @@ class ActionModule(ActionBase):
                 self._connection._shell.tmpdir = None
             if time.monotonic() >= deadline:
                 raise RebootRefused(
-                    "host_not_back", f"The host came up and goes away again: {why}",
+                    "host_not_back",
+                    f"The host came up and goes away again: {why}",
                     "Look at the host's console; raise 'reboot_timeout' if it is only slow.",
                 )
             time.sleep(SETTLE_SECONDS)

@@ -45,20 +45,48 @@ from typing import Any
 
 # Text that is looked for, code, whether it is final, what to do; the first that is found counts.
 _FAULTS = (
-    (r"HTTP Error 40[13]\b|[Uu]nauthorized|Invalid (user|password)|Incorrect password|Unauthorized name",
-     "bmc_unauthorized", True, "Correct the user name and password of the BMC, or give the account the role Operator."),
-    (r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
-     "bmc_certificate", True, "Name the BMC's CA in bare_metal_bmc_ca_path, or set bare_metal_bmc_validate_certs to false."),
-    (r"Unable to find an available VirtualMedia",
-     "bmc_media_occupied", True, "Eject what is in the BMC's virtual drives; nothing of others is ejected by this role."),
-    (r"VirtualMedia resource not found|InsertMedia.* not found|not in list of allowable values|Action .* not found",
-     "bmc_unsupported", True, "Choose another bare_metal_boot_method that this BMC has."),
-    (r"Missing required library|No module named|Failed to import",
-     "bmc_library_missing", True, "Install pyghmi for the controller's Python."),
-    (r"HTTP Error (429|50[0234])\b|[Nn]ode busy|busy",
-     "bmc_busy", False, "Wait until the BMC is done, or reset it; bare_metal_bmc_retries makes the role wait longer."),
-    (r"URL Error|[Tt]imed? ?out|timeout|Connection (refused|reset)|Failed (GET|POST|PATCH) request|no route|unreachable|Name or service",
-     "bmc_unreachable", False, "Look at the BMC's address and network; bare_metal_bmc_host is where it is asked."),
+    (
+        r"HTTP Error 40[13]\b|[Uu]nauthorized|Invalid (user|password)|Incorrect password|Unauthorized name",
+        "bmc_unauthorized",
+        True,
+        "Correct the user name and password of the BMC, or give the account the role Operator.",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
+        "bmc_certificate",
+        True,
+        "Name the BMC's CA in bare_metal_bmc_ca_path, or set bare_metal_bmc_validate_certs to false.",
+    ),
+    (
+        r"Unable to find an available VirtualMedia",
+        "bmc_media_occupied",
+        True,
+        "Eject what is in the BMC's virtual drives; nothing of others is ejected by this role.",
+    ),
+    (
+        r"VirtualMedia resource not found|InsertMedia.* not found|not in list of allowable values|Action .* not found",
+        "bmc_unsupported",
+        True,
+        "Choose another bare_metal_boot_method that this BMC has.",
+    ),
+    (
+        r"Missing required library|No module named|Failed to import",
+        "bmc_library_missing",
+        True,
+        "Install pyghmi for the controller's Python.",
+    ),
+    (
+        r"HTTP Error (429|50[0234])\b|[Nn]ode busy|busy",
+        "bmc_busy",
+        False,
+        "Wait until the BMC is done, or reset it; bare_metal_bmc_retries makes the role wait longer.",
+    ),
+    (
+        r"URL Error|[Tt]imed? ?out|timeout|Connection (refused|reset)|Failed (GET|POST|PATCH) request|no route|unreachable|Name or service",
+        "bmc_unreachable",
+        False,
+        "Look at the BMC's address and network; bare_metal_bmc_host is where it is asked.",
+    ),
 )
 _DOWNLOAD = re.compile(r"HTTP Error (400|404|500|502)\b")
 

@@ -197,7 +197,14 @@ class Build:
         if why and not found:
             check_files(self.params)
         return Decision(
-            why, fingerprint, before, image.id if image else None, resolved, context.files() if why else {}, found, str(self.name),
+            why,
+            fingerprint,
+            before,
+            image.id if image else None,
+            resolved,
+            context.files() if why else {},
+            found,
+            str(self.name),
             self._tags(engine, None if why or image is None else image.id),
         )
 

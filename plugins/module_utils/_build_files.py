@@ -78,8 +78,10 @@ def check_files(params: Mapping[str, Any]) -> None:
             if not os.path.exists(path):
                 raise OptionError(f"There is no socket or key '{path}' for '{name}' of 'ssh' where the task runs.")
         if not paths and not os.environ.get("SSH_AUTH_SOCK"):
-            raise OptionError(f"'{name}' of 'ssh' names no socket or key, and SSH_AUTH_SOCK is not set where the task runs.",
-                              hint=f"Write '{name}=/path', or forward an agent.")
+            raise OptionError(
+                f"'{name}' of 'ssh' names no socket or key, and SSH_AUTH_SOCK is not set where the task runs.",
+                hint=f"Write '{name}=/path', or forward an agent.",
+            )
     if params["log_path"]:
         _check_log(params["log_path"])
 

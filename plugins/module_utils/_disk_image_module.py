@@ -52,15 +52,23 @@ class DiskImageModule(InstallModule):
         digests = self._digests(made, source)
         wanted = self._recipe(request, next(iter(digests)) if len(digests) == 1 else "", builder)
         result: dict[str, Any] = {
-            "image": self.wanted.name, "dest": str(file.path), "sidecar": str(file.sidecar), "format": self.params["format"],
+            "image": self.wanted.name,
+            "dest": str(file.path),
+            "sidecar": str(file.sidecar),
+            "format": self.params["format"],
         }
         other = wanted.differences(made.recipe, digests) if made else []
         if made and not other:
             if not self.check_mode:
                 file.moved(made)
             same = _shown(made.recipe)
-            return {**result, "changed": False, **_facts(made), "reason": f"{file.path} is made of this image already",
-                    "diff": {"before": same, "after": same}}
+            return {
+                **result,
+                "changed": False,
+                **_facts(made),
+                "reason": f"{file.path} is made of this image already",
+                "diff": {"before": same, "after": same},
+            }
         result["reason"] = f"{file.path} was made with {'; '.join(other)}" if made else f"{file.path} is not there"
         before = _shown(made.recipe) if made else {}
         if self.check_mode:
@@ -101,7 +109,12 @@ class DiskImageModule(InstallModule):
         if params["format"] != "raw":
             tools["qemu-img"] = version(self.runner, "qemu-img")
         return Recipe.of(
-            request, digest, tools, builder=builder.name, format=params["format"], size=params["size"],
+            request,
+            digest,
+            tools,
+            builder=builder.name,
+            format=params["format"],
+            size=params["size"],
             appliance=vars(self._appliance()) if params["format"] == "ova" else None,
         )
 

@@ -70,8 +70,11 @@ def check_policy(source: Source, name: str, files: PolicyFiles = POLICY) -> None
 def need_enforceable(files: PolicyFiles = POLICY) -> None:
     """:raises BootcError: C(signature_refused)"""
     if not enforceable(files.policy()):
-        raise refusal("signature_refused", f"The policy in {files.path} accepts everything by default, and bootc enforces no such policy.",
-                      "Set a policy with bootc_signature_policy and 'default: reject'.")
+        raise refusal(
+            "signature_refused",
+            f"The policy in {files.path} accepts everything by default, and bootc enforces no such policy.",
+            "Set a policy with bootc_signature_policy and 'default: reject'.",
+        )
 
 
 def _can_refuse(policy: Mapping[str, Any]) -> bool:

@@ -37,9 +37,7 @@ class BootcModule(CollectionModule):
         :param digest: the digest that the user insists on
         """
         watch, lock_timeout = self.params.get("watch"), self.params["lock_timeout"]
-        bootc = Bootc(
-            timeout=self.params["timeout"] or None, lock_timeout=min(lock_timeout, PATIENCE_SECONDS) if watch else lock_timeout
-        )
+        bootc = Bootc(timeout=self.params["timeout"] or None, lock_timeout=min(lock_timeout, PATIENCE_SECONDS) if watch else lock_timeout)
         job = Job.find()
         # One that runs is waited for, and is this task's own if it was asked for the same: then it is not started again.
         ours = bool(job and (job.running or job.id == watch) and job.about["asked"] == self._asked() and not self.check_mode)

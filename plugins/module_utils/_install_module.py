@@ -38,7 +38,9 @@ ARGUMENTS: dict[str, Any] = {
     "digest": {"type": "str"},
     "target_imgref": {"type": "str"},
     "target_transport": {
-        "type": "str", "choices": ["registry", "oci", "oci-archive", "containers-storage", "dir"], "default": "registry",
+        "type": "str",
+        "choices": ["registry", "oci", "oci-archive", "containers-storage", "dir"],
+        "default": "registry",
     },
     "pull": {"type": "str", "choices": ["always", "missing", "never"], "default": "always"},
     "bootloader": {"type": "str", "choices": ["grub", "grub-cc", "systemd", "none"]},
@@ -132,7 +134,12 @@ class InstallModule(CollectionModule):
         source = Source(self.runner, self.wanted, validate_certs=params["validate_certs"], timeout=params["timeout"])
         with self.auth_file() as file:
             digests = source.known_digests(
-                job.installed, file, machine, params["pull"], may_pull=not self.check_mode, sealed=job.sealed,
+                job.installed,
+                file,
+                machine,
+                params["pull"],
+                may_pull=not self.check_mode,
+                sealed=job.sealed,
             )
         plan = job.plan(digests, params["wipe_confirm"])
         before = job.installed.facts() if job.installed else None

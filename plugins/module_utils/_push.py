@@ -81,9 +81,7 @@ class Push:
     :param compression: what the layers in the registry are to be compressed with; C(None) if that does not matter
     """
 
-    def __init__(
-        self, image: LocalImage, engine: Engine, options: RegistryOptions, registry: Registry, compression: str | None
-    ) -> None:
+    def __init__(self, image: LocalImage, engine: Engine, options: RegistryOptions, registry: Registry, compression: str | None) -> None:
         self._image, self._engine, self._options, self._registry = image, engine, options, registry
         self._compression = compression
         self._known: dict[str, Content] = {}

@@ -70,14 +70,14 @@ class Reference:
 
         :raises ReferenceInvalid: the text does not follow the grammar
         """
-        rest = text[len("docker://"):] if text.startswith("docker://") else text
+        rest = text[len("docker://") :] if text.startswith("docker://") else text
         rest, at, digest = rest.partition("@")
         if at and not is_digest(digest):
             raise _invalid(text, f"'{digest}' after '@' is not a digest ('sha256:' and 64 hexadecimal digits)")
         tag: str | None = None
         colon = rest.rfind(":")
         if colon > rest.rfind("/"):
-            rest, tag = rest[:colon], rest[colon + 1:]
+            rest, tag = rest[:colon], rest[colon + 1 :]
             if not _TAG.match(tag):
                 raise _invalid(text, f"'{tag}' is not a tag")
         first, slash, remainder = rest.partition("/")

@@ -153,9 +153,7 @@ class Runner:
                     _end_children(process)
                 _end(process)
                 raise
-        completed = Completed(
-            tuple(self.mask(word) for word in argv), process.returncode, stdout, stderr, time.monotonic() - started
-        )
+        completed = Completed(tuple(self.mask(word) for word in argv), process.returncode, stdout, stderr, time.monotonic() - started)
         if check and completed.rc != 0:
             raise CommandFailed(
                 f"'{completed.command}' failed with return code {completed.rc}: {completed.last_words}",

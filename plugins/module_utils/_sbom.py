@@ -80,8 +80,16 @@ def generate(runner: Runner, options: RegistryOptions, reference: Reference, for
             "insecure-use-http": access.plain_http,
             "insecure-skip-tls-verify": not access.validate_certs,
             # Without a certificate the credentials are found as DOCKER_CONFIG has them, tokens too.
-            "auth": [{"authority": reference.registry, "tls-cert": identity[0], "tls-key": identity[1],
-                      **({"username": credentials.username, "password": credentials.password} if credentials else {})}] if identity else [],
+            "auth": [
+                {
+                    "authority": reference.registry,
+                    "tls-cert": identity[0],
+                    "tls-key": identity[1],
+                    **({"username": credentials.username, "password": credentials.password} if credentials else {}),
+                }
+            ]
+            if identity
+            else [],
         },
     }
     with go_environment(options, reference) as environment, scratch_directory("sbom") as directory:

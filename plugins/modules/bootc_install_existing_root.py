@@ -195,7 +195,8 @@ def require_other_system(module: InstallModule) -> None:
     """:raises InstallError: C(host_managed)"""
     if module.runner.find("bootc") and Bootc(timeout=300).status().managed:
         raise InstallError(
-            "This machine runs a bootable container image already.", error="host_managed",
+            "This machine runs a bootable container image already.",
+            error="host_managed",
             hint="Bring it to another image with bootc_switch or the role imagemode.bootc.update.",
         )
 

@@ -231,7 +231,8 @@ def wanted(module: CollectionModule, policy: dict, storage: dict) -> tuple[dict,
             if not item["type"]:
                 raise PolicyInvalid(f"The scope '{item['scope']}' has no type.", hint="Say with 'type' what is demanded.")
             scope = Scope(
-                item["scope"], item["type"], tuple(item["keys"]), item["signed_repository"], item["lookaside"], tuple(item["mirrors"]))
+                item["scope"], item["type"], tuple(item["keys"]), item["signed_repository"], item["lookaside"], tuple(item["mirrors"])
+            )
             requirement, place = [scope.requirement], scope.storage
         policy = with_scope(policy, item["scope"], requirement, "transports", "docker")
         for name in (item["scope"], *item["mirrors"]):

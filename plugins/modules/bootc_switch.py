@@ -184,7 +184,7 @@ def main() -> None:
         image, transport, digest = module.need("image"), module.params["transport"], module.params["digest"]
         if transport == "registry":
             Reference.parse(image)
-            image = image[len("docker://"):] if image.startswith("docker://") else image
+            image = image[len("docker://") :] if image.startswith("docker://") else image
         wanted = Follow(
             Source(image, transport, "containerPolicy" if module.params["enforce_container_sigpolicy"] else None),
             digest=parse_digest(digest) if digest else None,

@@ -260,7 +260,8 @@ def ask(query: str, result: dict) -> object:
         import jmespath
     except ImportError:
         raise ImageModeError(
-            "The option 'query' needs the Python library jmespath where the task runs.", error="python_library_missing",
+            "The option 'query' needs the Python library jmespath where the task runs.",
+            error="python_library_missing",
             hint="Install jmespath there, or delegate the task to the controller.",
         ) from None
     try:

@@ -181,8 +181,7 @@ def main() -> None:
             "signatures": [verdict.as_dict() for verdict in verdicts],
         }
         if worst.error and module.params["required"]:
-            raise ERRORS[worst.error](
-                f"{worst.reason}.", hint="Sign it with oci_image_sign, or check 'keys' and 'identity'.", **result)
+            raise ERRORS[worst.error](f"{worst.reason}.", hint="Sign it with oci_image_sign, or check 'keys' and 'identity'.", **result)
         module.exit_json(changed=False, **result, **({"error": worst.error} if worst.error else {}))
 
 

@@ -48,8 +48,13 @@ class Builder:
         self.registry = LiveRegistry(base / "registry", htpasswd=True, tls=True)
         self.environment = {**storage_in(base / "storage"), "TMPDIR": str(base / "temporary"), "XDG_RUNTIME_DIR": str(self.memory)}
         self.host = ServedHost("builder", home, self.environment)
-        variables = {**self.host.variables(), "ansible_python_interpreter": shutil.which("python"),
-                     "login": {"username": USER, "password": PASSWORD}, "authority": f"{self.registry.base}/ca.crt", "token": TOKEN}
+        variables = {
+            **self.host.variables(),
+            "ansible_python_interpreter": shutil.which("python"),
+            "login": {"username": USER, "password": PASSWORD},
+            "authority": f"{self.registry.base}/ca.crt",
+            "token": TOKEN,
+        }
         inventory(base / "inventory.json", {"all": {"builder": variables}})
         tree = base / "base"
         add_programs(tree, "/bin/sleep")

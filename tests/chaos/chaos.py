@@ -90,8 +90,16 @@ def run(asked: argparse.Namespace, base: Path) -> int:
         for kill in kills:
             trials.try_out(verbs[kill.verb], kill)
     print(trials.table())
-    again = shlex.join(["python3", "tests/chaos/chaos.py", "--seed", str(asked.seed), *(["--short"] if asked.short else []),
-                        *(word for verb in asked.only or () for word in ("--only", verb))])
+    again = shlex.join(
+        [
+            "python3",
+            "tests/chaos/chaos.py",
+            "--seed",
+            str(asked.seed),
+            *(["--short"] if asked.short else []),
+            *(word for verb in asked.only or () for word in ("--only", verb)),
+        ]
+    )
     for number in trials.failed:
         print(f"once more: {again} --replay {number}")
     print(f"{len(kills) - len(trials.failed)} passed, {len(trials.failed)} failed")

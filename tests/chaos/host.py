@@ -77,15 +77,22 @@ class ServedHost(Host):
         own = home / f"{name}.key"
         subprocess.run(["dropbearkey", "-t", "ed25519", "-f", str(own)], check=True, capture_output=True)
         words = [SERVER, "-F", "-E", "-e", "-m", "-s", "-p", f"127.0.0.1:{self._port}", "-r", str(own), "-P", f"{own}.pid",
-                 *(["-c", command] if command else [])]
+                 *(["-c", command] if command else [])]  # fmt: skip
         with (home / f"{name}.log").open("w") as log:
             self._server = subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, **environment, MARK: mark})
 
     def variables(self) -> dict[str, Any]:
         """Of the inventory."""
         options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
-        return {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": self._port, "ansible_user": "root",
-                "ansible_ssh_private_key_file": str(self._key), "ansible_ssh_common_args": options, "ansible_ssh_transfer_method": "piped"}
+        return {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": self._port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self._key),
+            "ansible_ssh_common_args": options,
+            "ansible_ssh_transfer_method": "piped",
+        }
 
     def stop(self) -> None:
         self.kill_workers()
@@ -124,8 +131,11 @@ class ServedHost(Host):
     def _modules(self) -> list[int]:
         """Python that Ansible sent a module to, by its standard input or as a file."""
         found = {pid: _words(pid) for pid in self._marked()}
-        return [pid for pid, words in found.items() if words and Path(words[0]).name.startswith("python")
-                and (len(words) == 1 or any("AnsiballZ_" in word for word in words))]
+        return [
+            pid
+            for pid, words in found.items()
+            if words and Path(words[0]).name.startswith("python") and (len(words) == 1 or any("AnsiballZ_" in word for word in words))
+        ]
 
     def _marked(self) -> list[int]:
         found = []

@@ -24,7 +24,7 @@ REPOSITORY = "registry.test/os"
 PULL_SECONDS = 0.7
 # OpenSSH's own code for a host that does not answer.
 UNREACHABLE = 255
-DOWN = "\"$(dirname {host})/bin/answers\" || exit {code}\n"
+DOWN = '"$(dirname {host})/bin/answers" || exit {code}\n'
 ANSWERS = """#!{python} -SE
 import json, os, sys, time
 sys.exit(os.path.exists("{host}/off") or time.time() < json.load(open("{host}/state.json"))["down_until"])

@@ -51,7 +51,8 @@ class Trials:
         self._seconds[verb.name] = running.seconds_at_work()
         if running.ending().rc != 0 or verb.read() != wanted or verb.left():
             raise RuntimeError(
-                f"{verb.name} does not even work without a kill: {verb.read()}, not {wanted}; left: {verb.left()}; log: {running.log}")
+                f"{verb.name} does not even work without a kill: {verb.read()}, not {wanted}; left: {verb.left()}; log: {running.log}"
+            )
         print(f"   {verb.name} takes {self._seconds[verb.name]:.1f} s", flush=True)
 
     def try_out(self, verb: Verb, kill: Kill) -> None:
@@ -68,8 +69,11 @@ class Trials:
         if verdict.word == WRONG:
             self.failed.append(kill.number)
         self._found.setdefault((verb.name, kill.victim), Counter())[verdict.word] += 1
-        print(f"{kill.number:4}/{self._count} {verb.name:9} {kill.victim:10} {kill.moment:4.0%} {seconds:5.1f} s  {verdict.word}{after}"
-              f"{': ' if verdict.why else ''}{verdict.why}", flush=True)
+        print(
+            f"{kill.number:4}/{self._count} {verb.name:9} {kill.victim:10} {kill.moment:4.0%} {seconds:5.1f} s  {verdict.word}{after}"
+            f"{': ' if verdict.why else ''}{verdict.why}",
+            flush=True,
+        )
 
     def _one(self, verb: Verb, kill: Kill, seconds: float) -> tuple[Verdict, str]:
         """:returns: the verdict, and what more there is to tell"""

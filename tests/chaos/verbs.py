@@ -38,8 +38,9 @@ class Running:
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path) -> None:
         self.log = log
         with log.open("w") as output:
-            self._process = subprocess.Popen(list(words), env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output,
-                                             stderr=output, start_new_session=True)
+            self._process = subprocess.Popen(
+                list(words), env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
         atexit.register(self.kill)
         self.started = time.monotonic()
         self._killed = False

@@ -60,7 +60,14 @@ def power(verb: Verb, running: Running) -> bool:
 
 
 STRIKES: dict[str, Callable[[Verb, Running], bool]] = {
-    "module": module, "tree": tree, "ssh": ssh, "controller": controller, "registry": registry, "outage": outage, "power": power}
+    "module": module,
+    "tree": tree,
+    "ssh": ssh,
+    "controller": controller,
+    "registry": registry,
+    "outage": outage,
+    "power": power,
+}
 
 
 def strike(victim: str, verb: Verb, running: Running, seconds: float) -> bool:

@@ -37,9 +37,15 @@ REQUIRED = {
     "schedules": ["name", "rrule", "unified_job_template"],
 }
 REFERENCES = {
-    "organization": "organizations", "credential_type": "credential_types", "credential": "credentials", "project": "projects",
-    "source_project": "projects", "inventory": "inventories", "default_environment": "execution_environments",
-    "execution_environment": "execution_environments", "workflow_job_template": "workflow_job_templates",
+    "organization": "organizations",
+    "credential_type": "credential_types",
+    "credential": "credentials",
+    "project": "projects",
+    "source_project": "projects",
+    "inventory": "inventories",
+    "default_environment": "execution_environments",
+    "execution_environment": "execution_environments",
+    "workflow_job_template": "workflow_job_templates",
 }
 UNIFIED = ("job_templates", "workflow_job_templates", "projects", "inventory_sources", "workflow_approval_templates")
 NOTIFICATION_SECRETS = {"email": "password", "slack": "token", "webhook": "password", "irc": "password"}
@@ -49,8 +55,13 @@ BUILT_IN = {
     "Container Registry": ["password"],
 }
 # A field of a node → the permission that its template must give.
-PROMPTS = {"skip_tags": "ask_skip_tags_on_launch", "job_tags": "ask_tags_on_launch", "limit": "ask_limit_on_launch",
-           "inventory": "ask_inventory_on_launch", "job_slice_count": "ask_job_slice_count_on_launch"}
+PROMPTS = {
+    "skip_tags": "ask_skip_tags_on_launch",
+    "job_tags": "ask_tags_on_launch",
+    "limit": "ask_limit_on_launch",
+    "inventory": "ask_inventory_on_launch",
+    "job_slice_count": "ask_job_slice_count_on_launch",
+}
 
 
 class Refused(Exception):

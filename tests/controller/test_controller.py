@@ -27,8 +27,12 @@ from fake_awx import TOKEN, FakeAWX
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples/awx"
 PLAYBOOKS = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
-SECRETS = {"FLEET_REGISTRY_PASSWORD": "secret-1", "FLEET_SSH_KEY": "secret-2", "FLEET_COSIGN_KEY": "secret-3",
-           "FLEET_CHAT_PASSWORD": "secret-4"}
+SECRETS = {
+    "FLEET_REGISTRY_PASSWORD": "secret-1",
+    "FLEET_SSH_KEY": "secret-2",
+    "FLEET_COSIGN_KEY": "secret-3",
+    "FLEET_CHAT_PASSWORD": "secret-4",
+}
 
 
 class Loader(yaml.SafeLoader):
@@ -61,22 +65,42 @@ def made(awx: FakeAWX) -> tuple[FakeAWX, str]:
 
 def play(awx: FakeAWX, *arguments: str, **options: Any) -> tuple[int, int, str]:
     """:returns: exit code, number of changed tasks, output"""
-    environment = {**os.environ, **SECRETS, "CONTROLLER_HOST": awx.url, "CONTROLLER_OAUTH_TOKEN": TOKEN, "ANSIBLE_NOCOLOR": "1",
-                   "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0"}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local", str(EXAMPLE / "controller.yml"),
-               "-e", json.dumps({"ansible_python_interpreter": sys.executable, **options}), *arguments]
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False)
+    environment = {
+        **os.environ,
+        **SECRETS,
+        "CONTROLLER_HOST": awx.url,
+        "CONTROLLER_OAUTH_TOKEN": TOKEN,
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+    }
+    command = [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        "-i",
+        "localhost,",
+        "-c",
+        "local",
+        str(EXAMPLE / "controller.yml"),
+        "-e",
+        json.dumps({"ansible_python_interpreter": sys.executable, **options}),
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     found = re.search(r"changed=(\d+)", done.stdout)
     return done.returncode, int(found.group(1)) if found else -1, done.stdout
 
 
-@pytest.mark.parametrize(("templates", "words"), [
-    ({"rollout": {"job_slice_count": 4}}, "its waves, budgets and halt rules are of the whole fleet"),
-    ({"report": {"job_slice_count": 2}}, "its page is of the whole fleet"),
-    ({"update": {"job_slice_count": 2}}, "a tag that is moved between two of them gives them two digests"),
-    ({"rolout": {}}, "controller_templates names rolout"),
-])
+@pytest.mark.parametrize(
+    ("templates", "words"),
+    [
+        ({"rollout": {"job_slice_count": 4}}, "its waves, budgets and halt rules are of the whole fleet"),
+        ({"report": {"job_slice_count": 2}}, "its page is of the whole fleet"),
+        ({"update": {"job_slice_count": 2}}, "a tag that is moved between two of them gives them two digests"),
+        ({"rolout": {}}, "controller_templates names rolout"),
+    ],
+)
 def test_what_cannot_be_meant_is_refused_before_anything_is_made(awx: FakeAWX, templates: dict[str, Any], words: str) -> None:
     rc, _changed, output = play(awx, controller_templates=templates)
     assert rc != 0
@@ -117,13 +141,23 @@ def test_everything_is_made_and_no_secret_is_told(made: tuple[FakeAWX, str]) -> 
     assert registry["inputs"] == {"username": "fleet", "password": "secret-1"}
 
 
-@pytest.mark.parametrize(("driver", "url", "connection"), [
-    ("vmware", "https://vcenter.example.com", {"hostname": "vcenter.example.com", "port": 443, "username": "me", "password": "secret-5"}),
-    ("proxmox", "pve.example.com:8443",
-     {"api_host": "pve.example.com", "api_port": 8443, "api_user": "me", "api_password": "secret-5"}),
-    ("libvirt", "qemu+ssh://kvm1/system", {"uri": "qemu+ssh://kvm1/system"}),
-    ("qemu", "", {}),
-])
+@pytest.mark.parametrize(
+    ("driver", "url", "connection"),
+    [
+        (
+            "vmware",
+            "https://vcenter.example.com",
+            {"hostname": "vcenter.example.com", "port": 443, "username": "me", "password": "secret-5"},
+        ),
+        (
+            "proxmox",
+            "pve.example.com:8443",
+            {"api_host": "pve.example.com", "api_port": 8443, "api_user": "me", "api_password": "secret-5"},
+        ),
+        ("libvirt", "qemu+ssh://kvm1/system", {"uri": "qemu+ssh://kvm1/system"}),
+        ("qemu", "", {}),
+    ],
+)
 def test_a_hypervisors_credential_becomes_a_connection(tmp_path: Path, driver: str, url: str, connection: dict[str, Any]) -> None:
     given = VARIABLES["__controller_playbooks"]["provision_vm"]["given"]["hypervisor"]
     task = {"ansible.builtin.copy": {"content": "{{ vm_connection | to_json }}", "dest": str(tmp_path / "connection"), "mode": "0600"}}
@@ -172,8 +206,9 @@ def test_a_change_is_made_alone_and_secrets_are_written_when_asked(made: tuple[F
     assert (rc, changed) == (0, 1), output
     assert awx.named("execution_environments")["bootc"]["image"] == "registry.example.com/bootc-ee:2"
     assert len(awx.written) == before + 1
-    rc, changed, output = play(awx, controller_execution_environment={"image": "registry.example.com/bootc-ee:2"},
-                               controller_update_secrets=True)
+    rc, changed, output = play(
+        awx, controller_execution_environment={"image": "registry.example.com/bootc-ee:2"}, controller_update_secrets=True
+    )
     assert rc == 0, output
     assert changed == 2, "credentials and the notification"
 
@@ -198,6 +233,7 @@ def test_a_playbook_of_an_example_is_one(path: Path) -> None:
 
 def calls() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every call of awx.awx in the role: file, module, options."""
+
     def within(tasks: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
         for task in tasks:
             yield from ((name, value) for name, value in task.items() if name.startswith("awx.awx."))

@@ -67,12 +67,13 @@ def have_a_host(player: Player) -> None:
     player.become(conformance.NAME, USER)
     registry.up("closed", user="lab", password="closed")
     _lab("skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false", "--dest-creds=lab:closed",
-         f"docker://{conformance.REPOSITORY}:1", f"docker://{FORBIDDEN}")
+         f"docker://{conformance.REPOSITORY}:1", f"docker://{FORBIDDEN}")  # fmt: skip
 
 
 def refuse_predict_and_prove(player: Player) -> None:
-    player.play(str(ROOT / "tests/e2e/host.yml"), {
-        "repository": conformance.REPOSITORY, "forbidden": FORBIDDEN, "options": {"plain_http": True}})
+    player.play(
+        str(ROOT / "tests/e2e/host.yml"), {"repository": conformance.REPOSITORY, "forbidden": FORBIDDEN, "options": {"plain_http": True}}
+    )
 
 
 def look_and_adjust(player: Player) -> None:
@@ -81,8 +82,11 @@ def look_and_adjust(player: Player) -> None:
 
 def settle_in(player: Player) -> None:
     """Role host: twice, and then with the host's own timer off, which the other parts expect."""
-    options: dict[str, object] = {"repository": conformance.REPOSITORY, "private": FORBIDDEN,
-                                  "login": {"registry": registry.address("closed"), "username": "lab", "password": "closed"}}
+    options: dict[str, object] = {
+        "repository": conformance.REPOSITORY,
+        "private": FORBIDDEN,
+        "login": {"registry": registry.address("closed"), "username": "lab", "password": "closed"},
+    }
     check(player.play(SETTLE, options) > 0, "nothing was changed")
     check(player.play(SETTLE, options) == 0, "another run changed something")
     off = {"host_update_timer": "off"}
@@ -175,9 +179,16 @@ def judge_and_go_back(player: Player) -> None:
     """The host goes down three times more before it settles; then a check fails, and it is taken back."""
     before = _slot("booted")
     machine.ssh(conformance.NAME, UNSETTLED, timeout=60)
-    text = player.refused("imagemode.bootc.update", {
-        **UPDATE, "update_health_commands": ["test -e /run/no-such-file"], "update_health_retries": 1, "update_health_delay": 1,
-        "update_reboot_timeout": 1500})  # four boots
+    text = player.refused(
+        "imagemode.bootc.update",
+        {
+            **UPDATE,
+            "update_health_commands": ["test -e /run/no-such-file"],
+            "update_health_retries": 1,
+            "update_health_delay": 1,
+            "update_reboot_timeout": 1500,
+        },
+    )  # four boots
     check("rolled_back: true" in text, "it was not said that the host was taken back")
     check(_slot("booted") == before, f"the machine runs {_slot('booted')}, not {before}")
     check(machine.ssh(conformance.NAME, "cat /var/unsettled", timeout=60).stdout.strip() == "0", "it did not go down three times")
@@ -191,7 +202,7 @@ def _slot(name: str) -> str | None:
 def _tag(old: str, new: str) -> None:
     """Make a tag point at another image."""
     _lab("skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false",
-         f"docker://{conformance.REPOSITORY}:{old}", f"docker://{conformance.REPOSITORY}:{new}")
+         f"docker://{conformance.REPOSITORY}:{old}", f"docker://{conformance.REPOSITORY}:{new}")  # fmt: skip
 
 
 def _push(line: str, tag: str) -> None:
@@ -210,8 +221,16 @@ def _lab(*words: str) -> None:
     subprocess.run(command, env=environment, check=True)
 
 
-PARTS = (refuse_predict_and_prove, look_and_adjust, settle_in, survive_kills, lose_the_registry, survive_the_controller,
-         keep_to_the_window, judge_and_go_back)
+PARTS = (
+    refuse_predict_and_prove,
+    look_and_adjust,
+    settle_in,
+    survive_kills,
+    lose_the_registry,
+    survive_the_controller,
+    keep_to_the_window,
+    judge_and_go_back,
+)
 
 
 def main(names: list[str]) -> int:

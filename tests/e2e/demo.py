@@ -188,17 +188,20 @@ class Demo:
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(ROOT / "examples/os", context, symlinks=True)
         (context / f"files{RELEASE}").write_text(f"{version}\n")
-        changed = self.player.play("imagemode.bootc.build", {
-            "image_name": f"{NAME}:{version}",
-            "image_context": str(context),
-            "image_build_args": {"BASE_IMAGE": self.base_image, "VERSION": str(version)},
-            "image_registry_options": {"plain_http": True},
-            "image_tests": [
-                {"name": "the release file", "command": f"cat {RELEASE}", "stdout": f"^{version}$"},
-                {"name": "one kernel", "command": "ls /usr/lib/modules/*/vmlinuz | wc -l", "stdout": "^1$"},
-                {"name": "a failing command fails", "command": "exit 7", "rc": 7},
-            ],
-        })
+        changed = self.player.play(
+            "imagemode.bootc.build",
+            {
+                "image_name": f"{NAME}:{version}",
+                "image_context": str(context),
+                "image_build_args": {"BASE_IMAGE": self.base_image, "VERSION": str(version)},
+                "image_registry_options": {"plain_http": True},
+                "image_tests": [
+                    {"name": "the release file", "command": f"cat {RELEASE}", "stdout": f"^{version}$"},
+                    {"name": "one kernel", "command": "ls /usr/lib/modules/*/vmlinuz | wc -l", "stdout": "^1$"},
+                    {"name": "a failing command fails", "command": "exit 7", "rc": 7},
+                ],
+            },
+        )
         self.digests[version] = Registry("main").digest("os", str(version))
         return changed
 
@@ -216,8 +219,10 @@ class Demo:
 
     def runs(self, version: int) -> None:
         booted = status(MACHINE)["status"]["booted"]["image"]
-        check(booted["imageDigest"] == self.digests[version],
-              f"the machine runs {booted['imageDigest']}; os:{version} is {self.digests[version]}")
+        check(
+            booted["imageDigest"] == self.digests[version],
+            f"the machine runs {booted['imageDigest']}; os:{version} is {self.digests[version]}",
+        )
         release = machine.ssh(MACHINE, f"cat {RELEASE}").stdout.strip()
         check(release == str(version), f"{RELEASE} says {release}, not {version}")
 
@@ -268,8 +273,11 @@ def main() -> int:
         try:
             said = do(demo)
         except (LabError, PlayFailed, Failed, subprocess.SubprocessError) as error:
-            print(f"\nFAILED at step {number}, {title}: {error}\nLogs are in {demo.player.folder}; the machine's console is "
-                  f"{machine.where(MACHINE) / 'console.log'}. `make demo-clean` stops and removes everything.", flush=True)
+            print(
+                f"\nFAILED at step {number}, {title}: {error}\nLogs are in {demo.player.folder}; the machine's console is "
+                f"{machine.where(MACHINE) / 'console.log'}. `make demo-clean` stops and removes everything.",
+                flush=True,
+            )
             print(f"{number - 1} passed, 1 failed")
             return 1
         demo.steps.append(Step(title, time.monotonic() - begun, said))

@@ -55,8 +55,9 @@ def run_the_role_registry(player: Player) -> None:
     with open("/usr/bin/docker-registry", "rb") as file:
         subprocess.run(copy, stdin=file, check=True)
     for where, address, directory, *arguments in (
-            ("localhost", "127.0.0.1:5010", str(player.folder / "registry")),
-            (MACHINE, "127.0.0.1:5000", "/var/lib/registry", "--skip-tags=install")):
+        ("localhost", "127.0.0.1:5010", str(player.folder / "registry")),
+        (MACHINE, "127.0.0.1:5000", "/var/lib/registry", "--skip-tags=install"),
+    ):
         options = {"target": where, "registry_address": address, "registry_directory": directory}
         for state in ("present", "absent"):
             changes = [player.play("imagemode.bootc.registry", {**options, "registry_state": state}, *arguments) > 0 for _time in (1, 2)]
@@ -71,12 +72,15 @@ def layout_disks() -> list[str]:
 
 def refuse_layouts(player: Player) -> None:
     machine.plug(MACHINE, layout_disks())
-    player.play(str(ROOT / "tests/e2e/layouts.yml"), {
-        "image": f"{REPOSITORY}:1",
-        "layouts": LAYOUTS,
-        "live_serial": "LIVE",
-        "disk_files": " ".join(str(machine.where(MACHINE) / f"disk-{machine.parse_disk(disk)['file']}.raw") for disk in layout_disks()),
-    })
+    player.play(
+        str(ROOT / "tests/e2e/layouts.yml"),
+        {
+            "image": f"{REPOSITORY}:1",
+            "layouts": LAYOUTS,
+            "live_serial": "LIVE",
+            "disk_files": " ".join(str(machine.where(MACHINE) / f"disk-{machine.parse_disk(disk)['file']}.raw") for disk in layout_disks()),
+        },
+    )
 
 
 def refuse_images(player: Player) -> None:
@@ -136,9 +140,15 @@ def live(player: Player) -> None:
 
 
 def install_guards(player: Player) -> None:
-    player.play(str(ROOT / "tests/e2e/install_guards.yml"), {
-        "image": f"{REPOSITORY}:1", "other_image": f"{REPOSITORY}:2", "target_serial": TARGET, "other_serial": OTHER,
-    })
+    player.play(
+        str(ROOT / "tests/e2e/install_guards.yml"),
+        {
+            "image": f"{REPOSITORY}:1",
+            "other_image": f"{REPOSITORY}:2",
+            "target_serial": TARGET,
+            "other_serial": OTHER,
+        },
+    )
 
 
 def power_cuts(player: Player) -> list[Path]:
@@ -169,21 +179,29 @@ def interrupt_and_boot_all(player: Player) -> None:
     interrupt_and_boot(player, cuts)
     conformance.push_image(f"{REPOSITORY}:lvm", (ROOT / "tests/e2e/volumes.Containerfile").read_text().format(base=base.base()))
     player.play(str(ROOT / "tests/e2e/volumes.yml"), {"image": f"{REPOSITORY}:lvm", "volume_serial": VOLUMES, "key": key()})
-    boot(player, TARGET, {
-        "cat /etc/hostname /proc/sys/kernel/hostname": "faults.example.com\nfaults.example.com",
-        "ip -4 -brief address": "192.0.2.10/24",
-        "cat /etc/motd": "installed by a test",
-        "stat -c '%a %u' /var/lib/faults/key /etc/ostree/auth.json": "600 0\n600 0",
-        "cat /proc/cmdline": "faults.one=1",
-        "bootc upgrade --check": "",
-    })
+    boot(
+        player,
+        TARGET,
+        {
+            "cat /etc/hostname /proc/sys/kernel/hostname": "faults.example.com\nfaults.example.com",
+            "ip -4 -brief address": "192.0.2.10/24",
+            "cat /etc/motd": "installed by a test",
+            "stat -c '%a %u' /var/lib/faults/key /etc/ostree/auth.json": "600 0\n600 0",
+            "cat /proc/cmdline": "faults.one=1",
+            "bootc upgrade --check": "",
+        },
+    )
     the_wrong_disk_is_noticed(player)
-    boot(player, VOLUMES, {
-        "cat /proc/sys/kernel/hostname": "volumes",
-        "findmnt -no SOURCE /sysroot": "/dev/mapper/system-root",
-        "findmnt -no SOURCE /var": "/dev/mapper/system-var",
-        "cat /var/lib/volumes": "on a file system of its own",
-    })
+    boot(
+        player,
+        VOLUMES,
+        {
+            "cat /proc/sys/kernel/hostname": "volumes",
+            "findmnt -no SOURCE /sysroot": "/dev/mapper/system-root",
+            "findmnt -no SOURCE /var": "/dev/mapper/system-var",
+            "cat /var/lib/volumes": "on a file system of its own",
+        },
+    )
 
 
 PARTS = {"guards": refuse_and_repair, "layouts": refuse_dangerous_disks, "faults": interrupt_and_boot_all}

@@ -120,14 +120,23 @@ class Site:
         if added.name in self.hosts:
             return
         settings, more = HOSTS[added.name]
-        one = bmc.Bmc(self.rack.folder / f"bmc-{added.name}", PASSWORD, {
-            "SUSHY_EMULATOR_LIBVIRT_URI": self.rack.uri, "SUSHY_EMULATOR_ALLOWED_INSTANCES": [added.uuid],
-        }, rack.GATEWAY, str(VENV / "bin/python"))
+        one = bmc.Bmc(
+            self.rack.folder / f"bmc-{added.name}",
+            PASSWORD,
+            {
+                "SUSHY_EMULATOR_LIBVIRT_URI": self.rack.uri,
+                "SUSHY_EMULATOR_ALLOWED_INSTANCES": [added.uuid],
+            },
+            rack.GATEWAY,
+            str(VENV / "bin/python"),
+        )
         self.bmcs[added.name] = one
         network = [{"mac": added.mac, "addresses": [f"{added.address}/24"], "gateways": [rack.GATEWAY]}]
         self.hosts[added.name] = {
             "ansible_host": added.address,
-            "bare_metal_bmc_host": one.host, "bare_metal_bmc_ca_path": str(one.ca), "bare_metal_bmc_system": added.uuid,
+            "bare_metal_bmc_host": one.host,
+            "bare_metal_bmc_ca_path": str(one.ca),
+            "bare_metal_bmc_system": added.uuid,
             "bare_metal_disk": {"serial": next(iter(added.disks))},
             "bare_metal_hostname": added.name,
             "bare_metal_network": network,
@@ -139,26 +148,43 @@ class Site:
         key = machine.lab_key()
         public = key.with_suffix(".pub").read_text().strip()
         builder = {
-            "ansible_connection": "local", "ansible_python_interpreter": str(VENV / "bin/python"),
-            "installer_media_image": "localhost/imagemode/rack-installer:1", "installer_media_context": str(self.rack.folder / "installer"),
-            "installer_media_pull": "never", "installer_media_directory": str(self.web.folder),
+            "ansible_connection": "local",
+            "ansible_python_interpreter": str(VENV / "bin/python"),
+            "installer_media_image": "localhost/imagemode/rack-installer:1",
+            "installer_media_context": str(self.rack.folder / "installer"),
+            "installer_media_pull": "never",
+            "installer_media_directory": str(self.web.folder),
             "installer_media_url": f"{self.web.url}/netboot",
-            "installer_media_kernel_arguments": ["console=ttyS0,115200", "panic=1"], "installer_media_network_renderer": "systemd-networkd",
+            "installer_media_kernel_arguments": ["console=ttyS0,115200", "panic=1"],
+            "installer_media_network_renderer": "systemd-networkd",
             "installer_media_root_ssh_authorized_keys": [public],
         }
         common = {
-            "ansible_user": "root", "ansible_ssh_private_key_file": str(key), "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(key),
+            "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
-            "bare_metal_image": f"{IMAGE}:1", "bare_metal_filesystem": "ext4", "bare_metal_root_ssh_authorized_keys": [public],
-            "bare_metal_network_renderer": "systemd-networkd", "bare_metal_validate_certs": False,
+            "bare_metal_image": f"{IMAGE}:1",
+            "bare_metal_filesystem": "ext4",
+            "bare_metal_root_ssh_authorized_keys": [public],
+            "bare_metal_network_renderer": "systemd-networkd",
+            "bare_metal_validate_certs": False,
             "bare_metal_files": [{"dest": "/etc/containers/registries.conf.d/50-lab.conf", "content": INSECURE}],
-            "bare_metal_bmc_username": bmc.USER, "bare_metal_bmc_password": PASSWORD, "bare_metal_bmc_delay": 3,
-            "bare_metal_media_url": f"{self.web.url}/live.iso", "bare_metal_live_timeout": 420, "bare_metal_boot_timeout": 420,
+            "bare_metal_bmc_username": bmc.USER,
+            "bare_metal_bmc_password": PASSWORD,
+            "bare_metal_bmc_delay": 3,
+            "bare_metal_media_url": f"{self.web.url}/live.iso",
+            "bare_metal_live_timeout": 420,
+            "bare_metal_boot_timeout": 420,
         }
-        document = {"all": {"children": {
-            "builder": {"hosts": {"localhost": builder}},
-            "metal": {"hosts": self.hosts, "vars": common},
-        }}}
+        document = {
+            "all": {
+                "children": {
+                    "builder": {"hosts": {"localhost": builder}},
+                    "metal": {"hosts": self.hosts, "vars": common},
+                }
+            }
+        }
         (self.player.folder / "inventory.json").write_text(json.dumps(document, indent=1))
 
     def play(self, *arguments: str) -> int:
@@ -166,8 +192,13 @@ class Site:
         return self.player.play(PLAYBOOK, {}, *arguments)
 
     def ssh(self, which: rack.Machine, command: str) -> str:
-        done = subprocess.run(["ssh", *machine.SSH_OPTIONS, "-i", str(machine.lab_key()), f"root@{which.address}", command],
-                              capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            ["ssh", *machine.SSH_OPTIONS, "-i", str(machine.lab_key()), f"root@{which.address}", command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         check(done.returncode == 0, f"{command} on {which.name} failed: {done.stderr}")
         return done.stdout.strip()
 
@@ -230,7 +261,7 @@ def network(site: Site) -> None:
     script = f"{site.web.url}/netboot/boot.ipxe"
     net = rack.GATEWAY.rpartition(".")[0]
     words = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", f"--interface={rack.BRIDGE}", "--bind-interfaces",
-             f"--dhcp-range={net}.200,{net}.250,10m", f"--dhcp-boot={script}", "--leasefile-ro", "--log-dhcp"]
+             f"--dhcp-range={net}.200,{net}.250,10m", f"--dhcp-boot={script}", "--leasefile-ro", "--log-dhcp"]  # fmt: skip
     with (site.rack.folder / "dnsmasq.log").open("wb") as log:
         child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:

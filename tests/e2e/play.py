@@ -93,8 +93,10 @@ class Player:
         """
         words, log = self._command(playbook, options)
         command, variables = self._environment(words)
-        with log.open("w") as file, subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=variables, start_new_session=True) as child:
+        with (
+            log.open("w") as file,
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=variables, start_new_session=True) as child,
+        ):
             while not since():
                 if child.poll() is not None:
                     raise PlayFailed(f"{playbook} ended before it was to be killed; log: {log}")
@@ -110,8 +112,14 @@ class Player:
     def _environment(self, words: list[str]) -> tuple[list[str], dict[str, str]]:
         command, variables = namespace.command(words)
         kept = {name: variables[name] for name in ("CONTAINERS_CONF", "BUILDAH_ISOLATION") if name in variables}
-        return command, environment(**kept, ANSIBLE_HOME=str(self.folder / "home"), ANSIBLE_DISPLAY_SKIPPED_HOSTS="0",
-                                    PYTHONUNBUFFERED="1", XDG_CACHE_HOME=str(self.folder / "cache"), **self.variables)
+        return command, environment(
+            **kept,
+            ANSIBLE_HOME=str(self.folder / "home"),
+            ANSIBLE_DISPLAY_SKIPPED_HOSTS="0",
+            PYTHONUNBUFFERED="1",
+            XDG_CACHE_HOME=str(self.folder / "cache"),
+            **self.variables,
+        )
 
     def _stream(self, words: list[str], log: Path) -> str:
         command, variables = self._environment(words)
@@ -126,8 +134,12 @@ class Player:
 
         threading.Thread(target=tick, daemon=True).start()
         shown: list[str] = []
-        with log.open("w") as file, subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as child:
+        with (
+            log.open("w") as file,
+            subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables
+            ) as child,
+        ):
             assert child.stdout is not None
             for line in child.stdout:
                 last[0] = last[0] if self.quiet else time.monotonic()

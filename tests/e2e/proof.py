@@ -55,7 +55,7 @@ class Registry:
         return {layer["digest"]: layer["size"] for layer in self._manifest(repository, tag)[1]["layers"]}
 
     def requests(self) -> list[str]:
-        """"METHOD PATH" of each request that was answered since, in order."""
+        """ "METHOD PATH" of each request that was answered since, in order."""
         with self.log.open("rb") as file:
             file.seek(self.start)
             text = file.read().decode(errors="replace")

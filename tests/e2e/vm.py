@@ -138,12 +138,21 @@ class Vms:
         forwarded = {name: [{"type": "user", "forwards": [{"host": PORTS[name], "guest": 22}]}] for name in names}
         hosts = {name: {**own[name], "ansible_port": PORTS[name], "vm_networks": forwarded[name]} for name in names}
         shared = {
-            "ansible_host": "127.0.0.1", "ansible_user": "root", "ansible_ssh_private_key_file": str(machine.lab_key()),
-            "ansible_ssh_common_args": " ".join(machine.SSH_OPTIONS), "ansible_python_interpreter": PYTHON,
-            "vm_image": self.image, "vm_filesystem": "ext4", "vm_directory": str(self.folder), "vm_disk_image": str(self.disk_image),
-            "vm_cpus": 1, "vm_keys": [machine.lab_key().with_suffix(".pub").read_text().strip()],
-            "vm_disks": [{"name": "system", "size": "6GiB"}], "vm_accelerator": self.accelerator(),
-            "vm_image_builder": "machine", "vm_image_live": self.live(),
+            "ansible_host": "127.0.0.1",
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(machine.lab_key()),
+            "ansible_ssh_common_args": " ".join(machine.SSH_OPTIONS),
+            "ansible_python_interpreter": PYTHON,
+            "vm_image": self.image,
+            "vm_filesystem": "ext4",
+            "vm_directory": str(self.folder),
+            "vm_disk_image": str(self.disk_image),
+            "vm_cpus": 1,
+            "vm_keys": [machine.lab_key().with_suffix(".pub").read_text().strip()],
+            "vm_disks": [{"name": "system", "size": "6GiB"}],
+            "vm_accelerator": self.accelerator(),
+            "vm_image_builder": "machine",
+            "vm_image_live": self.live(),
         }
         local = {"ansible_connection": "local", "ansible_python_interpreter": PYTHON}
         document = {"all": {"hosts": {"localhost": local}, "children": {"vms": {"hosts": hosts, "vars": shared}}}}
@@ -180,8 +189,14 @@ def module(name: str, options: object) -> tuple[dict[str, Any], float, float]:
     """Run a module here, without Ansible's own work: its result, seconds, and seconds of a processor."""
     words, variables = namespace.command([str(VENV / "bin/python"), "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{name}"])
     started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(words, input=json.dumps({"ANSIBLE_MODULE_ARGS": options}), capture_output=True, text=True, check=False,
-                          env={**variables, "PYTHONPATH": str(TREE)})
+    done = subprocess.run(
+        words,
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": options}),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**variables, "PYTHONPATH": str(TREE)},
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     check(done.returncode == 0, f"{name} failed: {done.stdout} {done.stderr}")
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

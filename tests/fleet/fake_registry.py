@@ -23,9 +23,18 @@ class FakeRegistry:
 
     def __init__(self, digest: str, busy: int = 0) -> None:
         self.requests: list[str] = []
-        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [
-            {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 2,
-             "platform": {"os": "linux", "architecture": "amd64"}}]}
+        index = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [
+                {
+                    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                    "digest": digest,
+                    "size": 2,
+                    "platform": {"os": "linux", "architecture": "amd64"},
+                }
+            ],
+        }
         body = json.dumps(index).encode()
         fake = self
 

@@ -42,16 +42,31 @@ class Fleet:
             for directory in ("run", "lib"):
                 (host / directory).mkdir(parents=True)
             booted = {"image": IMAGE, "digest": OLD, "download_only": False}
-            (host / "state.json").write_text(json.dumps({
-                "booted": booted, "staged": None, "rollback": None, "queued": False, "first": OLD, "boot_id": f"boot-{number}",
-                "down_until": 0, "fault": (faults or {}).get(name)}))
+            (host / "state.json").write_text(
+                json.dumps(
+                    {
+                        "booted": booted,
+                        "staged": None,
+                        "rollback": None,
+                        "queued": False,
+                        "first": OLD,
+                        "boot_id": f"boot-{number}",
+                        "down_until": 0,
+                        "fault": (faults or {}).get(name),
+                    }
+                )
+            )
             (host / "boot_id").write_text(f"boot-{number}\n")
         self._inventory()
 
     def _inventory(self) -> None:
         hosts = {name: {"site": f"site{number % 4}"} for number, name in enumerate(self.names)}
-        variables = {"ansible_connection": "simulated", "simulated_directory": str(self.base), "ansible_become": False,
-                     "ansible_python_interpreter": sys.executable}
+        variables = {
+            "ansible_connection": "simulated",
+            "simulated_directory": str(self.base),
+            "ansible_become": False,
+            "ansible_python_interpreter": sys.executable,
+        }
         groups = {"bootc_hosts": {"hosts": hosts, "vars": variables}, "canary": {"hosts": {self.names[0]: {}}}}
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         (self.base / "inventory.json").write_text(json.dumps({"all": {"hosts": {"localhost": local}, "children": groups}}))
@@ -77,15 +92,30 @@ class Fleet:
     def play(self, playbook: str, *arguments: str, forks: int = 10, **options: Any) -> tuple[int, str]:
         """:returns: exit code and output"""
         command, environment = self.command(playbook, arguments, forks, options)
-        done = subprocess.run(command, env=environment, cwd=self.base, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command,
+            env=environment,
+            cwd=self.base,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
         return done.returncode, done.stdout
 
     def kill(self, playbook: str, moment: Callable[[], bool], **options: Any) -> None:
         """Run a playbook, and kill it and its workers as soon as `moment` is true."""
         command, environment = self.command(playbook, (), 10, options)
-        with subprocess.Popen(command, env=environment, cwd=self.base, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, start_new_session=True) as child:
+        with subprocess.Popen(
+            command,
+            env=environment,
+            cwd=self.base,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as child:
             while child.poll() is None and not moment():
                 time.sleep(0.1)
             assert child.poll() is None, "it ended before the moment came"
@@ -95,9 +125,15 @@ class Fleet:
         self, playbook: str, arguments: tuple[str, ...], forks: int, options: Mapping[str, Any]
     ) -> tuple[list[str], dict[str, str]]:
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        environment = {**os.environ, "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"), "ANSIBLE_NOCOLOR": "1",
-                       "ANSIBLE_HOME": str(self.base / "home"), "ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_PIPELINING": "1",
-                       "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0"}
+        environment = {
+            **os.environ,
+            "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_HOME": str(self.base / "home"),
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
+        }
         words = ["-i", str(self.base / "inventory.json"), "-f", str(forks), "-e", json.dumps(options), *arguments]
         return [program, playbook, *words], environment
 

@@ -42,11 +42,19 @@ class Load:
         info["host"]["image"] = self.image
         answers = {"ansible.modules.ping": {"ping": "pong"}, "plugins.modules.bootc_info": info}
         (base / "answers.json").write_text(json.dumps(answers))
-        variables = {"ansible_connection": "answering", "answering_answers": str(base / "answers.json"), "ansible_become": False,
-                     "ansible_python_interpreter": sys.executable}
+        variables = {
+            "ansible_connection": "answering",
+            "answering_answers": str(base / "answers.json"),
+            "ansible_become": False,
+            "ansible_python_interpreter": sys.executable,
+        }
         hosts: dict[str, Any] = {f"host{number:05}": {} for number in range(size)}
-        inventory = {"all": {"hosts": {"localhost": {"ansible_connection": "local"}},
-                             "children": {"bootc_hosts": {"hosts": hosts, "vars": variables}}}}
+        inventory = {
+            "all": {
+                "hosts": {"localhost": {"ansible_connection": "local"}},
+                "children": {"bootc_hosts": {"hosts": hosts, "vars": variables}},
+            }
+        }
         (base / "inventory.json").write_text(json.dumps(inventory))
 
     def _recorded(self) -> dict[str, Any]:

@@ -81,15 +81,20 @@ class Mesh:
     def start(self, node: str, more: list[dict[str, Any]]) -> None:
         data = self.base / node
         data.mkdir(parents=True, exist_ok=True)
-        config = [{"node": {"id": node, "datadir": str(data)}}, {"log-level": {"level": "info"}},
-                  {"control-service": {"service": "control", "filename": str(self.base / f"{node}.sock")}}, *more]
+        config = [
+            {"node": {"id": node, "datadir": str(data)}},
+            {"log-level": {"level": "info"}},
+            {"control-service": {"service": "control", "filename": str(self.base / f"{node}.sock")}},
+            *more,
+        ]
         path = self.base / f"{node}.yml"
         path.write_text(yaml.safe_dump(config))
         environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
         with (self.base / f"{node}.log").open("ab") as log:
             # A session of its own: what it runs ends with it.
-            self.processes[node] = subprocess.Popen([str(self.program), "--config", str(path)], stdout=log, stderr=log, env=environment,
-                                                    start_new_session=True)
+            self.processes[node] = subprocess.Popen(
+                [str(self.program), "--config", str(path)], stdout=log, stderr=log, env=environment, start_new_session=True
+            )
 
     def wait(self, *nodes: str) -> None:
         """Until the controller reaches these nodes."""
@@ -100,8 +105,12 @@ class Mesh:
             time.sleep(0.5)
 
     def ping(self, node: str) -> int:
-        return subprocess.run([str(BIN / "receptorctl"), "--socket", str(self.socket), "ping", "--count", "1", node],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode
+        return subprocess.run(
+            [str(BIN / "receptorctl"), "--socket", str(self.socket), "ping", "--count", "1", node],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        ).returncode
 
     def kill(self, node: str) -> None:
         """As a machine that loses its power: the receptor and all that it runs."""

@@ -52,8 +52,10 @@ def bootc(base: Path, state: dict[str, Any], words: list[str]) -> int:
         print(json.dumps(status(state)), end="")
         return 0
     if state["fault"] == "throttled" and verb in ("switch", "upgrade"):
-        print("error: Creating importer: failed to invoke method OpenImage: received unexpected HTTP status: 429 Too Many Requests",
-              file=sys.stderr)
+        print(
+            "error: Creating importer: failed to invoke method OpenImage: received unexpected HTTP status: 429 Too Many Requests",
+            file=sys.stderr,
+        )
         return 1
     (base / "verbs").open("a").write(" ".join(words) + "\n")
     if verb in ("switch", "upgrade") and "--from-downloaded" not in words and not pull(base, state):
@@ -81,8 +83,12 @@ def skopeo(base: Path, words: list[str]) -> int:
         requests.write(f"{base.name} {image}\n")
     if not registry(base):
         return unreachable()
-    print(json.dumps({"schemaVersion": 2, "manifests": [
-        {"digest": registry(base)[image], "platform": {"architecture": "amd64", "os": "linux"}}]}), end="")
+    print(
+        json.dumps(
+            {"schemaVersion": 2, "manifests": [{"digest": registry(base)[image], "platform": {"architecture": "amd64", "os": "linux"}}]}
+        ),
+        end="",
+    )
     return 0
 
 
@@ -123,17 +129,43 @@ def status(state: dict[str, Any]) -> dict[str, Any]:
     def entry(found: dict[str, Any] | None) -> dict[str, Any] | None:
         if found is None:
             return None
-        image = {"image": {"image": found["image"], "transport": "registry"}, "imageDigest": found["digest"], "architecture": "amd64",
-                 "version": None, "timestamp": None}
-        return {"image": image, "cachedUpdate": None, "incompatible": False, "pinned": False, "softRebootCapable": False,
-                "downloadOnly": found["download_only"], "store": "ostreeContainer",
-                "ostree": {"stateroot": "default", "checksum": found["digest"][7:], "deploySerial": 0}}
+        image = {
+            "image": {"image": found["image"], "transport": "registry"},
+            "imageDigest": found["digest"],
+            "architecture": "amd64",
+            "version": None,
+            "timestamp": None,
+        }
+        return {
+            "image": image,
+            "cachedUpdate": None,
+            "incompatible": False,
+            "pinned": False,
+            "softRebootCapable": False,
+            "downloadOnly": found["download_only"],
+            "store": "ostreeContainer",
+            "ostree": {"stateroot": "default", "checksum": found["digest"][7:], "deploySerial": 0},
+        }
 
-    spec = {"image": {"image": (state["staged"] or state["booted"])["image"], "transport": "registry"},
-            "bootOrder": "rollback" if state["queued"] else "default"}
-    return {"apiVersion": "org.containers.bootc/v1", "kind": "BootcHost", "metadata": {"name": "host"}, "spec": spec, "status": {
-        "booted": entry(state["booted"]), "staged": entry(state["staged"]), "rollback": entry(state["rollback"]),
-        "rollbackQueued": state["queued"], "type": "bootcHost", "usrOverlay": None, "readOnly": False}}
+    spec = {
+        "image": {"image": (state["staged"] or state["booted"])["image"], "transport": "registry"},
+        "bootOrder": "rollback" if state["queued"] else "default",
+    }
+    return {
+        "apiVersion": "org.containers.bootc/v1",
+        "kind": "BootcHost",
+        "metadata": {"name": "host"},
+        "spec": spec,
+        "status": {
+            "booted": entry(state["booted"]),
+            "staged": entry(state["staged"]),
+            "rollback": entry(state["rollback"]),
+            "rollbackQueued": state["queued"],
+            "type": "bootcHost",
+            "usrOverlay": None,
+            "readOnly": False,
+        },
+    }
 
 
 def save(base: Path, state: dict[str, Any]) -> None:

@@ -49,10 +49,17 @@ def test_it_halts_where_the_rule_says_and_no_host_is_left_unreported(tmp_path: P
     faults = {"host0005": "unreachable", "host0009": "unhealthy", "host0013": "throttled", "host0017": "rolls_back"}
     fleet = Fleet(tmp_path / "fleet", 20, faults)
     options = {
-        "rollout_image": IMAGE, "rollout_digest": NEW, "rollout_download": False, "rollout_halt": {"failures": "3"},
+        "rollout_image": IMAGE,
+        "rollout_digest": NEW,
+        "rollout_download": False,
+        "rollout_halt": {"failures": "3"},
         "rollout_report": "report",
-        "rollout_waves": [{"name": f"wave{number}", "size": "20%"} for number in range(1, 6)], "update_health_commands": ["healthy"],
-        "update_health_retries": 1, "update_health_delay": 1, "update_reboot_timeout": 60, "update_connect_timeout": 5,
+        "rollout_waves": [{"name": f"wave{number}", "size": "20%"} for number in range(1, 6)],
+        "update_health_commands": ["healthy"],
+        "update_health_retries": 1,
+        "update_health_delay": 1,
+        "update_reboot_timeout": 60,
+        "update_connect_timeout": 5,
     }
     rc, output = fleet.play("imagemode.bootc.rollout", **options)
     assert rc != 0

@@ -25,8 +25,13 @@ from mesh import BIN, LabError, Mesh, receptor
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLL_OUT = ROOT / "examples/mesh/roll_out.py"
-OPTIONS = {"rollout_download": False, "update_health_commands": ["healthy"], "update_health_retries": 1, "update_reboot_timeout": 60,
-           "rollout_waves": [{"name": "canary", "size": 1}, {"name": "rest", "batch": 2}]}
+OPTIONS = {
+    "rollout_download": False,
+    "update_health_commands": ["healthy"],
+    "update_health_retries": 1,
+    "update_reboot_timeout": 60,
+    "rollout_waves": [{"name": "canary", "size": 1}, {"name": "rest", "batch": 2}],
+}
 
 
 def private(where: Path, fleet: Fleet) -> Path:
@@ -34,8 +39,12 @@ def private(where: Path, fleet: Fleet) -> Path:
     for directory in ("env", "inventory", "project"):
         (where / directory).mkdir(parents=True)
     (where / "inventory/hosts.json").write_text((fleet.base / "inventory.json").read_text())
-    variables = {"ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent / "connection_plugins"), "ANSIBLE_PIPELINING": "1",
-                 "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"], "ANSIBLE_LOCALHOST_WARNING": "0"}
+    variables = {
+        "ANSIBLE_CONNECTION_PLUGINS": str(Path(__file__).parent / "connection_plugins"),
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_COLLECTIONS_PATH": os.environ["ANSIBLE_COLLECTIONS_PATH"],
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+    }
     (where / "env/envvars").write_text(json.dumps(variables))
     (where / "env/extravars").write_text(json.dumps(OPTIONS))
     return where
@@ -55,8 +64,15 @@ def test_a_rollout_under_the_runner_has_events_artifacts_and_facts(tmp_path: Pat
     assert stats["artifact_data"]["rollout_state"] == "done"
     assert stats["artifact_data"]["rollout_previous"]["digest"] == NEW
 
-    facts = ansible_runner.run(private_data_dir=str(where), module="imagemode.bootc.bootc_facts", host_pattern="bootc_hosts", quiet=True,
-                               settings={"fact_cache_type": "jsonfile"}, fact_cache="facts", ident="facts")
+    facts = ansible_runner.run(
+        private_data_dir=str(where),
+        module="imagemode.bootc.bootc_facts",
+        host_pattern="bootc_hosts",
+        quiet=True,
+        settings={"fact_cache_type": "jsonfile"},
+        fact_cache="facts",
+        ident="facts",
+    )
     assert facts.status == "successful"
     kept = next((where / "artifacts/facts").rglob(f"*{fleet.names[0]}"))
     assert NEW in kept.read_text()
@@ -86,8 +102,20 @@ def test_a_rollout_over_two_sites_goes_on_without_a_node_and_is_finished_by_runn
         fleet = fleets[site] = Fleet(tmp_path / f"{site}-fleet", 3, prefix=site)
         private(tmp_path / "sites" / site, fleet)
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    command = [sys.executable, str(ROLL_OUT), "--socket", str(mesh.socket), "--directory", str(tmp_path / "sites"), "--image", IMAGE,
-               "--digest", NEW, "north=node1", "south=node2"]
+    command = [
+        sys.executable,
+        str(ROLL_OUT),
+        "--socket",
+        str(mesh.socket),
+        "--directory",
+        str(tmp_path / "sites"),
+        "--image",
+        IMAGE,
+        "--digest",
+        NEW,
+        "north=node1",
+        "south=node2",
+    ]
 
     def roll_out() -> subprocess.Popen[str]:
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

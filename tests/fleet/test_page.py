@@ -37,8 +37,19 @@ def shown(page: Path, fragment: str) -> tuple[str, list[list[str]]]:
     """:returns: the document after the scripts ran, and the cells of its rows"""
     assert BROWSER
     document = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={page.parent}/profile", "--dump-dom", f"file://{page}#{fragment}"],
-        capture_output=True, text=True, check=True, timeout=120,
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={page.parent}/profile",
+            "--dump-dom",
+            f"file://{page}#{fragment}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     ).stdout
     body = document.partition('<tbody id="body">')[2].partition("</tbody>")[0]
     return document, [re.findall(r"<td[^>]*>(.*?)</td>", line) for line in re.findall(r"<tr>(.*?)</tr>", body)]

@@ -19,8 +19,14 @@ from fleet import CLOSED, IMAGE, NEW, OLD, Fleet, recap
 
 ROLLOUT = "imagemode.bootc.rollout"
 OPTIONS: dict[str, Any] = {
-    "rollout_image": IMAGE, "rollout_digest": NEW, "rollout_download": False, "update_health_commands": ["healthy"],
-    "update_health_retries": 1, "update_health_delay": 1, "update_reboot_timeout": 60, "update_connect_timeout": 5,
+    "rollout_image": IMAGE,
+    "rollout_digest": NEW,
+    "rollout_download": False,
+    "update_health_commands": ["healthy"],
+    "update_health_retries": 1,
+    "update_health_delay": 1,
+    "update_reboot_timeout": 60,
+    "update_connect_timeout": 5,
 }
 
 
@@ -87,8 +93,23 @@ def test_failures_below_the_limit_do_not_stop_it_and_everybody_is_told(tmp_path:
     assert rc != 0, "not every host runs it"
     assert "2 hosts do not run it yet, of which failed: host0003, host0005" in output
     assert {name for name, digest in fleet.digests().items() if digest == OLD} == set(faults)
-    (fleet.base / "ask.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.debug": {
-        "msg": "{{ query('imagemode.bootc.fleet', 'rollout/fleet.jsonl', query=question) | join(' and ') }}"}}]}]))
+    (fleet.base / "ask.yml").write_text(
+        json.dumps(
+            [
+                {
+                    "hosts": "localhost",
+                    "gather_facts": False,
+                    "tasks": [
+                        {
+                            "ansible.builtin.debug": {
+                                "msg": "{{ query('imagemode.bootc.fleet', 'rollout/fleet.jsonl', query=question) | join(' and ') }}"
+                            }
+                        }
+                    ],
+                }
+            ]
+        )
+    )
     rc, output = fleet.play("ask.yml", question="drifted && result != 'updated'")
     assert "host0003 and host0005" in output
     states = {row["host"]: row["state"] for row in json.loads((fleet.base / "report/report.json").read_text())["rows"]}

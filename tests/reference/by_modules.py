@@ -48,8 +48,7 @@ class Modules:
         prepare()
         libraries = next(VENV.glob("lib/python3*/site-packages"))
         here = Path(__file__).resolve().parent
-        shipped = {libraries: ["ansible/module_utils"],
-                   TREE: [f"{PLUGINS}/modules", f"{PLUGINS}/module_utils"], here: ["on_host.py"]}
+        shipped = {libraries: ["ansible/module_utils"], TREE: [f"{PLUGINS}/modules", f"{PLUGINS}/module_utils"], here: ["on_host.py"]}
         words = [word for directory, names in shipped.items() for word in ("-C", str(directory), *names)]
         packed = subprocess.run(["tar", "-cz", "--exclude=__pycache__", *words], check=True, capture_output=True).stdout
         # Ansible, too, sends a package without its __init__.
@@ -58,12 +57,14 @@ class Modules:
 
     def call(self, call: Call, *, check: bool) -> dict[str, Any]:
         """:returns: the module's result"""
-        request = json.dumps({"module": call.module, "options": call.options, "check": check,
-                              "environment": call.environment, "user": call.user})
+        request = json.dumps(
+            {"module": call.module, "options": call.options, "check": check, "environment": call.environment, "user": call.user}
+        )
         for attempt in range(2):  # the first writes into a connection that a reboot may have ended
             if self._process is None:
-                self._process = subprocess.Popen([*self._host.ssh, f"cd {PLACE} && python3 -s on_host.py"],
-                                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                self._process = subprocess.Popen(
+                    [*self._host.ssh, f"cd {PLACE} && python3 -s on_host.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
             assert self._process.stdin
             assert self._process.stdout
             try:
@@ -114,8 +115,9 @@ class Modules:
             expected = bool(recorded.BETTER[step.key][0])
         return [] if predicted.get("changed") is expected else [f"check mode says changed={predicted.get('changed')}: {_said(predicted)}"]
 
-    def _judge(self, images: Images, step: Step, expected: bool, results: tuple[dict[str, Any], dict[str, Any]], before: Any,
-               after: Any) -> list[str]:
+    def _judge(
+        self, images: Images, step: Step, expected: bool, results: tuple[dict[str, Any], dict[str, Any]], before: Any, after: Any
+    ) -> list[str]:
         """What was predicted is what was done, and what was done is what the host says."""
         predicted, done = results
         code = recorded.REFUSED.get(step.key)
@@ -145,8 +147,12 @@ def footprint(images: Images, document: dict[str, Any], whole: bool = False) -> 
     found: dict[str, Any] = {"queued": status["rollbackQueued"], "overlay": status["usrOverlay"] is not None}
     for name in SLOTS:
         deployment = status[name]
-        found[name] = deployment and (images.plain(deployment["image"]["image"]["image"]), images.plain(deployment["image"]["imageDigest"]),
-                                      deployment["downloadOnly"], *([json.dumps(deployment["ostree"])] if whole else []))
+        found[name] = deployment and (
+            images.plain(deployment["image"]["image"]["image"]),
+            images.plain(deployment["image"]["imageDigest"]),
+            deployment["downloadOnly"],
+            *([json.dumps(deployment["ostree"])] if whole else []),
+        )
     return found
 
 

@@ -108,15 +108,25 @@ class Images:
     def state(self, document: dict[str, Any]) -> dict[str, str]:
         """What a status says that does not depend on the machine or on the time."""
         status = document["status"]
-        said = {"bootOrder": document["spec"]["bootOrder"], "type": status["type"], "rollbackQueued": status["rollbackQueued"],
-                "usrOverlay": status["usrOverlay"], "spec": (document["spec"]["image"] or {}).get("image")}
+        said = {
+            "bootOrder": document["spec"]["bootOrder"],
+            "type": status["type"],
+            "rollbackQueued": status["rollbackQueued"],
+            "usrOverlay": status["usrOverlay"],
+            "spec": (document["spec"]["image"] or {}).get("image"),
+        }
         for name in ("booted", "staged", "rollback"):
             deployment = status[name]
             if deployment:
                 image, update = deployment["image"], deployment["cachedUpdate"]
-                said[name] = {**{key: deployment[key] for key in ("downloadOnly", "pinned", "incompatible", "softRebootCapable", "store")},
-                              "image": image["image"], "digest": image["imageDigest"], "cachedUpdate": update and update["imageDigest"],
-                              "hasVersion": bool(image["version"]), **{key: sorted(deployment[key] or ()) for key in recorded.BACKENDS}}
+                said[name] = {
+                    **{key: deployment[key] for key in ("downloadOnly", "pinned", "incompatible", "softRebootCapable", "store")},
+                    "image": image["image"],
+                    "digest": image["imageDigest"],
+                    "cachedUpdate": update and update["imageDigest"],
+                    "hasVersion": bool(image["version"]),
+                    **{key: sorted(deployment[key] or ()) for key in recorded.BACKENDS},
+                }
             else:
                 said[name] = None
         return {key: self.plain(json.dumps(value, sort_keys=True)) for key, value in said.items()}

@@ -52,14 +52,31 @@ FAULTS = (
     Fault("no-bootable-container", _switch("unlabelled"), "image_not_bootable"),
     Fault("other-architecture", _switch("foreign"), "architecture_mismatch"),
     Fault("enforcing-a-policy-that-accepts-anything", _switch("2", enforce_container_sigpolicy=True), "signature_refused"),
-    Fault("policy-rejects", _switch("2"), "signature_refused",
-          prepare=f"cp -a {POLICY} {POLICY}.kept && echo '{REJECT}' > {POLICY}", undo=f"mv {POLICY}.kept {POLICY}"),
-    Fault("etc-conflict", _switch("conflict"), "etc_conflict", only="composefs", foreseen=False,
-          prepare="echo mine > /etc/conformance", undo="rm /etc/conformance"),
+    Fault(
+        "policy-rejects",
+        _switch("2"),
+        "signature_refused",
+        prepare=f"cp -a {POLICY} {POLICY}.kept && echo '{REJECT}' > {POLICY}",
+        undo=f"mv {POLICY}.kept {POLICY}",
+    ),
+    Fault(
+        "etc-conflict",
+        _switch("conflict"),
+        "etc_conflict",
+        only="composefs",
+        foreseen=False,
+        prepare="echo mine > /etc/conformance",
+        undo="rm /etc/conformance",
+    ),
     Fault("same-files-under-another-digest", _switch("again"), "bootc_refused", only="composefs", foreseen=False),
-    Fault("disk-full", _switch("2"), "disk_full", foreseen=False,
-          prepare="fallocate -l $(($(stat -f -c '%a*%S' /var))) /var/filled || dd if=/dev/zero of=/var/filled bs=1M; true",
-          undo="rm /var/filled"),
+    Fault(
+        "disk-full",
+        _switch("2"),
+        "disk_full",
+        foreseen=False,
+        prepare="fallocate -l $(($(stat -f -c '%a*%S' /var))) /var/filled || dd if=/dev/zero of=/var/filled bs=1M; true",
+        undo="rm /var/filled",
+    ),
 )
 
 

@@ -29,23 +29,28 @@ STABLE_FROM = {
 
 # Steps where the modules do better than the recorded command: what they run, and why that is right.
 BETTER: dict[tuple[str, str], tuple[list[str], str]] = {
-    ("composefs", "switch-same-digest"):
-        ([], "the digest is booted under another name: nothing to do instead of a failure"),
-    ("composefs", "plain-upgrade-unlocks"):
-        (["bootc upgrade --from-downloaded"], "the verb leaves the stage locked; the planner unlocks it"),
-    ("composefs", "check-after-dlonly-reboot"):
-        (["bootc upgrade"], "the verb stages although only asked to check; the planner predicts that and only looks"),
-    ("ostree", "check-after-dlonly-reboot"):
-        (["bootc upgrade"], "the verb denies an update that there is; the planner asks the registry"),
+    ("composefs", "switch-same-digest"): ([], "the digest is booted under another name: nothing to do instead of a failure"),
+    ("composefs", "plain-upgrade-unlocks"): (
+        ["bootc upgrade --from-downloaded"],
+        "the verb leaves the stage locked; the planner unlocks it",
+    ),
+    ("composefs", "check-after-dlonly-reboot"): (
+        ["bootc upgrade"],
+        "the verb stages although only asked to check; the planner predicts that and only looks",
+    ),
+    ("ostree", "check-after-dlonly-reboot"): (["bootc upgrade"], "the verb denies an update that there is; the planner asks the registry"),
     ("ostree", "from-downloaded-none"): ([], "a second run has nothing to do instead of failing"),
     ("composefs", "from-downloaded-none"): ([], "a second run has nothing to do instead of failing"),
     ("ostree", "usr-overlay-again"): ([], "there is an overlay: a second run has nothing to do instead of failing"),
-    ("composefs", "upgrade-tag"):
-        (["bootc rollback"], "the verb ignores the tag while something is staged; the image is the rollback deployment"),
-    ("composefs", "switch-booted-image-with-staged"):
-        (["bootc rollback", "bootc rollback"], "the booted image is wanted: the stage is dropped instead of a failure"),
-    ("composefs", "switch-digest"):
-        (["bootc rollback"], "the image is the rollback deployment: it is queued instead of a failure"),
+    ("composefs", "upgrade-tag"): (
+        ["bootc rollback"],
+        "the verb ignores the tag while something is staged; the image is the rollback deployment",
+    ),
+    ("composefs", "switch-booted-image-with-staged"): (
+        ["bootc rollback", "bootc rollback"],
+        "the booted image is wanted: the stage is dropped instead of a failure",
+    ),
+    ("composefs", "switch-digest"): (["bootc rollback"], "the image is the rollback deployment: it is queued instead of a failure"),
 }
 # Asked of the modules, but answered with an error on purpose, by code.
 REFUSED = {

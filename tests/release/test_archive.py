@@ -22,8 +22,19 @@ import archive  # noqa: E402
 import prepare  # noqa: E402
 
 # What tools leave in a work tree.
-LITTER = (".cache/x", ".nox/x", ".ansible/x", ".mypy_cache/x", ".pytest_cache/x", ".ruff_cache/x", "docs/_build/x", "tests/output/x",
-          "plugins/__pycache__/x.pyc", "imagemode-bootc-0.0.1.tar.gz", "bench/results/x.log")
+LITTER = (
+    ".cache/x",
+    ".nox/x",
+    ".ansible/x",
+    ".mypy_cache/x",
+    ".pytest_cache/x",
+    ".ruff_cache/x",
+    "docs/_build/x",
+    "tests/output/x",
+    "plugins/__pycache__/x.pyc",
+    "imagemode-bootc-0.0.1.tar.gz",
+    "bench/results/x.log",
+)
 # Tracked, and of no use to who installs it.
 LEFT_OUT = (".ci/", ".github/", ".gitignore", ".pre-commit", "galaxy.yml")
 

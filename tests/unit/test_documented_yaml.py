@@ -33,8 +33,14 @@ Loader.add_multi_constructor("!", lambda loader, _tag, node: loader.construct_sc
 
 def texts() -> Iterator[tuple[str, str]]:
     """:returns: where, and a document in YAML"""
-    for path in sorted({*specs.ROOT.glob("*.md"), *specs.ROOT.glob("docs/**/*.md"), *specs.ROOT.glob("roles/*/README.md"),
-                        *specs.ROOT.glob("examples/**/*.md")}):
+    for path in sorted(
+        {
+            *specs.ROOT.glob("*.md"),
+            *specs.ROOT.glob("docs/**/*.md"),
+            *specs.ROOT.glob("roles/*/README.md"),
+            *specs.ROOT.glob("examples/**/*.md"),
+        }
+    ):
         for number, match in enumerate(BLOCK.finditer(path.read_text()), 1):
             yield f"{path.relative_to(specs.ROOT)}#{number}", re.sub(rf"^{match[1]}", "", match[2], flags=re.M)
     for path in sorted({*specs.ROOT.glob("examples/**/*.yml"), *specs.ROOT.glob("playbooks/*.yml")}):
@@ -63,8 +69,11 @@ def wrong(node: Any) -> Iterator[str]:
             yield from role_named(value.get("name"))
         elif key == "import_playbook" or key == "ansible.builtin.import_playbook":
             yield from playbook_named(value)
-        elif re.match(f"({'|'.join(ROLES)})_", str(key)) and str(key) not in PLAYBOOKS and not any(
-                str(key) in spec for spec in specs.roles().values()):
+        elif (
+            re.match(f"({'|'.join(ROLES)})_", str(key))
+            and str(key) not in PLAYBOOKS
+            and not any(str(key) in spec for spec in specs.roles().values())
+        ):
             yield f"no role has the variable {key}"
     if "role" in node:
         yield from role_named(node["role"])
@@ -108,18 +117,29 @@ def test_what_is_shown_exists(where: str, text: str) -> None:
 
 
 def test_what_is_wrong_is_found() -> None:
-    play = [{"hosts": "all", "tasks": [{"block": [{"imagemode.bootc.bootc_switch": {"imgae": "x"}}, {"imagemode.bootc.bootc_swich": {}}]}],
-             "roles": [{"role": "imagemode.bootc.updates"}, {"role": "imagemode.bootc.update", "vars": {"update_imgae": "x"}}]}]
+    play = [
+        {
+            "hosts": "all",
+            "tasks": [{"block": [{"imagemode.bootc.bootc_switch": {"imgae": "x"}}, {"imagemode.bootc.bootc_swich": {}}]}],
+            "roles": [{"role": "imagemode.bootc.updates"}, {"role": "imagemode.bootc.update", "vars": {"update_imgae": "x"}}],
+        }
+    ]
     assert sorted(wrong(play)) == [
-        "bootc_switch has no option imgae", "no role has the variable update_imgae", "there is no module bootc_swich",
-        "there is no role imagemode.bootc.updates"]
+        "bootc_switch has no option imgae",
+        "no role has the variable update_imgae",
+        "there is no module bootc_swich",
+        "there is no role imagemode.bootc.updates",
+    ]
 
 
 def test_variables_and_playbooks_that_texts_name_exist() -> None:
     known = {name for spec in specs.roles().values() for name in spec}
     # What tasks and playbooks register or set, for those who read on.
-    code = "\n".join(path.read_text() for pattern in ("roles/*/tasks/*.yml", "roles/*/meta/argument_specs.yml", "playbooks/*.yml")
-                     for path in specs.ROOT.glob(pattern))
+    code = "\n".join(
+        path.read_text()
+        for pattern in ("roles/*/tasks/*.yml", "roles/*/meta/argument_specs.yml", "playbooks/*.yml")
+        for path in specs.ROOT.glob(pattern)
+    )
     known |= set(specs.modules()) | set(re.findall(r"^\| `([a-z_]+)` \|", (specs.ROOT / "docs/errors.md").read_text(), re.M))
     bad = []
     for path in sorted({*specs.ROOT.glob("*.md"), *specs.ROOT.glob("docs/**/*.md"), *specs.ROOT.glob("roles/*/README.md")}):
@@ -128,9 +148,12 @@ def test_variables_and_playbooks_that_texts_name_exist() -> None:
             if name not in known and name not in code:
                 bad.append(f"{path.relative_to(specs.ROOT)}: {name}")
         for name in re.findall(r"imagemode\.bootc\.([a-z_]+)\b", text):
-            exists = (name in ROLES or (specs.ROOT / f"playbooks/{name}.yml").exists()
-                      or any((specs.ROOT / "plugins" / kind / f"{name}.py").exists() for kind in ("modules", "lookup", "filter"))
-                      or name in ("bootc", "image", "test"))  # action groups
+            exists = (
+                name in ROLES
+                or (specs.ROOT / f"playbooks/{name}.yml").exists()
+                or any((specs.ROOT / "plugins" / kind / f"{name}.py").exists() for kind in ("modules", "lookup", "filter"))
+                or name in ("bootc", "image", "test")
+            )  # action groups
             if not exists:
                 bad.append(f"{path.relative_to(specs.ROOT)}: imagemode.bootc.{name}")
     assert sorted(set(bad)) == []

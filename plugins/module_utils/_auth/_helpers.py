@@ -38,9 +38,7 @@ def ask_helper(name: str, registry: str) -> Credentials | None:
     if not _NAME.match(name):
         raise CredentialHelperFailed(f"'{name}' is not the name of a credential helper.", hint="Correct the auth file.")
     program = f"docker-credential-{name}"
-    done = Runner().run(
-        [program, "get"], stdin=_DOCKER_HUB if registry == DEFAULT_REGISTRY else registry, check=False, timeout=_SECONDS
-    )
+    done = Runner().run([program, "get"], stdin=_DOCKER_HUB if registry == DEFAULT_REGISTRY else registry, check=False, timeout=_SECONDS)
     if done.rc != 0:
         if _MISSING in done.stdout + done.stderr:
             return None

@@ -21,8 +21,15 @@ _CONTAINER_MARKS = ("/run/.containerenv", "/.dockerenv", "/run/systemd/container
 
 # Package modules of Ansible by the program that each drives, in order of preference. dnf is a link to what it is.
 _PACKAGE_MANAGERS = (
-    ("dnf", "dnf"), ("microdnf", "dnf"), ("yum", "dnf"), ("apt-get", "apt"), ("zypper", "zypper"), ("pacman", "pacman"),
-    ("apk", "apk"), ("emerge", "portage"), ("xbps-install", "xbps"),
+    ("dnf", "dnf"),
+    ("microdnf", "dnf"),
+    ("yum", "dnf"),
+    ("apt-get", "apt"),
+    ("zypper", "zypper"),
+    ("pacman", "pacman"),
+    ("apk", "apk"),
+    ("emerge", "portage"),
+    ("xbps-install", "xbps"),
 )
 WHY_NOT_WRITABLE = (
     "/usr is read-only: what is in the image can be asked for and is left alone; what is not belongs into the image. "

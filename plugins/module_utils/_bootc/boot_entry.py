@@ -108,7 +108,7 @@ def _find(deployment: Deployment | None) -> tuple[str, str]:
     for text in _texts():
         for word in split_kargs(_keys(text).get("options", "")):
             if word.startswith("ostree=/"):
-                path = os.path.realpath(Path(ROOT, "sysroot", word[len("ostree=/"):]))
+                path = os.path.realpath(Path(ROOT, "sysroot", word[len("ostree=/") :]))
                 if os.path.basename(path) == identity:
                     return text, path
     raise KeyError(f"no entry in /boot/loader/entries is of deployment {identity}")
@@ -125,7 +125,7 @@ def _keys(text: str) -> dict[str, str]:
 
 def _sources(keys: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """An empty value is bootc's way to forget a source: libostree cannot take a key away."""
-    return {key[len(OWNER):]: split_kargs(value) for key, value in keys.items() if key.startswith(OWNER) and value.strip()}
+    return {key[len(OWNER) :]: split_kargs(value) for key, value in keys.items() if key.startswith(OWNER) and value.strip()}
 
 
 def _without_ostree(words: list[str] | tuple[str, ...]) -> tuple[str, ...]:

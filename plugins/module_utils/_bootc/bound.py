@@ -33,12 +33,14 @@ def bound_images(root: str = "/") -> list[dict[str, Any]]:
     for link in links:
         image = _image(link, root)
         names = [name for name in stored if same_reference(name, image)]
-        found.append({
-            "name": link.name,
-            "image": image,
-            "present": bool(names),
-            "digest": stored[names[0]] if names else None,
-        })
+        found.append(
+            {
+                "name": link.name,
+                "image": image,
+                "present": bool(names),
+                "digest": stored[names[0]] if names else None,
+            }
+        )
     return found
 
 

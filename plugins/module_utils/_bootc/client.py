@@ -152,9 +152,7 @@ def remote_of(raw: str, here: str) -> Remote:
             return Remote(digest=digest_of(raw))
         platforms = [(entry["digest"], entry.get("platform") or {}) for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BootcError(
-            f"The registry sent something that is no image manifest: {error}.", error="manifest_invalid"
-        ) from None
+        raise BootcError(f"The registry sent something that is no image manifest: {error}.", error="manifest_invalid") from None
     for digest, platform in platforms:
         if platform.get("architecture") == here and platform.get("os", "linux") == "linux":
             return Remote(digest=digest, index=digest_of(raw))

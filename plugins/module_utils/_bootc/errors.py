@@ -50,52 +50,92 @@ class DigestMismatch(BootcError):
 # (code, pattern in stderr, hint), the first that matches decides.
 # Sources: recordings/*.jsonl (bootc 1.16.9), contract.md 4.6 (error catalogue), containers/image's own messages.
 _CAUSES: tuple[tuple[str, str, str], ...] = (
-    ("not_root", r"must be executed as the root user|requires full root privileges",
-     "Run the task with 'become: true'."),
-    ("container_detected", r"Detected container; this command requires a booted host",
-     "Run the task on the host, not in a container."),
-    ("host_not_managed", r"System not booted via bootc|not booted via (?:libostree|ostree)|No image source specified",
-     "Only a host that was installed from a bootc image can do this; see the module bootc_install."),
-    ("host_layered", r"local rpm-ostree modifications",
-     "Run 'rpm-ostree reset' on the host, or switch it to an image with bootc_switch."),
-    ("host_read_only", r"read-only block device|Remounting /sysroot read-write: Permission denied",
-     "This is a live system; install it to a disk first."),
-    ("signature_policy_invalid", r"invalid policy in|parsing signature storage configuration|defined both in",
-     "Look at the host's /etc/containers/policy.json and /etc/containers/registries.d/."),
-    ("signature_refused", r"Source image rejected|refusing usage|[Ss]ignature.*(?:required|invalid|rejected|accepted)|no signature exists"
-     r"|rejected by policy|Invalid GPG signature",
-     "Check the host's /etc/containers/policy.json and the image's signature."),
-    ("architecture_mismatch", r"has architecture .*expected|no image found in (?:image index|manifest list) for architecture",
-     "Publish the image for this host's architecture."),
-    ("image_not_bootable", r"does not have (?:ostree\.bootable|containers\.bootc) label|No boot entries",
-     "The image is not a bootable container; build it from a bootc base image."),
-    ("bootc_refused", r"same fs-verity digest as the existing",
-     "A deployment of this host holds the same files under another digest; the composefs backend cannot hold them twice."),
-    ("disk_full", r"Insufficient free space|No space left on device",
-     "Free space on the host's root file system, for example with 'podman system prune'."),
-    ("etc_conflict", r"Merge conflicts found in etc",
-     "Move the conflicting files in /etc out of the way; the host's stderr names them."),
-    ("image_missing", r"manifest unknown|name unknown|repository name not known|NAME_UNKNOWN|requested access.*denied"
-     r"|No such file or directory.*oci|reading manifest \S+ in \S+: .*not found",
-     "Check the image's name, tag or digest; push it first."),
-    ("registry_unauthorized", r"unauthorized|authentication required|40[13] \(?(?:Unauthorized|Forbidden)|denied: ",
-     "bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there."),
-    ("registry_tls", r"x509:|certificate|server gave HTTP response to HTTPS client|tls: ",
-     "Put the registry's CA into /etc/containers/certs.d/REGISTRY/, or mark it insecure in /etc/containers/registries.conf.d/."),
+    ("not_root", r"must be executed as the root user|requires full root privileges", "Run the task with 'become: true'."),
+    ("container_detected", r"Detected container; this command requires a booted host", "Run the task on the host, not in a container."),
+    (
+        "host_not_managed",
+        r"System not booted via bootc|not booted via (?:libostree|ostree)|No image source specified",
+        "Only a host that was installed from a bootc image can do this; see the module bootc_install.",
+    ),
+    ("host_layered", r"local rpm-ostree modifications", "Run 'rpm-ostree reset' on the host, or switch it to an image with bootc_switch."),
+    (
+        "host_read_only",
+        r"read-only block device|Remounting /sysroot read-write: Permission denied",
+        "This is a live system; install it to a disk first.",
+    ),
+    (
+        "signature_policy_invalid",
+        r"invalid policy in|parsing signature storage configuration|defined both in",
+        "Look at the host's /etc/containers/policy.json and /etc/containers/registries.d/.",
+    ),
+    (
+        "signature_refused",
+        r"Source image rejected|refusing usage|[Ss]ignature.*(?:required|invalid|rejected|accepted)|no signature exists"
+        r"|rejected by policy|Invalid GPG signature",
+        "Check the host's /etc/containers/policy.json and the image's signature.",
+    ),
+    (
+        "architecture_mismatch",
+        r"has architecture .*expected|no image found in (?:image index|manifest list) for architecture",
+        "Publish the image for this host's architecture.",
+    ),
+    (
+        "image_not_bootable",
+        r"does not have (?:ostree\.bootable|containers\.bootc) label|No boot entries",
+        "The image is not a bootable container; build it from a bootc base image.",
+    ),
+    (
+        "bootc_refused",
+        r"same fs-verity digest as the existing",
+        "A deployment of this host holds the same files under another digest; the composefs backend cannot hold them twice.",
+    ),
+    (
+        "disk_full",
+        r"Insufficient free space|No space left on device",
+        "Free space on the host's root file system, for example with 'podman system prune'.",
+    ),
+    ("etc_conflict", r"Merge conflicts found in etc", "Move the conflicting files in /etc out of the way; the host's stderr names them."),
+    (
+        "image_missing",
+        r"manifest unknown|name unknown|repository name not known|NAME_UNKNOWN|requested access.*denied"
+        r"|No such file or directory.*oci|reading manifest \S+ in \S+: .*not found",
+        "Check the image's name, tag or digest; push it first.",
+    ),
+    (
+        "registry_unauthorized",
+        r"unauthorized|authentication required|40[13] \(?(?:Unauthorized|Forbidden)|denied: ",
+        "bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there.",
+    ),
+    (
+        "registry_tls",
+        r"x509:|certificate|server gave HTTP response to HTTPS client|tls: ",
+        "Put the registry's CA into /etc/containers/certs.d/REGISTRY/, or mark it insecure in /etc/containers/registries.conf.d/.",
+    ),
     ("registry_rate_limited", r"toomanyrequests|429 \(?Too Many", "Wait, log in to the registry, or use a mirror."),
-    ("registry_unreachable", r"connection refused|no such host|i/o timeout|network is unreachable|no route to host"
-     r"|pinging container registry|connection reset by peer|unexpected EOF",
-     "Check from the host that the registry can be reached: name, port, proxy, firewall."),
-    ("reference_invalid", r"invalid reference format|[Ii]nvalid transport|Unknown transport",
-     "Write the image as registry/repository:tag or registry/repository@sha256:…."),
-    ("soft_reboot_unavailable", r"not soft-reboot capable",
-     "Use 'soft_reboot: auto' to fall back to a full reboot."),
+    (
+        "registry_unreachable",
+        r"connection refused|no such host|i/o timeout|network is unreachable|no route to host"
+        r"|pinging container registry|connection reset by peer|unexpected EOF",
+        "Check from the host that the registry can be reached: name, port, proxy, firewall.",
+    ),
+    (
+        "reference_invalid",
+        r"invalid reference format|[Ii]nvalid transport|Unknown transport",
+        "Write the image as registry/repository:tag or registry/repository@sha256:….",
+    ),
+    ("soft_reboot_unavailable", r"not soft-reboot capable", "Use 'soft_reboot: auto' to fall back to a full reboot."),
     ("no_staged_deployment", r"No staged deployment found", "Download first: bootc_upgrade with 'download_only: true'."),
     ("no_rollback_deployment", r"No rollback available", "There is no earlier deployment on this host to go back to."),
-    ("bootc_locked", r"sysroot lock|Resource temporarily unavailable|already in progress",
-     "Another bootc or rpm-ostree is at work on this host; wait for it."),
-    ("bootc_unsupported", r"unexpected argument|unrecognized subcommand|not yet supported",
-     "This bootc does not know the command; update the image's bootc."),
+    (
+        "bootc_locked",
+        r"sysroot lock|Resource temporarily unavailable|already in progress",
+        "Another bootc or rpm-ostree is at work on this host; wait for it.",
+    ),
+    (
+        "bootc_unsupported",
+        r"unexpected argument|unrecognized subcommand|not yet supported",
+        "This bootc does not know the command; update the image's bootc.",
+    ),
 )
 
 
@@ -122,6 +162,4 @@ def failure(command: str, rc: int, stderr: str) -> BootcError:
     lines = [line for line in stderr.strip().splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("error: ", "ERROR "))]
     said = (errors or lines or ["it said nothing"])[-1 if errors else 0]
-    return BootcError(
-        f"'{command}' failed: {said}", error=code, hint=hint, rc=rc, cmd=command, stderr="\n".join(lines[-20:])
-    )
+    return BootcError(f"'{command}' failed: {said}", error=code, hint=hint, rc=rc, cmd=command, stderr="\n".join(lines[-20:]))

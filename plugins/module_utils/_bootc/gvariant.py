@@ -43,7 +43,7 @@ def _array(data: bytes, alignment: int) -> list[bytes]:
         raise ValueError("the table of offsets is not where it is said to be")
     items, start = [], 0
     for place in range(table, len(data), width):
-        end = _number(data[place:place + width])
+        end = _number(data[place : place + width])
         start += -start % alignment
         items.append(data[start:end])
         start = end
@@ -53,7 +53,7 @@ def _array(data: bytes, alignment: int) -> list[bytes]:
 def _pair(entry: bytes, alignment: int) -> tuple[str, bytes]:
     width = _width(entry)
     end = _number(entry[-width:])
-    return _text(entry[:end]), entry[end + -end % alignment:len(entry) - width]
+    return _text(entry[:end]), entry[end + -end % alignment : len(entry) - width]
 
 
 def _width(data: bytes) -> int:

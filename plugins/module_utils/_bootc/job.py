@@ -80,18 +80,24 @@ class Job:
             found = _record()
             if found and cls(found).running:
                 raise BootcError(
-                    f"'{' '.join(found['argv'])}' was started on this host at the same time.", error="bootc_locked",
+                    f"'{' '.join(found['argv'])}' was started on this host at the same time.",
+                    error="bootc_locked",
                     hint="Run the task again: it waits for that one.",
                 )
             shutil.rmtree(DIRECTORY, ignore_errors=True)
             os.mkdir(DIRECTORY, 0o700)
             _write("job.json", json.dumps(record))
-            _write("run", SCRIPT.format(
-                directory=DIRECTORY,
-                environment="\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items() if name.isidentifier()),
-                timeout=timeout,
-                command=shlex.join([*argv[:2], "--progress-fd", "3", *argv[2:]]),
-            ))
+            _write(
+                "run",
+                SCRIPT.format(
+                    directory=DIRECTORY,
+                    environment="\n".join(
+                        f"export {name}={shlex.quote(value)}" for name, value in environment.items() if name.isidentifier()
+                    ),
+                    timeout=timeout,
+                    command=shlex.join([*argv[:2], "--progress-fd", "3", *argv[2:]]),
+                ),
+            )
             _detach(f"imagemode-bootc-{argv[1]}", ["/bin/sh", f"{DIRECTORY}/run"])
             job = cls(record)
             deadline = time.monotonic() + START_SECONDS

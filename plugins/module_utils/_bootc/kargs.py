@@ -61,23 +61,29 @@ def check_kargs(kargs: Kargs) -> None:
             raise BootcError(
                 f"'{word}' is not one kernel argument that can be set.",
                 error="option_invalid",
-                hint="Give each argument as an item of its own, a value with blanks in double quotes: name=\"a b\".",
+                hint='Give each argument as an item of its own, a value with blanks in double quotes: name="a b".',
             )
 
 
 def check_host(host: Host) -> None:
     """:raises ImageModeError: kernel arguments of this host cannot be changed"""
     if host.booted is None or not host.managed:
-        raise Refused(
-            "The host's deployment was changed by rpm-ostree; bootc does not manage its kernel arguments.",
-            error="host_layered", hint="Use 'rpm-ostree kargs', or run 'rpm-ostree reset' first.",
-        ) if host.layered else NotManaged(
-            "This host is not managed by bootc: it does not run a bootable container image.",
-            hint="Use what the host's distribution has for kernel arguments, for example grubby.",
+        raise (
+            Refused(
+                "The host's deployment was changed by rpm-ostree; bootc does not manage its kernel arguments.",
+                error="host_layered",
+                hint="Use 'rpm-ostree kargs', or run 'rpm-ostree reset' first.",
+            )
+            if host.layered
+            else NotManaged(
+                "This host is not managed by bootc: it does not run a bootable container image.",
+                hint="Use what the host's distribution has for kernel arguments, for example grubby.",
+            )
         )
     if host.read_only:
         raise Refused(
-            "This is a live system: its /sysroot is on a read-only device.", error="host_read_only",
+            "This is a live system: its /sysroot is on a read-only device.",
+            error="host_read_only",
             hint="Give kernel arguments when it is installed: 'kargs' of bootc_install.",
         )
     if host.backend == "composefs":
@@ -132,8 +138,15 @@ def deploy_command(host: Host) -> Step:
     where = boot_entry.deployment_root(host.booted).rpartition("/deploy/")[0]
     checksum = deployment.identity.rpartition(".")[0]
     return (
-        "ostree", "admin", "deploy", "--stage", "--no-prune", f"--stateroot={os.path.basename(where)}",
-        f"--origin-file={where}/deploy/{deployment.identity}.origin", "--karg-none", checksum,
+        "ostree",
+        "admin",
+        "deploy",
+        "--stage",
+        "--no-prune",
+        f"--stateroot={os.path.basename(where)}",
+        f"--origin-file={where}/deploy/{deployment.identity}.origin",
+        "--karg-none",
+        checksum,
     )
 
 
@@ -163,7 +176,8 @@ class Record:
             return cls()
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise BootcError(
-                f"/{RECORD} cannot be read: {error}.", error="boot_entry_invalid",
+                f"/{RECORD} cannot be read: {error}.",
+                error="boot_entry_invalid",
                 hint="It remembers which kernel arguments belong to whom. Mend it, or remove it to have them belong to nobody.",
             ) from None
 

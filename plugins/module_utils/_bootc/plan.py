@@ -159,9 +159,7 @@ def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan
     if host.staged and host.staged.digest == remote.digest:
         return _settle_lock(host, host.staged, want)
     step = _upgrade_step(want.soft_reboot, want.download_only)
-    return _converge(
-        host, host.spec, remote, step, locked=want.download_only, cancel_rollback=want.digest is not None
-    )
+    return _converge(host, host.spec, remote, step, locked=want.download_only, cancel_rollback=want.digest is not None)
 
 
 def plan_rollback(host: Host, want: GoBack) -> Plan:
@@ -201,10 +199,7 @@ def pulls(plan: Plan) -> bool:
 
 def footprint(host: Host) -> tuple[object, ...]:
     """What a change of the host is measured by: each slot's source, digest and lock, and the boot order."""
-    slots = tuple(
-        (slot.source, slot.digest, slot.download_only) if slot else None
-        for slot in (host.booted, host.staged, host.rollback)
-    )
+    slots = tuple((slot.source, slot.digest, slot.download_only) if slot else None for slot in (host.booted, host.staged, host.rollback))
     return (*slots, host.rollback_queued)
 
 
@@ -249,7 +244,8 @@ def _stay(host: Host, source: Source, cancel_rollback: bool) -> Plan:
         return replace(_drop_stage(host, "the booted image is what is wanted: the staged one is dropped"), warnings=warnings)
     if host.rollback_queued and not cancel_rollback:
         return Plan(
-            "the newest image is booted", host,
+            "the newest image is booted",
+            host,
             warnings=("A rollback is queued: the next boot goes to the rollback deployment.",),
         )
     plan = _keep(host, "this image is booted already")

@@ -84,7 +84,7 @@ def require_free(disk: Device) -> None:
         raise DiskInUse(
             f"{describe(disk)} is in use and is never written to: {'; '.join(found)}.",
             hint="If the disk is the right one, end that use first (umount, swapoff, vgchange -an, mdadm --stop, "
-                 "cryptsetup close, zpool export).",
+            "cryptsetup close, zpool export).",
             disk=disk.facts(),
             uses=list(found),
         )

@@ -117,7 +117,8 @@ class Hints:
 def disks(devices: Iterable[Device]) -> tuple[Device, ...]:
     """:returns: the devices that an operating system could be installed on at all; drives without a medium are left out"""
     return tuple(
-        device for device in devices
+        device
+        for device in devices
         if device.kind == "disk" and device.size > 0 and not device.kname.rstrip("0123456789").startswith(_NOT_DISKS)
     )
 
@@ -168,5 +169,5 @@ def _wwn(text: str) -> str:
     text = text.lower()
     for prefix in ("0x", "naa.", "eui."):
         if text.startswith(prefix):
-            text = text[len(prefix):]
+            text = text[len(prefix) :]
     return text

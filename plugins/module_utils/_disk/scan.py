@@ -19,8 +19,25 @@ from .._runner import Runner
 from .device import Device, Signature, Surroundings, parse_lsblk
 
 COLUMNS = (
-    "NAME", "KNAME", "PATH", "MAJ:MIN", "TYPE", "SIZE", "SERIAL", "WWN", "MODEL", "VENDOR", "TRAN", "HCTL",
-    "ROTA", "RO", "RM", "FSTYPE", "PTTYPE", "LABEL", "PARTTYPE",
+    "NAME",
+    "KNAME",
+    "PATH",
+    "MAJ:MIN",
+    "TYPE",
+    "SIZE",
+    "SERIAL",
+    "WWN",
+    "MODEL",
+    "VENDOR",
+    "TRAN",
+    "HCTL",
+    "ROTA",
+    "RO",
+    "RM",
+    "FSTYPE",
+    "PTTYPE",
+    "LABEL",
+    "PARTTYPE",
 )
 
 

@@ -108,7 +108,10 @@ class HostBuilder(Builder):
         finally:
             job.close()
         details = {
-            "command": list(container.argv), "seconds": round(container.seconds, 1), "verified": list(verified), "installed": installed,
+            "command": list(container.argv),
+            "seconds": round(container.seconds, 1),
+            "verified": list(verified),
+            "installed": installed,
         }
         return Built(raw, "raw", image.digest, details)
 
@@ -134,7 +137,9 @@ class MachineBuilder(Builder):
         lacking = [program for program in ("skopeo", "ssh", "ssh-keygen", "mkfs.ext4") if self._runner.find(program) is None]
         if lacking:
             raise ImageModeError(
-                f"This machine lacks {', '.join(lacking)}.", error="command_missing", missing=lacking,
+                f"This machine lacks {', '.join(lacking)}.",
+                error="command_missing",
+                missing=lacking,
                 hint="Install skopeo, an SSH client and e2fsprogs, or set another 'builder'.",
             )
 
@@ -147,7 +152,14 @@ class MachineBuilder(Builder):
         # A second time on the disk with the image, unpacked there, and unpacked on the target.
         require_space(folder, 7 * sum(one.stat().st_size for one in files.iterdir()))
         found = machine.install(
-            self._runner, self._medium, order.request, files, order.wanted.digest, raw, order.size, order.timeout,
+            self._runner,
+            self._medium,
+            order.request,
+            files,
+            order.wanted.digest,
+            raw,
+            order.size,
+            order.timeout,
         )
         return Built(raw, "raw", found.pop("digest"), found)
 
@@ -179,7 +191,8 @@ class ImageBuilder(Builder):
             raise ImageModeError("image-builder needs root.", error="not_root", hint="Run the task with 'become: true'.")
         if self._container is None and self._runner.find("image-builder") is None:
             raise ImageModeError(
-                "image-builder is not installed on this machine.", error="command_missing",
+                "image-builder is not installed on this machine.",
+                error="command_missing",
                 hint="Install it, or name its container with 'builder_image'.",
             )
 
@@ -208,7 +221,10 @@ def require_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise ImageModeError(
             f"{folder.parent} has {human(free)} left, and making the disk image takes about {human(needed)}.",
-            error="disk_full", hint="Free some space there, or choose another 'dest'.", needed=needed, free=free,
+            error="disk_full",
+            hint="Free some space there, or choose another 'dest'.",
+            needed=needed,
+            free=free,
         )
 
 

@@ -38,17 +38,23 @@ def write(target: Path, disk: Path, architecture: str) -> Path:
     disk.unlink()
     digest = f"sha256:{sha256(layer)}"
     config = _encoded({"architecture": architecture, "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [digest]}})
-    manifest = _encoded({
-        "schemaVersion": 2,
-        "mediaType": f"{_OCI}.manifest.v1+json",
-        "config": _described(config, f"{_OCI}.config.v1+json"),
-        # Not compressed: the disk's own holes are not stored, and who pulls it saves the time.
-        "layers": [{"mediaType": f"{_OCI}.layer.v1.tar", "digest": digest, "size": layer.stat().st_size}],
-    })
+    manifest = _encoded(
+        {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "config": _described(config, f"{_OCI}.config.v1+json"),
+            # Not compressed: the disk's own holes are not stored, and who pulls it saves the time.
+            "layers": [{"mediaType": f"{_OCI}.layer.v1.tar", "digest": digest, "size": layer.stat().st_size}],
+        }
+    )
     index = _encoded({"schemaVersion": 2, "manifests": [_described(manifest, f"{_OCI}.manifest.v1+json")]})
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
-        for name, content in (("oci-layout", _encoded({"imageLayoutVersion": "1.0.0"})), ("index.json", index),
-                              (_blob(config), config), (_blob(manifest), manifest)):
+        for name, content in (
+            ("oci-layout", _encoded({"imageLayoutVersion": "1.0.0"})),
+            ("index.json", index),
+            (_blob(config), config),
+            (_blob(manifest), manifest),
+        ):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(content), 0o644
             archive.addfile(member, BytesIO(content))

@@ -16,8 +16,14 @@ from .._runner import Runner
 
 # What this collection calls a format → what image-builder calls it. Those after the first three are its own.
 TYPES = {
-    "raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk",
-    "ami": "ami", "gce": "gce", "vhd": "vhd", "iso": "bootc-installer", "anaconda-iso": "anaconda-iso",
+    "raw": "raw",
+    "qcow2": "qcow2",
+    "vmdk": "vmdk",
+    "ami": "ami",
+    "gce": "gce",
+    "vhd": "vhd",
+    "iso": "bootc-installer",
+    "anaconda-iso": "anaconda-iso",
 }
 ONLY_HERE = ("ami", "gce", "vhd", "iso", "anaconda-iso")
 
@@ -42,7 +48,7 @@ def _podman(blueprint: Path, output: Path) -> list[str]:
     return [
         "podman", "run", "--rm", "--privileged", "--pull=never", "--security-opt", "label=type:unconfined_t",
         "-v", f"{output}:/output", "-v", "/var/lib/containers/storage:/var/lib/containers/storage",
-    ]
+    ]  # fmt: skip
 
 
 def blueprint(request: Request) -> str:
@@ -50,8 +56,12 @@ def blueprint(request: Request) -> str:
     :raises OptionError: something that image-builder cannot be asked for
     """
     cannot = {
-        "root_size": request.root_size, "bootloader": request.bootloader, "stateroot": request.stateroot,
-        "composefs_backend": request.composefs, "block_setup": request.block_setup, "bound_images": request.bound_images,
+        "root_size": request.root_size,
+        "bootloader": request.bootloader,
+        "stateroot": request.stateroot,
+        "composefs_backend": request.composefs,
+        "block_setup": request.block_setup,
+        "bound_images": request.bound_images,
     }
     asked = sorted(name for name, value in cannot.items() if value)
     if asked:
@@ -70,9 +80,7 @@ def blueprint(request: Request) -> str:
         owner = "".join(
             f"{key} = {int(value) if value.isdigit() else _toml(value)}\n" for key, value in (("user", file.owner), ("group", file.group))
         )
-        parts.append(
-            f'[[customizations.files]]\npath = "/{file.path}"\nmode = "{file.mode:04o}"\n{owner}data = {content}\n'
-        )
+        parts.append(f'[[customizations.files]]\npath = "/{file.path}"\nmode = "{file.mode:04o}"\n{owner}data = {content}\n')
     return "\n".join(parts)
 
 
@@ -81,9 +89,7 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def build(
-    runner: Runner, image: str, request: Request, kind: str, folder: Path, container: str | None, timeout: float
-) -> dict[str, Any]:
+def build(runner: Runner, image: str, request: Request, kind: str, folder: Path, container: str | None, timeout: float) -> dict[str, Any]:
     """:param kind: one of C(TYPES), image-builder's name
     :returns: C(path) of the file that it made, and the C(command)
     :raises ImageModeError: C(image_builder_failed), or it made another number of files than one
@@ -101,7 +107,11 @@ def build(
     if done.rc != 0 or len(made) != 1:
         what = f"ended with {done.rc}: {done.last_words}" if done.rc else f"made {len(made)} files: {', '.join(one.name for one in made)}"
         raise ImageModeError(
-            f"'{done.command}' {what}", error="image_builder_failed", hint="Run the command by hand to see all that it says.",
-            rc=done.rc, cmd=done.command, stderr=done.last_words,
+            f"'{done.command}' {what}",
+            error="image_builder_failed",
+            hint="Run the command by hand to see all that it says.",
+            rc=done.rc,
+            cmd=done.command,
+            stderr=done.last_words,
         )
     return {"path": made[0], "command": argv}

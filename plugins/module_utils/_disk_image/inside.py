@@ -73,8 +73,11 @@ def run(job: Job, runner: Runner) -> dict[str, Any]:
     runner.run(["sync"])
     found: Mapping[str, Any] = place.installed.facts() if place.installed else {}
     return {
-        "digest": image.digest, "installed": found, "verified": list(verified),
-        "command": list(container.argv), "seconds": round(container.seconds, 1),
+        "digest": image.digest,
+        "installed": found,
+        "verified": list(verified),
+        "command": list(container.argv),
+        "seconds": round(container.seconds, 1),
     }
 
 

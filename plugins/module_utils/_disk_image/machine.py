@@ -134,7 +134,10 @@ class ThrowAwayMachine:
             with (self._private / "qemu.log").open("wb") as log:
                 self._process = subprocess.Popen(  # ended by stop()
                     [word.replace("@PORT@", str(self._port)) for word in command],
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
                 )
             if self._answers():
                 return
@@ -172,7 +175,7 @@ class ThrowAwayMachine:
             "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
             "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8",
             "-o", "IdentitiesOnly=yes", "-i", str(self._private / "key"), "-p", str(self._port), "root@127.0.0.1",
-        ]
+        ]  # fmt: skip
 
     def _command(self, key: str) -> list[str]:
         platform = PLATFORMS.get(os.uname().machine)
@@ -180,7 +183,8 @@ class ThrowAwayMachine:
         if platform is None or program is None:
             raise ImageModeError(
                 f"QEMU is not installed on this machine ({platform.program if platform else os.uname().machine}).",
-                error="command_missing", hint="Install it (qemu-system-x86, qemu-kvm), or set another 'builder'.",
+                error="command_missing",
+                hint="Install it (qemu-system-x86, qemu-kvm), or set another 'builder'.",
             )
         return machine_command(program, platform.machine, platform.console, self._medium, self._disks, self._private, key)
 
@@ -207,9 +211,7 @@ class ThrowAwayMachine:
         )
 
 
-def machine_command(
-    program: str, machine: str, console: str, medium: Medium, disks: Sequence[str], private: Path, key: str
-) -> list[str]:
+def machine_command(program: str, machine: str, console: str, medium: Medium, disks: Sequence[str], private: Path, key: str) -> list[str]:
     """:param disks: paths of the target and of the disk with the image
     :returns: QEMU's command line; C(@PORT@) stands for the port of its SSH server
     """
@@ -219,18 +221,37 @@ def machine_command(
         "-smbios", f"type=11,value={root_keys([key])}",
         # Nothing goes out of it: the image is on its disk.
         "-nic", "user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:@PORT@-:22",
-    ]
+    ]  # fmt: skip
     if medium.iso:
-        argv += ["-drive", f"if=none,id=live,media=cdrom,readonly=on,format=raw,file={medium.iso}",
-                 "-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=live,bootindex=0"]
+        argv += [
+            "-drive",
+            f"if=none,id=live,media=cdrom,readonly=on,format=raw,file={medium.iso}",
+            "-device",
+            "virtio-scsi-pci",
+            "-device",
+            "scsi-cd,drive=live,bootindex=0",
+        ]
     else:
-        argv += ["-kernel", medium.kernel, "-initrd", medium.initrd, "-append", f"{medium.arguments} console={console}",
-                 "-drive", f"if=none,id=live,readonly=on,format=raw,file={medium.root}",
-                 "-device", "virtio-blk-pci,drive=live,serial=imagemode-live"]
+        argv += [
+            "-kernel",
+            medium.kernel,
+            "-initrd",
+            medium.initrd,
+            "-append",
+            f"{medium.arguments} console={console}",
+            "-drive",
+            f"if=none,id=live,readonly=on,format=raw,file={medium.root}",
+            "-device",
+            "virtio-blk-pci,drive=live,serial=imagemode-live",
+        ]
     for serial, path in zip((TARGET, SCRATCH), disks):
         # What is written is worth nothing until all of it is: the host's cache may hold it. A full disk is an error, not a pause.
-        argv += ["-drive", f"if=none,id={serial},format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap,file={path}",
-                 "-device", f"virtio-blk-pci,drive={serial},serial={serial},werror=report,rerror=report"]
+        argv += [
+            "-drive",
+            f"if=none,id={serial},format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap,file={path}",
+            "-device",
+            f"virtio-blk-pci,drive={serial},serial={serial},werror=report,rerror=report",
+        ]
     return argv
 
 
@@ -312,7 +333,8 @@ def own_code() -> bytes:
 def _there(path: str) -> str:
     if not path or not os.path.isfile(path):
         raise ImageModeError(
-            f"The live system's file '{path}' is not on this machine.", error="live_medium_missing",
+            f"The live system's file '{path}' is not on this machine.",
+            error="live_medium_missing",
             hint="Set 'live.kernel', 'live.initrd' and 'live.root', or 'live.iso', to files on the machine that the task runs on.",
         )
     return path

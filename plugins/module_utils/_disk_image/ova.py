@@ -77,14 +77,25 @@ def descriptor(appliance: Appliance, disk: str, file_size: int, size: int) -> st
         for number, words in enumerate(
             (
                 (3, f"{appliance.cpus} CPUs", f"<rasd:VirtualQuantity>{appliance.cpus}</rasd:VirtualQuantity>"),
-                (4, f"{appliance.memory} MiB of memory",
-                 "<rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>"
-                 f"<rasd:VirtualQuantity>{appliance.memory}</rasd:VirtualQuantity>"),
+                (
+                    4,
+                    f"{appliance.memory} MiB of memory",
+                    "<rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>"
+                    f"<rasd:VirtualQuantity>{appliance.memory}</rasd:VirtualQuantity>",
+                ),
                 (controller, "Disk controller", f"<rasd:ResourceSubType>{subtype}</rasd:ResourceSubType>"),
-                (17, "Disk", "<rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/disk1</rasd:HostResource>"
-                             "<rasd:Parent>3</rasd:Parent>"),
-                (10, "Network", "<rasd:AutomaticAllocation>true</rasd:AutomaticAllocation><rasd:Connection>network</rasd:Connection>"
-                                f"<rasd:ResourceSubType>{card}</rasd:ResourceSubType>"),
+                (
+                    17,
+                    "Disk",
+                    "<rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/disk1</rasd:HostResource>"
+                    "<rasd:Parent>3</rasd:Parent>",
+                ),
+                (
+                    10,
+                    "Network",
+                    "<rasd:AutomaticAllocation>true</rasd:AutomaticAllocation><rasd:Connection>network</rasd:Connection>"
+                    f"<rasd:ResourceSubType>{card}</rasd:ResourceSubType>",
+                ),
             ),
             start=1,
         )
@@ -116,6 +127,10 @@ def descriptor(appliance: Appliance, disk: str, file_size: int, size: int) -> st
 
 def _item(number: int, kind: int, name: str, more: str) -> str:
     # The schema wants the elements in the order of their names.
-    elements = [f"<rasd:ElementName>{name}</rasd:ElementName>", f"<rasd:InstanceID>{number}</rasd:InstanceID>",
-                f"<rasd:ResourceType>{kind}</rasd:ResourceType>", *(f"<rasd:{part}" for part in more.split("<rasd:") if part)]
+    elements = [
+        f"<rasd:ElementName>{name}</rasd:ElementName>",
+        f"<rasd:InstanceID>{number}</rasd:InstanceID>",
+        f"<rasd:ResourceType>{kind}</rasd:ResourceType>",
+        *(f"<rasd:{part}" for part in more.split("<rasd:") if part),
+    ]
     return f"   <Item>{''.join(sorted(elements))}</Item>\n"

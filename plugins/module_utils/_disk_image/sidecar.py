@@ -90,7 +90,8 @@ class DiskImageFile:
         """:raises ImageModeError: C(destination_missing)"""
         if not self.path.parent.is_dir():
             raise ImageModeError(
-                f"There is no directory {self.path.parent} for the disk image.", error="destination_missing",
+                f"There is no directory {self.path.parent} for the disk image.",
+                error="destination_missing",
                 hint="Make it, or mount what belongs there.",
             )
 
@@ -174,7 +175,9 @@ class DiskImageFile:
                 if time.monotonic() > deadline:
                     os.close(descriptor)
                     raise ImageModeError(
-                        f"Another task makes {self.path}.", error="install_running", hint="Wait for it, or raise 'timeout'.",
+                        f"Another task makes {self.path}.",
+                        error="install_running",
+                        hint="Wait for it, or raise 'timeout'.",
                     ) from error
             os.close(descriptor)
             time.sleep(0.5)

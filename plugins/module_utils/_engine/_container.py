@@ -75,8 +75,19 @@ class Container(abc.ABC):
 
 class _PodmanContainer(Container):
     def _start(self, image: str, seconds: int, own_command: bool) -> list[str]:
-        argv = ["podman", *_NO_HOST_SECRETS, "run", "--detach", "--rm", "--name", self._name, "--pull=never", f"--network={self._network}",
-                "--http-proxy=false", f"--timeout={seconds}"]
+        argv = [
+            "podman",
+            *_NO_HOST_SECRETS,
+            "run",
+            "--detach",
+            "--rm",
+            "--name",
+            self._name,
+            "--pull=never",
+            f"--network={self._network}",
+            "--http-proxy=false",
+            f"--timeout={seconds}",
+        ]
         return [*argv, image] if own_command else [*argv, "--user=0:0", "--entrypoint=/bin/sh", image, *_sleep(seconds)]
 
     def _inside(self) -> list[str]:

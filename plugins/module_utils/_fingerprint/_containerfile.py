@@ -96,9 +96,7 @@ class _Stage:
         return self.written.lower()
 
 
-def bases(
-    text: str, build_args: Mapping[str, str], target: str | None = None, platform: str = "", builder: str = ""
-) -> tuple[Base, ...]:
+def bases(text: str, build_args: Mapping[str, str], target: str | None = None, platform: str = "", builder: str = "") -> tuple[Base, ...]:
     """The images that the target is built from, in the order in which they are met, each once.
 
     Stages that the target does not use are left out, as engines leave them out.
@@ -121,8 +119,10 @@ def stage_name(text: str, target: str) -> str:
     :raises ContainerfileInvalid: it is none of the stages
     """
     words = [(instruction, _words(instruction.rest)) for instruction in _instructions(text) if instruction.word == "FROM"]
-    stages = [_Stage(names[-1] if len(names) > 2 and names[-2].upper() == "AS" else "", _Use(instruction, "", ""), None)
-              for instruction, names in words]
+    stages = [
+        _Stage(names[-1] if len(names) > 2 and names[-2].upper() == "AS" else "", _Use(instruction, "", ""), None)
+        for instruction, names in words
+    ]
     return stages[_target(stages, target)].name or target
 
 
@@ -156,7 +156,7 @@ def _replace(lines: list[str], instruction: _Instruction, pattern: str, name: st
 
 def here_document(text: str) -> int | None:
     """:returns: the first line with a here-document that the builder itself has to know; C(None) if there is none, or if the
-        Containerfile brings a builder (C(# syntax=…)) that does
+    Containerfile brings a builder (C(# syntax=…)) that does
     """
     directives = (_DIRECTIVE.match(line.strip()) for line in text.lstrip("\ufeff").splitlines())
     if any(directive and directive.group(1).lower() == "syntax" for directive in takewhile(bool, directives)):
@@ -207,9 +207,7 @@ def _target(stages: list[_Stage], target: str | None) -> int:
     at = _earlier(stages, target)
     if at is None:
         names = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
-        raise ContainerfileInvalid(
-            f"The Containerfile has no stage '{target}'.", hint=f"Its stages: {names}.", target=target
-        )
+        raise ContainerfileInvalid(f"The Containerfile has no stage '{target}'.", hint=f"Its stages: {names}.", target=target)
     return at
 
 
@@ -269,7 +267,7 @@ def _uses(instruction: _Instruction) -> Iterator[str]:
         if name == "--from":
             yield value
         elif name == "--mount":
-            yield from (part[len("from="):] for part in value.split(",") if part.startswith("from="))
+            yield from (part[len("from=") :] for part in value.split(",") if part.startswith("from="))
 
 
 def _expand(text: str, variables: Mapping[str, str], instruction: _Instruction | None) -> str:

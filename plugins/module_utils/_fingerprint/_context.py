@@ -113,9 +113,7 @@ def _walk(root: str, rules: Rules, below: str = "", above: tuple[bool, ...] = ()
 
 def _signature(seen: list[_Seen], apart: str) -> str:
     """What lstat(2) told of everything. A directory's size and times are left out: its entries are all here."""
-    lines = [
-        f"{entry.path}\0{entry.mode:o}\0{'' if stat.S_ISDIR(entry.mode) else entry.stamp}" for entry in seen
-    ]
+    lines = [f"{entry.path}\0{entry.mode:o}\0{'' if stat.S_ISDIR(entry.mode) else entry.stamp}" for entry in seen]
     text = f"{_VERSION}\n{apart}\n" + "\n".join(lines)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 

@@ -52,9 +52,7 @@ class Result:
         return {"name": self.name, "passed": self.passed, "reason": self.reason, "seconds": round(self.seconds, 2), **self.output}
 
 
-def run_tests(
-    tests: Sequence[Test], engine: Engine, runner: Runner, image: LocalImage, network: str, timeout: int
-) -> list[Result]:
+def run_tests(tests: Sequence[Test], engine: Engine, runner: Runner, image: LocalImage, network: str, timeout: int) -> list[Result]:
     """Run all of them, whether or not one fails.
 
     :param timeout: seconds for a command that has no limit of its own
@@ -94,8 +92,11 @@ def _look(box: Container, image: LocalImage, tests: Sequence[tuple[int, Test]]) 
     if not tests:
         return
     clock = _Clock()
-    done = box.run(["/bin/sh", "-c", script([(number, test) for number, test in tests if test.kind != "label"])],
-                   timeout=_OVERHEAD_SECONDS, on_line=clock.hear)
+    done = box.run(
+        ["/bin/sh", "-c", script([(number, test) for number, test in tests if test.kind != "label"])],
+        timeout=_OVERHEAD_SECONDS,
+        on_line=clock.hear,
+    )
     clock.hear("test\t")
     facts = read(done.stdout)
     for number, test in tests:

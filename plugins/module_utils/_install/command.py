@@ -74,9 +74,23 @@ def podman_install(
     :param online: bootc pulls the images that belong to the image
     """
     argv = [
-        "podman", "run", "--rm", "--interactive", "--name", name, "--pull=never", "--privileged", "--pid=host", "--ipc=host",
-        *([] if online else ["--network=none"]), "--security-opt", "label=type:unconfined_t",
-        "-v", "/dev:/dev", "-v", "/var/lib/containers:/var/lib/containers",
+        "podman",
+        "run",
+        "--rm",
+        "--interactive",
+        "--name",
+        name,
+        "--pull=never",
+        "--privileged",
+        "--pid=host",
+        "--ipc=host",
+        *([] if online else ["--network=none"]),
+        "--security-opt",
+        "label=type:unconfined_t",
+        "-v",
+        "/dev:/dev",
+        "-v",
+        "/var/lib/containers:/var/lib/containers",
     ]
     if keys_file:
         volumes = [*volumes, f"{keys_file}:{KEYS_IN_CONTAINER}:ro"]

@@ -56,32 +56,63 @@ class DiskGone(InstallError):
 # (code, pattern in stderr, hint), the first that matches decides.
 # Sources: recordings/install.jsonl (bootc 1.16.9) and contract.md 5.
 _CAUSES: tuple[tuple[str, str, str], ...] = (
-    ("disk_in_use", r"Device \S+ is mounted|Device or resource busy",
-     "Something took the disk into use meanwhile; find it with 'lsblk' and end that use."),
-    ("disk_has_data", r"Detected existing partitions",
-     "Partitions appeared on the disk meanwhile; look at it with 'lsblk'."),
-    ("disk_not_found", r"Querying \S+: No such file or directory|Not a block device",
-     "The disk disappeared meanwhile; check its cabling and the kernel's log."),
-    ("disk_too_small", r"Insufficient free space|No space left on device",
-     "Choose a larger disk, a larger 'root_size', or a smaller image."),
-    ("disk_failed", r"Input/output error|I/O error|Remote I/O error|No such device",
-     "The disk does not take writes; look at the kernel's log and its SMART data."),
-    ("bootloader_missing", r"bootupd is required|bootupctl.*No such file",
-     "Build bootupd into the image, or set 'bootloader: none' and bring your own boot loader."),
-    ("block_setup_unsupported", r"Block setup \S+ is not enabled",
-     "Allow it in the image: 'block' in /usr/lib/bootc/install/*.toml."),
-    ("filesystem_missing", r"No root filesystem specified|No install configuration found",
-     "Set 'filesystem', or the image's default in /usr/lib/bootc/install/*.toml."),
-    ("podman_unsuitable", r"--pid=host flag|full privileges|root user namespace|rootless podman|only supports being executed via",
-     "The machine must run Podman as root, outside of any container."),
-    ("image_not_bootable", r"SELinux policy|does not have (?:ostree\.bootable|containers\.bootc) label|No kernel",
-     "Repair the image; 'bootc container lint' in its build finds most of this."),
-    ("bootc_unsupported", r"unexpected argument|invalid value|unrecognized subcommand",
-     "The image's bootc does not know this option; update it, or leave the option out."),
-    ("install_running", r"name \S+ is already in use",
-     "Another install to this disk is running, or its container was left behind: see 'podman ps --all'."),
-    ("image_missing", r"image not known|no such image|manifest unknown",
-     "Something removed the image from Podman's storage meanwhile; run again."),
+    (
+        "disk_in_use",
+        r"Device \S+ is mounted|Device or resource busy",
+        "Something took the disk into use meanwhile; find it with 'lsblk' and end that use.",
+    ),
+    ("disk_has_data", r"Detected existing partitions", "Partitions appeared on the disk meanwhile; look at it with 'lsblk'."),
+    (
+        "disk_not_found",
+        r"Querying \S+: No such file or directory|Not a block device",
+        "The disk disappeared meanwhile; check its cabling and the kernel's log.",
+    ),
+    (
+        "disk_too_small",
+        r"Insufficient free space|No space left on device",
+        "Choose a larger disk, a larger 'root_size', or a smaller image.",
+    ),
+    (
+        "disk_failed",
+        r"Input/output error|I/O error|Remote I/O error|No such device",
+        "The disk does not take writes; look at the kernel's log and its SMART data.",
+    ),
+    (
+        "bootloader_missing",
+        r"bootupd is required|bootupctl.*No such file",
+        "Build bootupd into the image, or set 'bootloader: none' and bring your own boot loader.",
+    ),
+    ("block_setup_unsupported", r"Block setup \S+ is not enabled", "Allow it in the image: 'block' in /usr/lib/bootc/install/*.toml."),
+    (
+        "filesystem_missing",
+        r"No root filesystem specified|No install configuration found",
+        "Set 'filesystem', or the image's default in /usr/lib/bootc/install/*.toml.",
+    ),
+    (
+        "podman_unsuitable",
+        r"--pid=host flag|full privileges|root user namespace|rootless podman|only supports being executed via",
+        "The machine must run Podman as root, outside of any container.",
+    ),
+    (
+        "image_not_bootable",
+        r"SELinux policy|does not have (?:ostree\.bootable|containers\.bootc) label|No kernel",
+        "Repair the image; 'bootc container lint' in its build finds most of this.",
+    ),
+    (
+        "bootc_unsupported",
+        r"unexpected argument|invalid value|unrecognized subcommand",
+        "The image's bootc does not know this option; update it, or leave the option out.",
+    ),
+    (
+        "install_running",
+        r"name \S+ is already in use",
+        "Another install to this disk is running, or its container was left behind: see 'podman ps --all'.",
+    ),
+    (
+        "image_missing",
+        r"image not known|no such image|manifest unknown",
+        "Something removed the image from Podman's storage meanwhile; run again.",
+    ),
 )
 
 

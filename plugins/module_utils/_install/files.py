@@ -111,7 +111,8 @@ def place(deployed: Deployed, files: Iterable[PlacedFile]) -> None:
                 write(_resolved(deployed, file.path), file.content, file.mode, owner)
             except OSError as error:
                 raise ImageModeError(
-                    f"/{file.path} cannot be put into the deployment: {error.strerror}.", error="install_incomplete",
+                    f"/{file.path} cannot be put into the deployment: {error.strerror}.",
+                    error="install_incomplete",
                     hint="Look at what the image has at that path.",
                 ) from error
 
@@ -199,7 +200,8 @@ def _number(deployed: Deployed, database: str, name: str) -> int:
                 if words[0] == name and len(words) > 2 and words[2].isdigit():
                     return int(words[2])
     raise ImageModeError(
-        f"The image has no {'user' if database == 'passwd' else 'group'} '{name}'.", error="install_incomplete",
+        f"The image has no {'user' if database == 'passwd' else 'group'} '{name}'.",
+        error="install_incomplete",
         hint="Give the number, or make the account in the image.",
     )
 

@@ -39,7 +39,12 @@ _SINCE: tuple[tuple[str, Version], ...] = (
 _GRUB_CC_SINCE: Version = (1, 16, 3)
 # podman's names for what `uname -m` prints.
 ARCHITECTURES = {
-    "x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64", "loongarch64": "loong64",
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+    "loongarch64": "loong64",
 }
 
 
@@ -253,7 +258,7 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
         raise ImageModeError(
             f"The image does not allow the block set-up '{request.block_setup}', only {', '.join(allowed)}.",
             error="block_setup_unsupported",
-            hint=f"Add it to the image: block = [\"{request.block_setup}\"] under [install] in /usr/lib/bootc/install/*.toml.",
+            hint=f'Add it to the image: block = ["{request.block_setup}"] under [install] in /usr/lib/bootc/install/*.toml.',
         )
     filesystem = request.filesystem or abilities.filesystem
     if filesystem is None:

@@ -119,7 +119,8 @@ class Installation(ABC):
         keys_there = now is not None and set(now.root_keys) == set(request.root_keys or ())
         if now is None or now.lacking or (what.keys and not keys_there) or kargs.missing(what.missing_arguments, now.kernel_arguments):
             raise errors.InstallIncomplete(
-                f"{what.reason}, and it could not be put there.", installed=now.facts() if now else None,
+                f"{what.reason}, and it could not be put there.",
+                installed=now.facts() if now else None,
             )
 
     def install(self, image: Image, name: str, what: Plan, machine: str, timeout: float) -> tuple[InstallContainer, Abilities]:

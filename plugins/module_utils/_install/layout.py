@@ -66,7 +66,8 @@ def _entries(roots: Mapping[str, Path]) -> Sequence[tuple[str, BootEntry]]:
 def _ostree(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed | None:
     deployments = {
         path: path.parent / f"{path.name}.origin"
-        for path in sorted((root / "ostree" / "deploy").glob("*/deploy/*.*")) if path.is_dir() and not path.is_symlink()
+        for path in sorted((root / "ostree" / "deploy").glob("*/deploy/*.*"))
+        if path.is_dir() and not path.is_symlink()
     }
     if not deployments:
         return None

@@ -45,7 +45,7 @@ def _checked(link: Mapping[str, Any]) -> dict[str, Any]:
     if (interface is None) == (mac is None):
         raise OptionError("An entry of 'network' needs either 'interface' or 'mac'.", hint="Set one of the two.")
     if not (_INTERFACE.match(interface) if interface else _MAC.match(mac or "")):
-        what = "an interface, for example eth0" if interface else "a MAC address in quotes, for example \"52:54:00:12:34:56\""
+        what = "an interface, for example eth0" if interface else 'a MAC address in quotes, for example "52:54:00:12:34:56"'
         raise OptionError(f"'{interface or mac}' in 'network' is not {what}.", hint="Correct it.")
     addresses = [_parsed(ipaddress.ip_interface, text, "an address with its prefix") for text in link.get("addresses") or ()]
     if not addresses and not link.get("dhcp"):
@@ -57,8 +57,16 @@ def _checked(link: Mapping[str, Any]) -> dict[str, Any]:
     for domain in link.get("search") or ():
         if not _DOMAIN.match(domain):
             raise OptionError(f"'{domain}' in 'network' is not a search domain.", hint="Write one for each entry of 'search'.")
-    return {"interface": interface, "mac": mac and mac.lower(), "dhcp": bool(link.get("dhcp")), "addresses": addresses,
-            "gateways": gateways, "dns": dns, "search": list(link.get("search") or ()), "mtu": link.get("mtu")}
+    return {
+        "interface": interface,
+        "mac": mac and mac.lower(),
+        "dhcp": bool(link.get("dhcp")),
+        "addresses": addresses,
+        "gateways": gateways,
+        "dns": dns,
+        "search": list(link.get("search") or ()),
+        "mtu": link.get("mtu"),
+    }
 
 
 def _parsed(parse: Any, text: str, what: str) -> Any:

@@ -72,8 +72,14 @@ class DiskInstallation(Installation):
     def plan(self, digests: frozenset[str], wipe_confirm: str | None) -> Plan:
         wanted = self._confirmation()
         return plan(
-            self.disk, contents(self.disk), self.installed, self._request, digests,
-            confirmed=confirmed(self.disk, wanted, wipe_confirm), confirmation=wanted, stamp=self.stamp,
+            self.disk,
+            contents(self.disk),
+            self.installed,
+            self._request,
+            digests,
+            confirmed=confirmed(self.disk, wanted, wipe_confirm),
+            confirmation=wanted,
+            stamp=self.stamp,
         )
 
     def _choose(self, devices: tuple[Device, ...]) -> Device:
@@ -102,7 +108,11 @@ class DiskInstallation(Installation):
         require_free(now)
         self._block = stamps.read_block(self.disk)
         self.stamp = Stamp(
-            "begun", stamps.identity(self.disk), name, self._request.target, image.digest,
+            "begun",
+            stamps.identity(self.disk),
+            name,
+            self._request.target,
+            image.digest,
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
         stamps.write_block(self.disk, stamps.encode(self.stamp))
@@ -215,7 +225,9 @@ class FileInstallation(DiskInstallation):
         if made:
             if size is None:
                 raise ImageModeError(
-                    f"There is no file {self.file}.", error="disk_not_found", hint="Set 'file_size' to have it made, or correct its path.",
+                    f"There is no file {self.file}.",
+                    error="disk_not_found",
+                    hint="Set 'file_size' to have it made, or correct its path.",
                 )
             descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             os.ftruncate(descriptor, size)
@@ -224,7 +236,9 @@ class FileInstallation(DiskInstallation):
                 self._open.callback(os.unlink, self.file)
         elif not os.path.isfile(self.file):
             raise ImageModeError(
-                f"{self.file} is not a file.", error="disk_not_found", hint="For a disk use 'disk', for a directory 'root_path'.",
+                f"{self.file} is not a file.",
+                error="disk_not_found",
+                hint="For a disk use 'disk', for a directory 'root_path'.",
             )
         there = runner.run(["losetup", "--noheadings", "--output", "NAME", "--associated", self.file]).stdout.split()
         if there:  # somebody's, who keeps it; if it is in use, it is refused like any disk

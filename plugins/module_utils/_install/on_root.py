@@ -81,15 +81,18 @@ class RootInstallation(Installation):
     def plan(self, digests: frozenset[str], wipe_confirm: str | None) -> Plan:
         if wipe_confirm is not None and wipe_confirm != self.hostname:
             raise ImageModeError(
-                f"'wipe_confirm' is '{wipe_confirm}', and this machine is '{self.hostname}'.", error="wipe_confirm_mismatch",
-                hint="One of the two is wrong. Nothing was written.", wipe_confirm_needed=self.hostname,
+                f"'wipe_confirm' is '{wipe_confirm}', and this machine is '{self.hostname}'.",
+                error="wipe_confirm_mismatch",
+                hint="One of the two is wrong. Nothing was written.",
+                wipe_confirm_needed=self.hostname,
             )
         if self.installed is not None and not plans.differences(self.installed, self._request, digests):
             return plans.additions(self.installed, self._request)
         if wipe_confirm is None:
             raise DiskHasData(
                 f"The system that {self.hostname} runs is replaced by the image at its next boot; only what is named is kept of it.",
-                hint=f"If that is meant, set 'wipe_confirm: \"{self.hostname}\"'.", wipe_confirm_needed=self.hostname,
+                hint=f"If that is meant, set 'wipe_confirm: \"{self.hostname}\"'.",
+                wipe_confirm_needed=self.hostname,
             )
         self.require_suitable()
         return Plan("install", f"{self.hostname} runs another system, which is replaced; that is confirmed")
@@ -99,7 +102,8 @@ class RootInstallation(Installation):
         wrong = [finding.said for finding in self.findings if not finding.ok]
         if wrong:
             raise ImageModeError(
-                f"{self.hostname} cannot be taken over as it is: {' '.join(wrong)}", error="takeover_unsuitable",
+                f"{self.hostname} cannot be taken over as it is: {' '.join(wrong)}",
+                error="takeover_unsuitable",
                 hint="Mend that, or install the machine anew with bootc_install from a live system.",
                 findings=[finding.facts() for finding in self.findings],
             )
@@ -143,7 +147,8 @@ class RootInstallation(Installation):
         if free < needed:
             raise DiskTooSmall(
                 f"The root has {human(free)} left; the image beside the running system needs about {human(needed)}.",
-                hint="Free space on the root file system.", needed=needed,
+                hint="Free space on the root file system.",
+                needed=needed,
             )
 
     def _begin(self, image: Image, name: str, what: Plan) -> None:
@@ -206,7 +211,8 @@ def kept(paths: Iterable[str]) -> tuple[PlacedFile, ...]:
         parts = [part for part in pattern.split("/") if part]
         if not pattern.startswith("/") or not parts or parts[0] not in ("etc", "var") or ".." in parts or len(parts) < 2:
             raise ImageModeError(
-                f"'{pattern}' is not below /etc or /var, and other places belong to the image.", error="option_invalid",
+                f"'{pattern}' is not below /etc or /var, and other places belong to the image.",
+                error="option_invalid",
                 hint="Name files below /etc or /var.",
             )
         for path in sorted(_ROOT.glob("/".join(parts))):
@@ -223,8 +229,13 @@ def running_network(runner: Runner) -> list[dict[str, Any]]:
     """:returns: the addresses that the machine has now, as the option C(network) of bootc_install has them"""
     routes = json.loads(runner.run(["ip", "-json", "route", "show", "default"]).stdout or "[]")
     routes += json.loads(runner.run(["ip", "-json", "-6", "route", "show", "default"]).stdout or "[]")
-    servers = [line.split()[1] for name in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf") if Path(name).exists()
-               for line in Path(name).read_text(errors="replace").splitlines() if line.startswith("nameserver ") and len(line.split()) > 1]
+    servers = [
+        line.split()[1]
+        for name in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf")
+        if Path(name).exists()
+        for line in Path(name).read_text(errors="replace").splitlines()
+        if line.startswith("nameserver ") and len(line.split()) > 1
+    ]
     found = []
     for link in json.loads(runner.run(["ip", "-json", "address", "show", "up"]).stdout):
         addresses = [info for info in link.get("addr_info", ()) if info.get("scope") == "global"]

@@ -89,7 +89,9 @@ class TreeInstallation(Installation):
         if wipe_confirm is not None and wipe_confirm != self._uuid:
             raise ImageModeError(
                 f"'wipe_confirm' is '{wipe_confirm}', and the file system at {self.root} is confirmed by its UUID '{self._uuid}'.",
-                error="wipe_confirm_mismatch", hint="One of the two is wrong. Nothing was written.", wipe_confirm_needed=self._uuid,
+                error="wipe_confirm_mismatch",
+                hint="One of the two is wrong. Nothing was written.",
+                wipe_confirm_needed=self._uuid,
             )
         if not found and self.installed is None:
             return Plan("install", f"{self.root} is empty")
@@ -142,13 +144,15 @@ class TreeInstallation(Installation):
             listed = ", ".join(disk["path"] for disk in disks)
             raise BootloaderMissing(
                 f"No disk below {self.root} ({listed or 'none'}) has {name}, where the boot loader goes.",
-                error="esp_missing", hint="Make one on a disk that the root is on, or set 'bootloader: none'.",
+                error="esp_missing",
+                hint="Make one on a disk that the root is on, or set 'bootloader: none'.",
             )
 
     def _begin(self, image: Image, name: str, what: Plan) -> None:
         if self._examined() != self._mounts or (self._contents() and not what.wipe):
             raise ImageModeError(
-                f"What is mounted at {self.root}, or what is in it, changed meanwhile.", error="disk_changed",
+                f"What is mounted at {self.root}, or what is in it, changed meanwhile.",
+                error="disk_changed",
                 hint="Something else works there. Nothing was written; run the task again.",
             )
         if what.wipe:
@@ -198,11 +202,13 @@ class TreeInstallation(Installation):
         system = {entry.source for entry in table if entry.path in _RUNNING_SYSTEM and entry.source.startswith("/dev/")}
         found = [
             Mount(os.path.relpath(entry.path, self.root), Path(entry.path), entry.source, entry.options)
-            for entry in table if entry.path == str(self.root) or entry.path.startswith(f"{str(self.root).rstrip('/')}/")
+            for entry in table
+            if entry.path == str(self.root) or entry.path.startswith(f"{str(self.root).rstrip('/')}/")
         ]
         if not any(mount.inner == "." for mount in found):
             raise ImageModeError(
-                f"{self.root} is not a mount point.", error="target_not_mounted",
+                f"{self.root} is not a mount point.",
+                error="target_not_mounted",
                 hint="Make the file systems, and mount them there: the root, and /boot and /boot/efi below it if they are their own.",
             )
         for mount in found:

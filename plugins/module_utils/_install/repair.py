@@ -20,7 +20,11 @@ _ROOT = (0, 0)
 
 
 def repair(
-    roots: Mapping[str, Path], installed: Installed, plan: Plan, keys: tuple[str, ...], files: Sequence[PlacedFile] = (),
+    roots: Mapping[str, Path],
+    installed: Installed,
+    plan: Plan,
+    keys: tuple[str, ...],
+    files: Sequence[PlacedFile] = (),
     var: Path | None = None,
 ) -> None:
     """Write into mounted file systems.

@@ -76,7 +76,9 @@ class Wanted:
         path = self.files.partition(":")[2]
         if self.files and not (os.path.exists(path) or os.path.exists(path.rpartition(":")[0])):
             raise ImageModeError(
-                f"'{self.files}' is not on this machine.", error="image_missing", hint="Plug the medium in and mount it; check the path.",
+                f"'{self.files}' is not on this machine.",
+                error="image_missing",
+                hint="Plug the medium in and mount it; check the path.",
             )
 
     def require_digest(self, digests: frozenset[str]) -> None:
@@ -150,7 +152,9 @@ class Source:
             image = self.local(self._pull(auth_file))
         if image is None:
             raise ImageModeError(
-                f"'{self.wanted.name}' is not in Podman's storage.", error="image_missing", hint="Load or pull it first.",
+                f"'{self.wanted.name}' is not in Podman's storage.",
+                error="image_missing",
+                hint="Load or pull it first.",
             )
         return image
 

@@ -25,9 +25,15 @@ OFFSET = 1024**2 - BLOCK
 _MAGIC = b"imagemode.bootc stamp 1\n"
 # What `bootc install to-disk` makes partitions of (contract.md 5.2): BIOS boot, PReP, EFI system, Linux, its roots, /boot.
 _PARTITION_TYPES = (
-    "21686148-6449-6e6f-744e-656564454649", "9e1a2d38-c612-4316-aa26-8b49521e5a8b", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
-    "0fc63daf-8483-4772-8e79-3d69d8477de4", "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "b921b045-1df0-41c3-af44-4c6f280d3fae",
-    "c31c45e6-3f39-412e-80fb-4809c4980599", "5eead9a9-fe09-4a1e-a1d7-520d00531306", "72ec70a6-cf74-40e6-bd49-4bda08e8f224",
+    "21686148-6449-6e6f-744e-656564454649",
+    "9e1a2d38-c612-4316-aa26-8b49521e5a8b",
+    "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "0fc63daf-8483-4772-8e79-3d69d8477de4",
+    "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+    "b921b045-1df0-41c3-af44-4c6f280d3fae",
+    "c31c45e6-3f39-412e-80fb-4809c4980599",
+    "5eead9a9-fe09-4a1e-a1d7-520d00531306",
+    "72ec70a6-cf74-40e6-bd49-4bda08e8f224",
     "bc13c2ff-59e6-4262-a352-b275fd6f7172",
 )
 _TABLES = ("gpt", "PMBR")
@@ -83,7 +89,7 @@ def decode(block: bytes) -> Stamp | None:
     if not block.startswith(_MAGIC):
         return None
     try:
-        return Stamp(**json.loads(block[len(_MAGIC):].partition(b"\n")[0]))
+        return Stamp(**json.loads(block[len(_MAGIC) :].partition(b"\n")[0]))
     except (ValueError, TypeError):
         return None
 

@@ -93,9 +93,7 @@ def lint(box: Container, image: LocalImage, skip: Sequence[str], fatal_warnings:
     return own_checks(facts, image, text, skip, fatal_warnings)
 
 
-def _bootc(
-    box: Container, version: Version, text: str | None, skip: Sequence[str], fatal_warnings: bool, timeout: float
-) -> Report:
+def _bootc(box: Container, version: Version, text: str | None, skip: Sequence[str], fatal_warnings: bool, timeout: float) -> Report:
     argv = ["bootc", "container", "lint", *(["--fatal-warnings"] if fatal_warnings else [])]
     argv += [word for name in skip for word in ("--skip", name)]
     argv += ["--no-truncate"] if version >= _NO_TRUNCATE_SINCE else []

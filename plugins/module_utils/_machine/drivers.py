@@ -76,12 +76,21 @@ def _vmware(asked: Described) -> dict[str, Any]:
 def _told(machine: Machine, what: Plan) -> dict[str, Any]:
     disks = by_name(machine.disks)
     return {
-        "verb": what.verb, "changes": list(what.changes), "rebuild": list(what.rebuild), "restart": what.restart,
-        "grow": [asdict(disk) for disk in what.grow], "new_disks": [asdict(disks[name]) for name in what.new_disks],
+        "verb": what.verb,
+        "changes": list(what.changes),
+        "rebuild": list(what.rebuild),
+        "restart": what.restart,
+        "grow": [asdict(disk) for disk in what.grow],
+        "new_disks": [asdict(disks[name]) for name in what.new_disks],
         "macs": [network.mac for network in machine.networks],
     }
 
 
 DRIVERS: dict[str, Callable[[Described], dict[str, Any]]] = {
-    "hyperv": _hyperv, "libvirt": _libvirt, "proxmox": _proxmox, "qemu": _qemu, "virtualbox": _virtualbox, "vmware": _vmware,
+    "hyperv": _hyperv,
+    "libvirt": _libvirt,
+    "proxmox": _proxmox,
+    "qemu": _qemu,
+    "virtualbox": _virtualbox,
+    "vmware": _vmware,
 }

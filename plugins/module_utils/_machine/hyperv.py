@@ -89,11 +89,14 @@ def parse(text: str) -> Machine | None:
         return None
     paths = {one["path"]: int(one["size"]) for one in said["disks"]}
     disks = tuple(Disk(path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0], path, size) for path, size in paths.items())
-    networks = tuple(
-        Network("network", one["name"] or "", ":".join(re.findall("..", one["mac"].lower()))) for one in said["networks"]
-    )
+    networks = tuple(Network("network", one["name"] or "", ":".join(re.findall("..", one["mac"].lower()))) for one in said["networks"])
     return Machine(
-        said["name"], int(said["cpus"]), int(said["memory"]), "uefi" if said["generation"] == 2 else "bios", disks, networks,
+        said["name"],
+        int(said["cpus"]),
+        int(said["memory"]),
+        "uefi" if said["generation"] == 2 else "bios",
+        disks,
+        networks,
     )
 
 
@@ -101,7 +104,8 @@ def require(machine: Machine) -> None:
     """:raises OptionError: what Hyper-V has not"""
     if any(network.kind != "network" for network in machine.networks):
         raise OptionError(
-            "Hyper-V knows networks of type 'network' only: its switches.", hint="Set 'type: network' and the switch's 'name'.",
+            "Hyper-V knows networks of type 'network' only: its switches.",
+            hint="Set 'type: network' and the switch's 'name'.",
         )
 
 

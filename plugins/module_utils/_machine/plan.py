@@ -67,6 +67,10 @@ def plan(wanted: Machine, found: Machine | None, *, keys: bool = False) -> Plan:
                 rebuild.append(f"{text}: disks do not shrink")
     rebuild += [f"disk {name} is one more than asked for" for name in old_disks if name not in new_disks]
     return Plan(
-        "change" if changes else "none", tuple(changes), tuple(rebuild), bool(changes), tuple(grow),
+        "change" if changes else "none",
+        tuple(changes),
+        tuple(rebuild),
+        bool(changes),
+        tuple(grow),
         tuple(name for name in new_disks if name not in old_disks),
     )

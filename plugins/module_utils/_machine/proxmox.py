@@ -27,7 +27,10 @@ def options(machine: Machine, found: Machine | None, what: Plan, host: Mapping[s
     if any(network.kind != "bridge" for network in machine.networks):
         raise OptionError("Proxmox knows networks of type 'bridge' only.", hint="Set 'type: bridge' and its 'name', for example vmbr0.")
     asked: dict[str, Any] = {
-        "name": machine.name, "cores": machine.cpus, "memory": str(machine.memory), "serial": {"serial0": "socket"},
+        "name": machine.name,
+        "cores": machine.cpus,
+        "memory": str(machine.memory),
+        "serial": {"serial0": "socket"},
         "net": {f"net{number}": f"virtio={one.mac.upper()},bridge={one.name}" for number, one in enumerate(machine.networks)},
     }
     if found is not None:
@@ -55,8 +58,12 @@ def parse(config: Mapping[str, Any], machine: Machine) -> Machine:
         values = dict(part.split("=", 1) for part in str(config[key]).split(",") if "=" in part)
         networks.append(Network("bridge", values.get("bridge", ""), values.get("virtio", "").lower()))
     return Machine(
-        str(config.get("name", "")), int(config.get("cores", 1)) * int(config.get("sockets", 1)), int(config.get("memory", 512)),
-        "uefi" if config.get("bios") == "ovmf" else "bios", tuple(disks), tuple(networks),
+        str(config.get("name", "")),
+        int(config.get("cores", 1)) * int(config.get("sockets", 1)),
+        int(config.get("memory", 512)),
+        "uefi" if config.get("bios") == "ovmf" else "bios",
+        tuple(disks),
+        tuple(networks),
     )
 
 

@@ -55,15 +55,23 @@ def command(machine: Machine, host: Mapping[str, Any]) -> list[str]:
         *processor(host["accelerator"], machine.cpus), "-m", str(machine.memory),
         "-nodefaults", "-display", "none", "-serial", f"file:{folder}/console.log",
         "-monitor", f"unix:{folder}/monitor,server=on,wait=off", "-device", "virtio-rng-pci",
-    ]
+    ]  # fmt: skip
     if machine.keys:
         argv += ["-smbios", f"type=11,value={root_keys(machine.keys)}"]
     if machine.firmware == "uefi":
-        argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={host['firmware_code']}",
-                 "-drive", f"if=pflash,format=raw,file={folder}/efi-variables.fd"]
+        argv += [
+            "-drive",
+            f"if=pflash,format=raw,readonly=on,file={host['firmware_code']}",
+            "-drive",
+            f"if=pflash,format=raw,file={folder}/efi-variables.fd",
+        ]
     for number, disk in enumerate(machine.disks):
-        argv += ["-drive", f"if=none,id=disk{number},format=qcow2,discard=unmap,detect-zeroes=unmap,file={disk.path}",
-                 "-device", f"virtio-blk-pci,drive=disk{number},serial={disk.name},bootindex={number}"]
+        argv += [
+            "-drive",
+            f"if=none,id=disk{number},format=qcow2,discard=unmap,detect-zeroes=unmap,file={disk.path}",
+            "-device",
+            f"virtio-blk-pci,drive=disk{number},serial={disk.name},bootindex={number}",
+        ]
     for number, network in enumerate(machine.networks):
         argv += ["-netdev", netdev(network, f"net{number}"), "-device", f"virtio-net-pci,netdev=net{number},mac={network.mac}"]
     return argv
@@ -73,7 +81,8 @@ def netdev(network: Network, identity: str) -> str:
     """:raises OptionError: QEMU has no networks of its own"""
     if network.kind == "network":
         raise OptionError(
-            f"QEMU by itself knows no network '{network.name}'.", hint="Use 'type: bridge' or 'type: user', or the driver libvirt.",
+            f"QEMU by itself knows no network '{network.name}'.",
+            hint="Use 'type: bridge' or 'type: user', or the driver libvirt.",
         )
     if network.kind == "bridge":
         return f"bridge,id={identity},br={network.name}"

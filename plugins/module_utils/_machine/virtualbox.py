@@ -35,14 +35,28 @@ def commands(machine: Machine, found: Machine | None, what: Plan, host: Mapping[
     if found is None:
         settings += ["--firmware", "efi" if machine.firmware == "uefi" else "bios", "--ioapic", "on", "--rtc-use-utc", "on",
                      "--graphicscontroller", "vmsvga", "--uart1", "0x3F8", "4", "--uart-mode1", "file",
-                     f"{host['directory']}/{name}/console.log"]
+                     f"{host['directory']}/{name}/console.log"]  # fmt: skip
     argv.append(["modifyvm", name, *settings, *_networks(machine, found)])
     for disk in what.grow:
         argv.append(["modifymedium", "disk", disk.path, "--resizebyte", str(disk.size)])
     for port, disk in enumerate(machine.disks):
         if disk.name in what.new_disks:
-            argv.append(["storageattach", name, "--storagectl", _CONTROLLER, "--port", str(port), "--device", "0", "--type", "hdd",
-                         "--medium", disk.path])
+            argv.append(
+                [
+                    "storageattach",
+                    name,
+                    "--storagectl",
+                    _CONTROLLER,
+                    "--port",
+                    str(port),
+                    "--device",
+                    "0",
+                    "--type",
+                    "hdd",
+                    "--medium",
+                    disk.path,
+                ]
+            )
     return [["VBoxManage", *words] for words in argv]
 
 
@@ -94,8 +108,12 @@ def parse(text: str, sizes: Mapping[str, int]) -> Machine:
         forwards = tuple(f"{address}:{port}:{guest}" for _name, _tcp, address, port, _inside, guest in rules)
         networks.append(Network(ours, said.get(source, ""), ":".join(re.findall("..", mac)), forwards))
     return Machine(
-        said.get("name", ""), int(said.get("cpus", 1)), int(said.get("memory", 0)),
-        "uefi" if said.get("firmware", "").lower().startswith("efi") else "bios", tuple(disks), tuple(networks),
+        said.get("name", ""),
+        int(said.get("cpus", 1)),
+        int(said.get("memory", 0)),
+        "uefi" if said.get("firmware", "").lower().startswith("efi") else "bios",
+        tuple(disks),
+        tuple(networks),
     )
 
 

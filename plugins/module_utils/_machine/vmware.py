@@ -24,7 +24,8 @@ def options(machine: Machine, found: Machine | None) -> dict[str, Any]:
     """
     if any(network.kind != "network" for network in machine.networks):
         raise OptionError(
-            "vSphere knows networks of type 'network' only: port groups.", hint="Set 'type: network' and the port group's 'name'.",
+            "vSphere knows networks of type 'network' only: port groups.",
+            hint="Set 'type: network' and the port group's 'name'.",
         )
     # In the order that vSphere has them: the module then takes what is there for what is asked. Told controllers and unit numbers,
     # it goes by the controller's list of disks, which not every vCenter keeps (govmomi's simulator does not), and adds another.
@@ -47,7 +48,7 @@ def parse(found: Mapping[str, Any], machine: Machine) -> Machine:
     hardware = {key: value for key, value in found.items() if key.startswith("hw_")}
     there = [disk for _number, disk in sorted((found.get("hw_disks") or {}).items(), key=lambda item: int(item[0]))]
     names = [(disk.name, disk.path) for disk in machine.disks]
-    names += [(str(disk.get("label")), str(disk.get("backing_filename"))) for disk in there[len(names):]]
+    names += [(str(disk.get("label")), str(disk.get("backing_filename"))) for disk in there[len(names) :]]
     disks = tuple(Disk(name, path, int(disk["capacity_in_kb"]) * _KIB) for (name, path), disk in zip(names, there))
     networks, places = [], {network.mac: number for number, network in enumerate(machine.networks)}
     for name in hardware.get("hw_interfaces", []):
@@ -61,6 +62,10 @@ def parse(found: Mapping[str, Any], machine: Machine) -> Machine:
     # A card that was added later is the last one there.
     networks.sort(key=lambda network: places.get(network.mac, len(places)))
     return Machine(
-        str(hardware.get("hw_name")), int(hardware.get("hw_processor_count", 1)), int(hardware.get("hw_memtotal_mb", 0)),
-        "uefi" if found.get("boot_firmware") == "efi" else "bios", disks, tuple(networks),
+        str(hardware.get("hw_name")),
+        int(hardware.get("hw_processor_count", 1)),
+        int(hardware.get("hw_memtotal_mb", 0)),
+        "uefi" if found.get("boot_firmware") == "efi" else "bios",
+        disks,
+        tuple(networks),
     )

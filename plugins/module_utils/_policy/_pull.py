@@ -54,8 +54,9 @@ def open_image(image: str, files: PolicyFiles | None = None, timeout: float = 12
         ours.settimeout(timeout)
         with theirs:
             argv.append(f"--sockfd={theirs.fileno()}")
-            child = subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                     stderr=subprocess.PIPE, text=True)
+            child = subprocess.Popen(
+                argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
         try:
             call = _Calls(ours, child, " ".join(argv[:-1]))
             call("Initialize")

@@ -17,8 +17,14 @@ from .errors import ImageMissing
 
 # cosign's tag scheme: what is attached to sha256:X has the tag sha256-X with one of these suffixes.
 ATTACHED = {"signature": ".sig", "attestation": ".att", "sbom": ".sbom"}
-_KINDS = (("sigstore.bundle", "signature"), ("cosign.artifact.sig", "signature"), ("signature", "signature"), ("spdx", "sbom"),
-          ("cyclonedx", "sbom"), ("in-toto", "attestation"))
+_KINDS = (
+    ("sigstore.bundle", "signature"),
+    ("cosign.artifact.sig", "signature"),
+    ("signature", "signature"),
+    ("spdx", "sbom"),
+    ("cyclonedx", "sbom"),
+    ("in-toto", "attestation"),
+)
 # Types that say nothing: some registries list these for every artifact.
 _UNTOLD = ("", "application/vnd.oci.empty.v1+json", "application/vnd.oci.image.config.v1+json")
 

@@ -53,9 +53,7 @@ class Platform:
         """
         words = text.strip().split("/")
         if not all(words) or len(words) > 3:
-            raise OptionError(
-                f"'{text}' is not a platform.", hint="Write it as os/architecture or os/architecture/variant: linux/arm64."
-            )
+            raise OptionError(f"'{text}' is not a platform.", hint="Write it as os/architecture or os/architecture/variant: linux/arm64.")
         return cls.of("linux", words[0]) if len(words) == 1 else cls.of(*words)
 
     @classmethod

@@ -140,8 +140,7 @@ class Cosign:
             return (), True
         if _NONE.search(done.stderr):
             return (), False
-        raise SigningFailed(
-            f"cosign could not verify {reference}: {_last(done)}", error=fault_code(done.stderr), stderr=done.last_words)
+        raise SigningFailed(f"cosign could not verify {reference}: {_last(done)}", error=fault_code(done.stderr), stderr=done.last_words)
 
     def _old_form(self, verb: str, *needed: str) -> list[str]:
         """:returns: the arguments by which signatures are those that hosts read

@@ -150,8 +150,9 @@ class GpgVerifier:
         ), bool(signatures)
 
 
-def sign_to(lookaside: Lookaside, registry: Registry, reference: Reference, identity: str, keyring: Keyring, key: str,
-            passphrase: str | None) -> None:
+def sign_to(
+    lookaside: Lookaside, registry: Registry, reference: Reference, identity: str, keyring: Keyring, key: str, passphrase: str | None
+) -> None:
     """Sign a manifest of the registry.
 
     :param reference: with a digest

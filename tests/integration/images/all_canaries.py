@@ -70,8 +70,13 @@ def played(tmp_path: Path, secret: Canaries, guarded: LiveRegistry, monkeypatch:
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     for name, value in {
-        "ANSIBLE_HOME": "home", "ANSIBLE_LOG_PATH": "ansible.log", "ANSIBLE_LOCAL_TEMP": "local", "ANSIBLE_REMOTE_TEMP": "remote",
-        "ANSIBLE_CACHE_PLUGIN_CONNECTION": "facts", "TMPDIR": "tmp", "HOME": "user",
+        "ANSIBLE_HOME": "home",
+        "ANSIBLE_LOG_PATH": "ansible.log",
+        "ANSIBLE_LOCAL_TEMP": "local",
+        "ANSIBLE_REMOTE_TEMP": "remote",
+        "ANSIBLE_CACHE_PLUGIN_CONNECTION": "facts",
+        "TMPDIR": "tmp",
+        "HOME": "user",
     }.items():
         monkeypatch.setenv(name, str(tmp_path / value))
     for name in ("tmp", "user"):
@@ -84,16 +89,39 @@ def played(tmp_path: Path, secret: Canaries, guarded: LiveRegistry, monkeypatch:
         kept = tmp_path / "play/results.json"
         names = [entry["register"] for entry in tasks if "register" in entry]
         # Without the facts about the environment, which hold a secret that is in it: docs/howto/secrets.md says so.
-        document = [{"hosts": "localhost", "gather_facts": True, "gather_subset": ["all", "!env"], "tasks": [
-            *tasks,
-            {"name": "Keep all results as facts",
-             "ansible.builtin.set_fact": {"kept": {name: f"{{{{ {name} }}}}" for name in names}, "cacheable": True}},
-            {"name": "Tell the test", "ansible.builtin.copy": {"content": "{{ kept | to_json }}", "dest": str(kept), "mode": "0600"},
-             "check_mode": False},
-        ]}]
+        document = [
+            {
+                "hosts": "localhost",
+                "gather_facts": True,
+                "gather_subset": ["all", "!env"],
+                "tasks": [
+                    *tasks,
+                    {
+                        "name": "Keep all results as facts",
+                        "ansible.builtin.set_fact": {"kept": {name: f"{{{{ {name} }}}}" for name in names}, "cacheable": True},
+                    },
+                    {
+                        "name": "Tell the test",
+                        "ansible.builtin.copy": {"content": "{{ kept | to_json }}", "dest": str(kept), "mode": "0600"},
+                        "check_mode": False,
+                    },
+                ],
+            }
+        ]
         (tmp_path / "play/play.yml").write_text(yaml.safe_dump(document))
-        words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,", "-c", "local", "-vvvv", "--diff", *arguments,
-                 "-e", f"ansible_python_interpreter={sys.executable}", str(tmp_path / "play/play.yml")]
+        words = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-vvvv",
+            "--diff",
+            *arguments,
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            str(tmp_path / "play/play.yml"),
+        ]
         with Watch(tmp_path, secret.secrets, [tmp_path / "play/play.yml", guarded.base / "htpasswd", *inputs]) as watch:
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             watch.look("the output", (done.stdout + done.stderr).encode())
@@ -112,16 +140,25 @@ def task(module: str, register: str, /, **options: Any) -> dict[str, Any]:
 
 def role(which: str, name: str, part: str = "main", **variables: Any) -> dict[str, Any]:
     """A role that may fail, in a block of its own."""
-    return {"name": name, "vars": variables, "block": [
-        {"name": name, "ansible.builtin.include_role": {"name": f"imagemode.bootc.{which}", "tasks_from": part}},
-    ], "rescue": [{"name": f"{name} failed", "ansible.builtin.debug": {"var": "ansible_failed_result"}}]}
+    return {
+        "name": name,
+        "vars": variables,
+        "block": [
+            {"name": name, "ansible.builtin.include_role": {"name": f"imagemode.bootc.{which}", "tasks_from": part}},
+        ],
+        "rescue": [{"name": f"{name} failed", "ansible.builtin.debug": {"var": "ansible_failed_result"}}],
+    }
 
 
 def key_pair(folder: Path, secret: Canaries, name: str) -> tuple[str, str]:
     """:returns: the text of an encrypted signing key, and its passphrase"""
     passphrase = secret(f"{name}: passphrase")
-    subprocess.run(["cosign", "generate-key-pair", f"--output-key-prefix={folder / name}"], check=True, capture_output=True,
-                   env={**os.environ, "COSIGN_PASSWORD": passphrase})
+    subprocess.run(
+        ["cosign", "generate-key-pair", f"--output-key-prefix={folder / name}"],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "COSIGN_PASSWORD": passphrase},
+    )
     text = (folder / f"{name}.key").read_text()
     secret(f"{name}: key", text.splitlines()[PEM_LINE])
     return text, passphrase
@@ -149,8 +186,8 @@ def credentials_of(tasks: list[dict[str, Any]], secrets: set[str]) -> set[tuple[
 
 
 def test_modules_keep_their_secrets(
-        tmp_path: Path, secret: Canaries, guarded: LiveRegistry, played: Any, context: Path, cosign: Path,
-        monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, secret: Canaries, guarded: LiveRegistry, played: Any, context: Path, cosign: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right = {"username": USER, "password": secret.secrets["the right password"], "plain_http": True}
 
     def wrong(of: str) -> dict[str, Any]:
@@ -158,8 +195,10 @@ def test_modules_keep_their_secrets(
 
     image = f"{guarded.address}/os:1"
     installs: dict[str, dict[str, Any]] = {
-        "bootc_install": {"wipe_confirm": "nobody"}, "bootc_install_existing_root": {"wipe_confirm": "nobody"},
-        "bootc_disk_image": {"dest": str(tmp_path / "disk.qcow2")}}
+        "bootc_install": {"wipe_confirm": "nobody"},
+        "bootc_install_existing_root": {"wipe_confirm": "nobody"},
+        "bootc_disk_image": {"dest": str(tmp_path / "disk.qcow2")},
+    }
     (context / "Containerfile").write_text("FROM scratch\nCOPY etc /etc\n")
     (tmp_path / "in").mkdir()
     (tmp_path / "in/secret").write_text(secret("oci_image_build: secrets.file"))
@@ -172,9 +211,14 @@ def test_modules_keep_their_secrets(
     plain = subprocess.run(["openssl", "genpkey", "-algorithm=ed25519"], check=True, capture_output=True, text=True)
     secret("plain: key", plain.stdout.splitlines()[1])
     build: dict[str, Any] = {
-        "name": image, "context": str(context),
-        "secrets": [{"id": "a", "value": secret("oci_image_build: secrets.value")}, {"id": "b", "file": str(tmp_path / "in/secret")},
-                    {"id": "c", "env": "BUILD_SECRET"}]}
+        "name": image,
+        "context": str(context),
+        "secrets": [
+            {"id": "a", "value": secret("oci_image_build: secrets.value")},
+            {"id": "b", "file": str(tmp_path / "in/secret")},
+            {"id": "c", "env": "BUILD_SECRET"},
+        ],
+    }
     good = [
         task("oci_image_build", "built", **build, **right),
         task("oci_image_push", "pushed", name=image, **right),
@@ -187,27 +231,58 @@ def test_modules_keep_their_secrets(
         task("oci_image_sign", "signed_by_file", name=image, key=str(tmp_path / "in/file.key"), passphrase=other, **right),
         task("oci_image_sign", "signed_by_pki", name=image, key_content=plain.stdout, **right),
         task("oci_image_verify", "verified", name=image, key_files=[str(tmp_path / "in/content.pub")], **right),
-        task("bootc_auth", "logged_in", registry=guarded.address, username=USER, password=right["password"],
-             path=str(tmp_path / "out/auth.json"), verify=False),
+        task(
+            "bootc_auth",
+            "logged_in",
+            registry=guarded.address,
+            username=USER,
+            password=right["password"],
+            path=str(tmp_path / "out/auth.json"),
+            verify=False,
+        ),
     ]
     bad = [
         task("oci_image_build", "not_built", **{**build, "content": "FROM scratch\nRUN nothing\n"}, **wrong("oci_image_build")),
         task("oci_image_push", "not_pushed", name=image, to=[f"{guarded.address}/os:2"], **wrong("oci_image_push")),
         task("oci_image_info", "not_asked", name=image, **wrong("oci_image_info")),
-        task("oci_image_copy", "not_copied", src=image, dest=f"{guarded.address}/other:1", src_registry=wrong("src"),
-             dest_registry=wrong("dest")),
+        task(
+            "oci_image_copy",
+            "not_copied",
+            src=image,
+            dest=f"{guarded.address}/other:1",
+            src_registry=wrong("src"),
+            dest_registry=wrong("dest"),
+        ),
         task("oci_image_sbom", "not_attached", name=image, src=str(tmp_path / "in/sbom.json"), **wrong("oci_image_sbom")),
         task("oci_image_sign", "not_signed", name=image, key_content=key, passphrase=secret("oci_image_sign: passphrase"), **right),
         task("oci_image_sign", "not_allowed", name=image, key_content=key, passphrase=passphrase, **wrong("oci_image_sign")),
         task("oci_image_verify", "not_verified", name=image, key_files=[str(tmp_path / "in/file.pub")], **wrong("oci_image_verify")),
-        task("bootc_auth", "not_logged_in", registry=guarded.address, username=USER, password=secret("bootc_auth: password"),
-             path=str(tmp_path / "out/auth.json")),
+        task(
+            "bootc_auth",
+            "not_logged_in",
+            registry=guarded.address,
+            username=USER,
+            password=secret("bootc_auth: password"),
+            path=str(tmp_path / "out/auth.json"),
+        ),
         # In check mode, on a machine that must stay what it is.
-        *({**task(module, f"not_{module}", image=f"{guarded.address}/none:1", registry_username=USER, **needed,
-                  registry_password=secret(f"{module}: registry_password"), target_registry_username=USER,
-                  target_registry_password=secret(f"{module}: target_registry_password"),
-                  files=[{"dest": "/etc/secret", "content": secret(f"{module}: files.content")}]), "check_mode": True}
-          for module, needed in installs.items()),
+        *(
+            {
+                **task(
+                    module,
+                    f"not_{module}",
+                    image=f"{guarded.address}/none:1",
+                    registry_username=USER,
+                    **needed,
+                    registry_password=secret(f"{module}: registry_password"),
+                    target_registry_username=USER,
+                    target_registry_password=secret(f"{module}: target_registry_password"),
+                    files=[{"dest": "/etc/secret", "content": secret(f"{module}: files.content")}],
+                ),
+                "check_mode": True,
+            }
+            for module, needed in installs.items()
+        ),
     ]
     wanted = {(option.owner, option.name) for option in specs.options(specs.modules()) if option.spec.get("no_log")}
     canaries = {*secret.secrets.values(), key, plain.stdout}
@@ -222,55 +297,116 @@ def test_modules_keep_their_secrets(
 
 
 def test_roles_keep_their_secrets(
-        tmp_path: Path, secret: Canaries, guarded: LiveRegistry, played: Any, context: Path, cosign: Path) -> None:
+    tmp_path: Path, secret: Canaries, guarded: LiveRegistry, played: Any, context: Path, cosign: Path
+) -> None:
     (tmp_path / "in").mkdir()
     right = {"username": USER, "password": secret.secrets["the right password"], "plain_http": True}
     image = f"{guarded.address}/role/os:1"
     (context / "Containerfile").write_text("FROM scratch\nCOPY etc /etc\n")
     key, passphrase = key_pair(tmp_path / "in", secret, "role")
     from_image: dict[str, Any] = {
-        "image_name": image, "image_context": str(context), "image_lint": False, "image_registry_options": right,
+        "image_name": image,
+        "image_context": str(context),
+        "image_lint": False,
+        "image_registry_options": right,
         "image_sign": {"key_content": key, "passphrase": passphrase},
-        "image_secrets": [{"id": "a", "value": secret("image: image_secrets")}]}
+        "image_secrets": [{"id": "a", "value": secret("image: image_secrets")}],
+    }
     host = {"image": image, "transport": "registry", "booted": {"architecture": "amd64"}}
     journal = str(tmp_path / "journal")
-    wrong = {name: {**right, "retries": 0, "password": secret(f"{name}: password")}
-             for name in ("image", "update", "report", "rollout", "registry")}
+    wrong = {
+        name: {**right, "retries": 0, "password": secret(f"{name}: password")}
+        for name in ("image", "update", "report", "rollout", "registry")
+    }
     loaded = {"__registry_name": guarded.address, "registry_username": USER}
     plays = [
         role("image", "image_good", **from_image),
         role("image", "image_bad", **{**from_image, "image_tags": ["2"], "image_registry_options": wrong["image"]}),
         role("image", "image_unsigned", **{**from_image, "image_sign": {"key_content": key, "passphrase": secret("image: passphrase")}}),
-        *(role("update", f"update_{name}", "resolve", update_registry_options=options, __update_first_look={"host": host})
-          for name, options in (("good", right), ("bad", wrong["update"]))),
-        *(role("report", f"report_{name}", "look", report_image=f"{image[:-1]}{tag}", report_registry_options=options,
-               report_directory=journal)
-          for name, tag, options in (("good", "1", right), ("bad", "3", wrong["report"]))),
-        *(role("rollout", f"rollout_{name}", "plan", rollout_image=f"{image[:-1]}{tag}", rollout_registry_options=options,
-               rollout_hosts="localhost", rollout_directory=journal)
-          for name, tag, options in (("good", "1", right), ("bad", "4", wrong["rollout"]))),
-        role("registry", "registry_good", "images", **loaded, registry_password=right["password"],
-             registry_images=[{"src": image, "dest": "loaded:1", "src_registry": right}]),
-        role("registry", "registry_bad", "images", **loaded, registry_password=secret("registry: registry_password"),
-             registry_images=[{"src": image, "dest": "loaded:2", "src_registry": wrong["registry"]}]),
+        *(
+            role("update", f"update_{name}", "resolve", update_registry_options=options, __update_first_look={"host": host})
+            for name, options in (("good", right), ("bad", wrong["update"]))
+        ),
+        *(
+            role(
+                "report",
+                f"report_{name}",
+                "look",
+                report_image=f"{image[:-1]}{tag}",
+                report_registry_options=options,
+                report_directory=journal,
+            )
+            for name, tag, options in (("good", "1", right), ("bad", "3", wrong["report"]))
+        ),
+        *(
+            role(
+                "rollout",
+                f"rollout_{name}",
+                "plan",
+                rollout_image=f"{image[:-1]}{tag}",
+                rollout_registry_options=options,
+                rollout_hosts="localhost",
+                rollout_directory=journal,
+            )
+            for name, tag, options in (("good", "1", right), ("bad", "4", wrong["rollout"]))
+        ),
+        role(
+            "registry",
+            "registry_good",
+            "images",
+            **loaded,
+            registry_password=right["password"],
+            registry_images=[{"src": image, "dest": "loaded:1", "src_registry": right}],
+        ),
+        role(
+            "registry",
+            "registry_bad",
+            "images",
+            **loaded,
+            registry_password=secret("registry: registry_password"),
+            registry_images=[{"src": image, "dest": "loaded:2", "src_registry": wrong["registry"]}],
+        ),
     ]
     checked = [
-        role("host", "host_check", host_pull_check=False,
-             host_auth=[{"registry": guarded.address, "username": USER, "password": secret("host: host_auth")}],
-             host_certificates=[{"registry": "nobody", "ca": "CA", "client_cert": "CERT", "client_key": secret("host: client_key")}],
-             host_proxy_http=f"http://user:{secret('host: host_proxy_http')}@proxy:1",
-             host_proxy_https=f"http://user:{secret('host: host_proxy_https')}@proxy:1"),
-        *(role(which, f"{which}_check", **{
-            f"{which}_image": f"{guarded.address}/none:1", f"{which}_wipe_confirm": "nobody",
-            **({"bare_metal_disk": {"serial": "none"}} if which == "bare_metal" else {}),
-            f"{which}_registry_username": USER, f"{which}_registry_password": secret(f"{which}: registry_password"),
-            f"{which}_target_registry_username": USER, f"{which}_target_registry_password": secret(f"{which}: target_registry_password"),
-            f"{which}_files": [{"dest": "/etc/secret", "content": secret(f"{which}: files")}],
-        }) for which in ("bare_metal", "takeover")),
+        role(
+            "host",
+            "host_check",
+            host_pull_check=False,
+            host_auth=[{"registry": guarded.address, "username": USER, "password": secret("host: host_auth")}],
+            host_certificates=[{"registry": "nobody", "ca": "CA", "client_cert": "CERT", "client_key": secret("host: client_key")}],
+            host_proxy_http=f"http://user:{secret('host: host_proxy_http')}@proxy:1",
+            host_proxy_https=f"http://user:{secret('host: host_proxy_https')}@proxy:1",
+        ),
+        *(
+            role(
+                which,
+                f"{which}_check",
+                **{
+                    f"{which}_image": f"{guarded.address}/none:1",
+                    f"{which}_wipe_confirm": "nobody",
+                    **({"bare_metal_disk": {"serial": "none"}} if which == "bare_metal" else {}),
+                    f"{which}_registry_username": USER,
+                    f"{which}_registry_password": secret(f"{which}: registry_password"),
+                    f"{which}_target_registry_username": USER,
+                    f"{which}_target_registry_password": secret(f"{which}: target_registry_password"),
+                    f"{which}_files": [{"dest": "/etc/secret", "content": secret(f"{which}: files")}],
+                },
+            )
+            for which in ("bare_metal", "takeover")
+        ),
         # Nobody answers there.
-        role("bare_metal", "bmc_check", bare_metal_image=f"{guarded.address}/none:1", bare_metal_disk={"serial": "none"},
-             bare_metal_bmc_host="127.0.0.1", bare_metal_bmc_port="9", bare_metal_bmc_retries=1, bare_metal_bmc_delay=1,
-             bare_metal_bmc_username=USER, bare_metal_bmc_password=secret("bare_metal: bare_metal_bmc_password")),
+        role(
+            "bare_metal",
+            "bmc_check",
+            bare_metal_image=f"{guarded.address}/none:1",
+            bare_metal_disk={"serial": "none"},
+            bare_metal_bmc_host="127.0.0.1",
+            bare_metal_bmc_port="9",
+            bare_metal_bmc_retries=1,
+            bare_metal_bmc_delay=1,
+            bare_metal_bmc_username=USER,
+            bare_metal_bmc_password=secret("bare_metal: bare_metal_bmc_password"),
+        ),
     ]
     given = {name for entry in (*plays, *checked) for name in entry["vars"]}
     wanted = {option.name for option in specs.options(specs.roles()) if option.spec.get("no_log") and option.owner not in ELSEWHERE}

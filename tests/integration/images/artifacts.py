@@ -42,9 +42,14 @@ def put_image(name: str, architecture: str = "amd64", **files: str) -> str:
         plain.append(digest_of(content.getvalue()))
         packed = gzip.compress(content.getvalue(), mtime=0)
         layers.append(put_blob(registry, reference, packed, "application/vnd.oci.image.layer.v1.tar+gzip").as_document())
-    config = {"architecture": architecture, "os": "linux", "created": "2026-11-23T22:01:08Z",
-              "config": {"Labels": {"containers.bootc": "1"}},
-              "rootfs": {"type": "layers", "diff_ids": plain}, "history": [{"created_by": path} for path in ("release", *files)]}
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "created": "2026-11-23T22:01:08Z",
+        "config": {"Labels": {"containers.bootc": "1"}},
+        "rootfs": {"type": "layers", "diff_ids": plain},
+        "history": [{"created_by": path} for path in ("release", *files)],
+    }
     stored = put_blob(registry, reference, json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json")
     return _put(registry, reference, {"config": stored.as_document(), "layers": layers})
 
@@ -58,8 +63,14 @@ def put_index(name: str, **digests: str) -> str:
     entries = []
     for architecture, digest in digests.items():
         there = registry.content(reference.with_digest(digest))
-        entries.append({"mediaType": there.media_type, "digest": digest, "size": len(there.body),
-                        "platform": {"os": "linux", "architecture": architecture}})
+        entries.append(
+            {
+                "mediaType": there.media_type,
+                "digest": digest,
+                "size": len(there.body),
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+        )
     return _put(registry, reference, {"manifests": entries}, "application/vnd.oci.image.index.v1+json")
 
 
@@ -70,12 +81,21 @@ def attach(image: str, artifact_type: str, content: bytes, subject: str | None =
     """
     registry, reference = _there(image)
     there = registry.content(reference.with_digest(subject) if subject else reference)
-    config, part = (put_blob(registry, reference, body, media_type)
-                    for body, media_type in ((b"{}", "application/vnd.oci.empty.v1+json"), (content, artifact_type)))
-    digest = _put(registry, reference, {
-        "artifactType": artifact_type, "config": config.as_document(), "layers": [part.as_document()],
-        "subject": {"mediaType": there.media_type, "digest": there.digest, "size": len(there.body)},
-    }, tagged=False)
+    config, part = (
+        put_blob(registry, reference, body, media_type)
+        for body, media_type in ((b"{}", "application/vnd.oci.empty.v1+json"), (content, artifact_type))
+    )
+    digest = _put(
+        registry,
+        reference,
+        {
+            "artifactType": artifact_type,
+            "config": config.as_document(),
+            "layers": [part.as_document()],
+            "subject": {"mediaType": there.media_type, "digest": there.digest, "size": len(there.body)},
+        },
+        tagged=False,
+    )
     list_referrers(registry, reference, there.digest, [digest])
     return digest
 

@@ -38,7 +38,7 @@ def canary() -> str:
 def forms(secret: str) -> set[bytes]:
     """The ways in which a secret can be written: as it is, its middle however quoted, in a URL, in Base64 at any offset."""
     raw = secret.encode()
-    encoded = {base64.b64encode(b"x" * offset + raw)[4 if offset else 0:][:-4] for offset in range(3)}
+    encoded = {base64.b64encode(b"x" * offset + raw)[4 if offset else 0 :][:-4] for offset in range(3)}
     return {raw, quote(secret, safe="").encode(), *raw.split(b"-")[1:2], *encoded} - {b""}
 
 
@@ -85,16 +85,22 @@ class Watch:
         for place in {*PLACES, str(self._base)}:
             for directory, names, files in os.walk(place):
                 names[:] = [name for name in names if not os.path.ismount(f"{directory}/{name}")]
-                if directory.startswith(self._inputs) or (directory.startswith(OTHERS) and not str(self._base).startswith(directory)
-                                                          and not directory.startswith(str(self._base))):
+                if directory.startswith(self._inputs) or (
+                    directory.startswith(OTHERS) and not str(self._base).startswith(directory) and not directory.startswith(str(self._base))
+                ):
                     names.clear()
                     continue
                 for name in files:
                     path = Path(directory, name)
                     with suppress(OSError):
                         about = path.lstat()
-                        if path.is_file() and not path.is_symlink() and about.st_ctime >= self._started - 1 \
-                                and about.st_size < LARGEST_FILE and str(path) not in self._inputs:
+                        if (
+                            path.is_file()
+                            and not path.is_symlink()
+                            and about.st_ctime >= self._started - 1
+                            and about.st_size < LARGEST_FILE
+                            and str(path) not in self._inputs
+                        ):
                             self.look(str(path), path.read_bytes())
 
     def _sample(self) -> None:

@@ -42,14 +42,19 @@ class LiveRegistry:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        lines = ["version: 0.1", "log: {accesslog: {disabled: false}}", f"storage: {{filesystem: {{rootdirectory: {base}/images}}}}",
-                 "http:", f"  addr: {self.address}"]
+        lines = [
+            "version: 0.1",
+            "log: {accesslog: {disabled: false}}",
+            f"storage: {{filesystem: {{rootdirectory: {base}/images}}}}",
+            "http:",
+            f"  addr: {self.address}",
+        ]
         if tls:
             subprocess.run(
                 ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
                  "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{base}/key.pem", "-out", f"{base}/ca.crt"],
                 check=True, capture_output=True,
-            )
+            )  # fmt: skip
             lines += ["  tls:", f"    certificate: {base}/ca.crt", f"    key: {base}/key.pem"]
         if htpasswd:
             words = subprocess.run(["htpasswd", "-niB", USER], input=password, text=True, capture_output=True, check=True).stdout
@@ -81,8 +86,11 @@ class LiveRegistry:
     def requests(self) -> list[str]:
         """Request lines of the access log."""
         time.sleep(0.2)  # the log is written after the answer
-        return [line.split('"')[1] for line in (self.base / "log").read_text().splitlines() if '"GET ' in line or '"HEAD ' in line
-                or '"PUT ' in line or '"POST ' in line or '"PATCH ' in line]
+        return [
+            line.split('"')[1]
+            for line in (self.base / "log").read_text().splitlines()
+            if '"GET ' in line or '"HEAD ' in line or '"PUT ' in line or '"POST ' in line or '"PATCH ' in line
+        ]
 
     def digest(self, repository: str, tag: str) -> str | None:
         try:
@@ -144,9 +152,13 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     base = tmp_path_factory.mktemp("docker")
     address = f"unix://{base}/socket"
     command = ["dockerd", f"--data-root={base}/data", f"--exec-root={base}/exec", f"--pidfile={base}/pid", f"--host={address}",
-               "--iptables=false", "--ip6tables=false", "--bridge=none"]
-    variables = {"DOCKER_HOST": address, "CONTAINERD_ADDRESS": f"{base}/exec/containerd/containerd.sock",
-                 "PATH": f"/usr/bin:{os.environ['PATH']}", "DOCKER_CONFIG": str(base / "config")}
+               "--iptables=false", "--ip6tables=false", "--bridge=none"]  # fmt: skip
+    variables = {
+        "DOCKER_HOST": address,
+        "CONTAINERD_ADDRESS": f"{base}/exec/containerd/containerd.sock",
+        "PATH": f"/usr/bin:{os.environ['PATH']}",
+        "DOCKER_CONFIG": str(base / "config"),
+    }
     # In a mount namespace with what containers need, where the machine itself does not have it.
     words, environment = namespace.command(command)
     with (base / "log").open("w") as log:
@@ -181,8 +193,12 @@ def storage_in(base: Path) -> dict[str, str]:
         '[storage.options]\nadditionalimagestores = ["/var/lib/containers/storage"]\n'
     )
     (base / "auth.json").write_text("{}")
-    return {"CONTAINERS_STORAGE_CONF": str(base / "storage.conf"), "XDG_CACHE_HOME": str(base / "cache"), "BUILDAH_ISOLATION": "chroot",
-            "REGISTRY_AUTH_FILE": str(base / "auth.json")}
+    return {
+        "CONTAINERS_STORAGE_CONF": str(base / "storage.conf"),
+        "XDG_CACHE_HOME": str(base / "cache"),
+        "BUILDAH_ISOLATION": "chroot",
+        "REGISTRY_AUTH_FILE": str(base / "auth.json"),
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -286,6 +302,6 @@ def context(tmp_path: Path) -> Path:
     """A context without a base image, so that nothing has to be fetched."""
     base = tmp_path / "context"
     (base / "etc").mkdir(parents=True)
-    (base / "Containerfile").write_text('FROM scratch\nARG RELEASE=0\nLABEL release=$RELEASE\nCOPY etc /etc\n')
+    (base / "Containerfile").write_text("FROM scratch\nARG RELEASE=0\nLABEL release=$RELEASE\nCOPY etc /etc\n")
     (base / "etc" / "motd").write_text("hello\n")
     return base

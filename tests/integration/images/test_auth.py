@@ -27,8 +27,13 @@ def options(guarded_registry: LiveRegistry, tmp_path: Path) -> dict[str, Any]:
     certificates = tmp_path / "certs"
     certificates.mkdir()
     (certificates / "ca.crt").write_bytes((guarded_registry.base / "ca.crt").read_bytes())
-    return {"registry": guarded_registry.address, "username": USER, "password": PASSWORD, "path": str(tmp_path / "ostree/auth.json"),
-            "ca_path": str(certificates)}
+    return {
+        "registry": guarded_registry.address,
+        "username": USER,
+        "password": PASSWORD,
+        "path": str(tmp_path / "ostree/auth.json"),
+        "ca_path": str(certificates),
+    }
 
 
 def test_credentials_are_tried_written_and_taken_away(module: Module, options: dict[str, Any]) -> None:
@@ -127,13 +132,16 @@ def test_what_else_the_file_says_stays(module: Module, options: dict[str, Any]) 
     assert (again["changed"], "others can read" in again["diff"]["before"]) == (True, True)
 
 
-@pytest.mark.parametrize(("given", "error"), [
-    ({"registry": "not a registry"}, "reference_invalid"),
-    ({"registry": "--help"}, "reference_invalid"),
-    ({"username": ""}, "option_invalid"),
-    ({"password": None}, "option_invalid"),
-    ({"registry": "127.0.0.1:1"}, "registry_unreachable"),
-])
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"registry": "not a registry"}, "reference_invalid"),
+        ({"registry": "--help"}, "reference_invalid"),
+        ({"username": ""}, "option_invalid"),
+        ({"password": None}, "option_invalid"),
+        ({"registry": "127.0.0.1:1"}, "registry_unreachable"),
+    ],
+)
 def test_bad_input(module: Module, options: dict[str, Any], given: dict[str, Any], error: str) -> None:
     result = module("bootc_auth", **{**options, **given})
     assert result.get("error") == error, result

@@ -78,11 +78,17 @@ def test_a_killed_build_leaves_nothing_and_a_rerun_builds(
         for number in range(8):
             (context / "large" / str(number)).write_bytes(os.urandom(1 << 20) * 60)
         text, waiting = "FROM scratch\nCOPY root /\nCOPY large /large\n", "COPY large"
-    options = {"name": f"killed-{builder}-{instruction.lower()}:1", "context": str(context), "engine": builder,
-               "secrets": [{"id": "token", "value": SECRET}]}
+    options = {
+        "name": f"killed-{builder}-{instruction.lower()}:1",
+        "context": str(context),
+        "engine": builder,
+        "secrets": [{"id": "token", "value": SECRET}],
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_build"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     assert process.stdin
     process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "content": text, "log_path": str(log)}}).encode())
@@ -108,6 +114,9 @@ def test_two_builds_of_one_image_at_the_same_time_both_end_well(module: Module, 
 
 def test_two_builds_of_different_images_at_the_same_time_both_end_well(module: Module, context: Path, engine: str) -> None:
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(
-            lambda number: module("oci_image_build", name=f"beside-{engine}-{number}:1", context=str(context), engine=engine), range(2)))
+        results = list(
+            pool.map(
+                lambda number: module("oci_image_build", name=f"beside-{engine}-{number}:1", context=str(context), engine=engine), range(2)
+            )
+        )
     assert all(result["changed"] for result in results), results

@@ -43,7 +43,8 @@ def test_further_tags_are_set_without_a_build(module: Module, context: Path, eng
 
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_two_builders_make_the_same_digest(
-        module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str) -> None:
+    module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str
+) -> None:
     """Two storages, two contexts with other times, one digest in the registry."""
     digests = []
     for number in (1, 2):
@@ -59,11 +60,17 @@ def test_two_builders_make_the_same_digest(
 
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_layers_come_from_the_cache_in_a_registry(
-        module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str) -> None:
+    module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str
+) -> None:
     programs(context)
     cache = f"{registry.address}/cache-{builder}"
-    options = {"name": "cached:1", "context": str(context), "engine": builder, "plain_http": True,
-               "content": "FROM scratch\nCOPY root /\nRUN echo it ran > /ran\n"}
+    options = {
+        "name": "cached:1",
+        "context": str(context),
+        "engine": builder,
+        "plain_http": True,
+        "content": "FROM scratch\nCOPY root /\nRUN echo it ran > /ran\n",
+    }
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", another_storage(tmp_path, 1))
     built = module("oci_image_build", cache_to=[cache], **options)
     assert built["changed"], built
@@ -74,7 +81,8 @@ def test_layers_come_from_the_cache_in_a_registry(
 
 
 def test_a_run_instruction_sees_what_the_task_gives_it(
-        module: Module, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    module: Module, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
     """The build fails unless the agent answers, and the volume, where there are volumes, holds what it should."""
     programs(context)
     (tmp_path / "volume").mkdir()
@@ -85,10 +93,18 @@ def test_a_run_instruction_sees_what_the_task_gives_it(
         monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
         volumes = [] if engine == "docker" else [f"{tmp_path / 'volume'}:/given:ro"]
         check = "" if engine == "docker" else ' && read -r word < /given/word && [ "$word" = given ]'
-        built = module("oci_image_build", name=f"sees-{engine}:1", context=str(context), engine=engine, network="host", ssh=["default"],
-                       volumes=volumes, target="wanted",
-                       content='FROM scratch AS wanted\nCOPY root /\n'
-                               f'RUN --mount=type=ssh [ -S "$SSH_AUTH_SOCK" ]{check}\nFROM nowhere.test/unwanted:1\n')
+        built = module(
+            "oci_image_build",
+            name=f"sees-{engine}:1",
+            context=str(context),
+            engine=engine,
+            network="host",
+            ssh=["default"],
+            volumes=volumes,
+            target="wanted",
+            content="FROM scratch AS wanted\nCOPY root /\n"
+            f'RUN --mount=type=ssh [ -S "$SSH_AUTH_SOCK" ]{check}\nFROM nowhere.test/unwanted:1\n',
+        )
     assert built["changed"], built
 
 
@@ -136,7 +152,8 @@ def test_a_base_is_taken_as_it_is_when_asked_to(module: Module, context: Path, r
 
 
 def test_what_an_engine_lacks_is_an_error_with_those_that_have_it(
-        module: Module, context: Path, docker: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Module, context: Path, docker: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in docker.items():
         monkeypatch.setenv(name, value)
     result = module("oci_image_build", name="x:1", context=str(context), engine="docker", volumes=["/tmp:/tmp"])
@@ -166,8 +183,10 @@ def test_a_log_is_no_reason_for_the_next_build(module: Module, context: Path) ->
 
 
 def test_a_stage_is_the_same_in_whatever_case_it_is_named_on_each_engine(module: Module, context: Path, engine: str) -> None:
-    text = "ARG BASE=ONE\nFROM scratch AS One\nCOPY etc /etc\nFROM one AS two\nFROM $BASE AS Three\n" \
-           "FROM TWO\nARG FROM=THREE\nCOPY --from=${FROM} etc/motd /motd\nCOPY --from=ONE etc/motd /again\n"
+    text = (
+        "ARG BASE=ONE\nFROM scratch AS One\nCOPY etc /etc\nFROM one AS two\nFROM $BASE AS Three\n"
+        "FROM TWO\nARG FROM=THREE\nCOPY --from=${FROM} etc/motd /motd\nCOPY --from=ONE etc/motd /again\n"
+    )
     options = {"name": f"cases-{engine}:1", "context": str(context), "engine": engine}
     (context / "Containerfile").write_text(text)
     predicted, built = module("oci_image_build", check_mode=True, **options), module("oci_image_build", **options)
@@ -178,23 +197,27 @@ def test_a_stage_is_the_same_in_whatever_case_it_is_named_on_each_engine(module:
     assert (context / "Containerfile").read_text() == text, "the user's file stays as it is"
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"labels": {"a=b": "1"}}, "'a=b' in 'labels'"),
-    ({"build_args": {"": "1"}}, "'' in 'build_args'"),
-    ({"volumes": ["data"]}, "The volume 'data'"),
-    ({"volumes": ["/nowhere:/data"]}, "no '/nowhere'"),
-    ({"ssh": ["key=/nowhere"]}, "'/nowhere' for 'key'"),
-    ({"cache_from": ["UPPER CASE"]}, "UPPER CASE"),
-    ({"log_path": "/tmp"}, "it is a directory"),
-    ({"log_path": "/nowhere/log"}, "a directory that is not there"),
-    ({"containerfile": "etc"}, "no file etc"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labels": {"a=b": "1"}}, "'a=b' in 'labels'"),
+        ({"build_args": {"": "1"}}, "'' in 'build_args'"),
+        ({"volumes": ["data"]}, "The volume 'data'"),
+        ({"volumes": ["/nowhere:/data"]}, "no '/nowhere'"),
+        ({"ssh": ["key=/nowhere"]}, "'/nowhere' for 'key'"),
+        ({"cache_from": ["UPPER CASE"]}, "UPPER CASE"),
+        ({"log_path": "/tmp"}, "it is a directory"),
+        ({"log_path": "/nowhere/log"}, "a directory that is not there"),
+        ({"containerfile": "etc"}, "no file etc"),
+    ],
+)
 def test_what_cannot_be_built_is_refused_in_check_mode_with_the_same_words(
     module: Module, context: Path, options: dict[str, Any], words: str
 ) -> None:
     predicted, done = (
         module("oci_image_build", check_mode=check_mode, name="refused:1", context=str(context), engine="podman", **options)
-        for check_mode in (True, False))
+        for check_mode in (True, False)
+    )
     assert predicted["error"] in ("option_invalid", "reference_invalid"), predicted
     assert words in predicted["msg"]
     assert [predicted[key] for key in ("error", "msg", "changed")] == [done[key] for key in ("error", "msg", "changed")]
@@ -220,16 +243,24 @@ def test_a_context_may_have_any_name(module: Module, context: Path, tmp_path: Pa
 
 
 def test_a_target_means_the_same_stage_on_each_engine(module: Module, context: Path, engine: str) -> None:
-    options = {"name": f"stage-{engine}:1", "context": str(context), "engine": engine,
-               "content": "FROM scratch AS Small\nCOPY etc/motd /motd\nFROM scratch\nCOPY nowhere /\n"}
+    options = {
+        "name": f"stage-{engine}:1",
+        "context": str(context),
+        "engine": engine,
+        "content": "FROM scratch AS Small\nCOPY etc/motd /motd\nFROM scratch\nCOPY nowhere /\n",
+    }
     for target in ("Small", "small", "0"):
         assert module("oci_image_build", target=target, **options)["changed"]
 
 
 def test_a_here_document_is_built_or_refused_before_anything_is_done(module: Module, context: Path, engine: str) -> None:
     """Versions that do not know them take their lines for instructions."""
-    options = {"name": f"document-{engine}:1", "context": str(context), "engine": engine,
-               "content": "FROM scratch\nCOPY <<EOF /os-release\nCOPY nowhere /\nEOF\n"}
+    options = {
+        "name": f"document-{engine}:1",
+        "context": str(context),
+        "engine": engine,
+        "content": "FROM scratch\nCOPY <<EOF /os-release\nCOPY nowhere /\nEOF\n",
+    }
     predicted, done = module("oci_image_build", check_mode=True, **options), module("oci_image_build", **options)
     assert (predicted["changed"], predicted.get("error")) == (done["changed"], done.get("error"))
     assert done.get("error") in (None, "engine_unsupported"), done
@@ -250,14 +281,24 @@ def test_the_output_is_shown_as_it_comes(context: Path, tmp_path: Path) -> None:
     """The build waits for a file that is made only when its first word was seen."""
     programs(context)
     (tmp_path / "shared").mkdir()
-    play = [{
-        "hosts": "localhost", "gather_facts": False,
-        "tasks": [{"imagemode.bootc.oci_image_build": {
-            "name": "shown:1", "context": str(context), "engine": "podman", "volumes": [f"{tmp_path / 'shared'}:/shared"],
-            "content": "FROM scratch\nCOPY root /\n"
-                       "RUN echo first-word-of-the-build; until [ -e /shared/seen ]; do :; done; echo last-word\n",
-        }}],
-    }]
+    play = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "tasks": [
+                {
+                    "imagemode.bootc.oci_image_build": {
+                        "name": "shown:1",
+                        "context": str(context),
+                        "engine": "podman",
+                        "volumes": [f"{tmp_path / 'shared'}:/shared"],
+                        "content": "FROM scratch\nCOPY root /\n"
+                        "RUN echo first-word-of-the-build; until [ -e /shared/seen ]; do :; done; echo last-word\n",
+                    }
+                }
+            ],
+        }
+    ]
     (tmp_path / "play.yml").write_text(json.dumps(play))
     command = [str(Path(sys.executable).with_name("ansible-playbook")), "-v", "-i", "localhost,", "-c", "local", str(tmp_path / "play.yml")]
     variables = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.environ["PYTHONPATH"], "ANSIBLE_PYTHON_INTERPRETER": sys.executable}

@@ -48,9 +48,26 @@ def play(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
 
     def run(*arguments: str, **options: Any) -> tuple[int, int, str]:
         done = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", IN_TREE, str(tree), "ansible-playbook", "-i", str(tmp_path / "inventory.json"),
-             "imagemode.bootc.builder", "-e", json.dumps(options), "-e", "ansible_become=false", *arguments],
-            capture_output=True, text=True, check=False,
+            [
+                "unshare",
+                "--mount",
+                "sh",
+                "-c",
+                IN_TREE,
+                str(tree),
+                "ansible-playbook",
+                "-i",
+                str(tmp_path / "inventory.json"),
+                "imagemode.bootc.builder",
+                "-e",
+                json.dumps(options),
+                "-e",
+                "ansible_become=false",
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         recap = done.stdout.rpartition("PLAY RECAP")[2]
         return done.returncode, sum(map(int, re.findall(r"changed=(\d+)", recap))), done.stdout + done.stderr
@@ -95,14 +112,25 @@ SYSTEMS: list[tuple[str, str, str, set[str]]] = [
 def test_the_packages_of_other_systems(tmp_path: Path) -> None:
     """What would be installed; whether those systems have it can be seen only there."""
     variables = Path(__file__).resolve().parents[3] / "roles/builder/vars/main.yml"
-    plays = [{
-        "hosts": "localhost", "gather_facts": False, "connection": "local", "vars_files": [str(variables)],
-        "vars": {"ansible_python_interpreter": sys.executable, "builder_engine": engine, "builder_packages": "", "builder_emulation": ""},
-        "tasks": [
-            {"ansible.builtin.set_fact": {"distribution": distribution, "os_family": family, "cacheable": True}},
-            {"ansible.builtin.copy": {"content": "{{ __builder_packages | to_json }}", "dest": str(tmp_path / f"found-{number}")}},
-        ],
-    } for number, (distribution, family, engine, _packages) in enumerate(SYSTEMS)]
+    plays = [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "connection": "local",
+            "vars_files": [str(variables)],
+            "vars": {
+                "ansible_python_interpreter": sys.executable,
+                "builder_engine": engine,
+                "builder_packages": "",
+                "builder_emulation": "",
+            },
+            "tasks": [
+                {"ansible.builtin.set_fact": {"distribution": distribution, "os_family": family, "cacheable": True}},
+                {"ansible.builtin.copy": {"content": "{{ __builder_packages | to_json }}", "dest": str(tmp_path / f"found-{number}")}},
+            ],
+        }
+        for number, (distribution, family, engine, _packages) in enumerate(SYSTEMS)
+    ]
     (tmp_path / "play.yml").write_text(json.dumps(plays))
     done = subprocess.run(["ansible-playbook", "-i", "localhost,", str(tmp_path / "play.yml")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -48,7 +48,8 @@ def copy(module: Module, src: str, dest: str, **options: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stick", ["oci:{tmp}/stick:1", "oci-archive:{tmp}/stick.tar:1"])
 def test_to_a_disconnected_site_and_into_its_registry(
-        module: Module, registry: LiveRegistry, guarded_registry: LiveRegistry, image: str, tmp_path: Path, stick: str) -> None:
+    module: Module, registry: LiveRegistry, guarded_registry: LiveRegistry, image: str, tmp_path: Path, stick: str
+) -> None:
     """With a signature by tag, an SBOM as a referrer, and a signature of the SBOM."""
     stick = stick.format(tmp=tmp_path)
     site = f"{guarded_registry.address}/{image.partition('/')[2]}"
@@ -59,7 +60,10 @@ def test_to_a_disconnected_site_and_into_its_registry(
     assert carried["digest"] == registry.digest(repository, "1")
     digest = carried["digest"]
     assert [(item["kind"], item["tag"], item["subject"]) for item in carried["attached"]] == [
-        ("sbom", "", digest), ("signature", f"{digest.replace(':', '-')}.sig", digest), ("signature", "", sbom)]
+        ("sbom", "", digest),
+        ("signature", f"{digest.replace(':', '-')}.sig", digest),
+        ("signature", "", sbom),
+    ]
     assert len(carried["copied"]) == 4
     access = {"ca_path": f"{guarded_registry.base}/ca.crt", "username": USER, "password": PASSWORD}
     served = copy(module, stick, site, dest_registry=access)
@@ -77,7 +81,8 @@ def test_to_a_disconnected_site_and_into_its_registry(
 
 
 def test_a_stick_that_was_pulled_out_is_found_out_and_mended(
-        module: Module, guarded_registry: LiveRegistry, image: str, tmp_path: Path) -> None:
+    module: Module, guarded_registry: LiveRegistry, image: str, tmp_path: Path
+) -> None:
     stick, site = f"oci:{tmp_path}/stick:1", f"{guarded_registry.address}/tipped:1"
     access = {"ca_path": f"{guarded_registry.base}/ca.crt", "username": USER, "password": PASSWORD}
     copy(module, image, stick, src_registry=PLAIN)
@@ -105,7 +110,7 @@ def test_an_archive_is_replaced_as_a_whole_or_not_at_all(module: Module, image: 
         assert {name.split("/")[0] for name in tar.getnames()} == {"blobs", "index.json", "oci-layout"}
     program = tmp_path / "bin/skopeo"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n[ ! -e {tmp_path}/again ] && touch {tmp_path}/again && exec {shutil.which('skopeo')} \"$@\"\nexit 1\n")
+    program.write_text(f'#!/bin/sh\n[ ! -e {tmp_path}/again ] && touch {tmp_path}/again && exec {shutil.which("skopeo")} "$@"\nexit 1\n')
     program.chmod(0o755)
     attach(image, "application/spdx+json", b"{}")
     with pytest.MonkeyPatch.context() as patch:
@@ -150,9 +155,11 @@ def test_files_hold_what_the_registry_holds(module: Module, registry: LiveRegist
 
 def test_all_platforms_or_one(module: Module, image: str, tmp_path: Path) -> None:
     index = f"{image.rpartition(':')[0]}:index"
-    for words in (["manifest", "create", "both:1"],
-                  ["manifest", "add", "--arch=arm64", "both:1", f"docker://{image}"],
-                  ["manifest", "push", "--all", "both:1", f"docker://{index}"]):
+    for words in (
+        ["manifest", "create", "both:1"],
+        ["manifest", "add", "--arch=arm64", "both:1", f"docker://{image}"],
+        ["manifest", "push", "--all", "both:1", f"docker://{index}"],
+    ):
         access = ["--tls-verify=false"] if words[1] != "create" else []
         subprocess.run(["podman", *words[:2], *access, *words[2:]], check=True, capture_output=True)
     whole = copy(module, index, f"oci:{tmp_path}/whole:1", src_registry=PLAIN)
@@ -165,19 +172,22 @@ def test_all_platforms_or_one(module: Module, image: str, tmp_path: Path) -> Non
     assert whole["digest"] != one["digest"]
 
 
-@pytest.mark.parametrize(("src", "dest", "error"), [
-    ("127.0.0.1:1/os:1", "oci:{tmp}/x", "registry_unreachable"),
-    ("oci:/nowhere:1", "{registry}/x:1", "image_missing"),
-    ("dir:/etc", "{registry}/x:1", "image_missing"),
-    ("oci-archive:/etc/passwd", "{registry}/x:1", "layout_invalid"),
-    ("oci:", "{registry}/x:1", "option_invalid"),
-    ("{registry}/nothing:1", "oci:{tmp}/x", "image_missing"),
-    ("--all", "oci:{tmp}/x", "reference_invalid"),
-    ("containers-storage:os:1", "{registry}/x:1", "option_invalid"),
-    ("{registry}/nothing:1", "docker-daemon:os:1", "option_invalid"),
-    ("{registry}/nothing:1", "oci:{tmp}/x:A Name", "option_invalid"),
-    ("{registry}/nothing:1", "docker-archive:{tmp}/x:UPPER:1", "reference_invalid"),
-])
+@pytest.mark.parametrize(
+    ("src", "dest", "error"),
+    [
+        ("127.0.0.1:1/os:1", "oci:{tmp}/x", "registry_unreachable"),
+        ("oci:/nowhere:1", "{registry}/x:1", "image_missing"),
+        ("dir:/etc", "{registry}/x:1", "image_missing"),
+        ("oci-archive:/etc/passwd", "{registry}/x:1", "layout_invalid"),
+        ("oci:", "{registry}/x:1", "option_invalid"),
+        ("{registry}/nothing:1", "oci:{tmp}/x", "image_missing"),
+        ("--all", "oci:{tmp}/x", "reference_invalid"),
+        ("containers-storage:os:1", "{registry}/x:1", "option_invalid"),
+        ("{registry}/nothing:1", "docker-daemon:os:1", "option_invalid"),
+        ("{registry}/nothing:1", "oci:{tmp}/x:A Name", "option_invalid"),
+        ("{registry}/nothing:1", "docker-archive:{tmp}/x:UPPER:1", "reference_invalid"),
+    ],
+)
 def test_bad_input(module: Module, registry: LiveRegistry, tmp_path: Path, src: str, dest: str, error: str) -> None:
     where = {"registry": registry.address, "tmp": str(tmp_path)}
     options = {"src_registry": {**PLAIN, "retries": 0}, "dest_registry": PLAIN}
@@ -193,8 +203,13 @@ def test_a_destination_of_another_digest_is_refused_before_anything_is_sent(modu
 
 
 def test_a_destination_that_cannot_be_written_stays_as_it_was(module: Module, image: str, guarded_registry: LiveRegistry) -> None:
-    result = module("oci_image_copy", src=image, dest=f"{guarded_registry.address}/os:x", src_registry=PLAIN,
-                    dest_registry={"ca_path": f"{guarded_registry.base}/ca.crt"})
+    result = module(
+        "oci_image_copy",
+        src=image,
+        dest=f"{guarded_registry.address}/os:x",
+        src_registry=PLAIN,
+        dest_registry={"ca_path": f"{guarded_registry.base}/ca.crt"},
+    )
     assert result["error"] == "registry_unauthorized", result
 
 

@@ -62,8 +62,9 @@ def test_an_image_is_pulled_and_run_by_every_other_engine(
     dockers = {**os.environ, **docker}
     subprocess.run(["docker", "image", "rm", "-f", name], check=False, capture_output=True, env=dockers)
     subprocess.run(["docker", "pull", "-q", pinned], check=True, capture_output=True, env=dockers)
-    shown = subprocess.run(["docker", "image", "inspect", "--format={{.Id}}", pinned], check=True, capture_output=True, text=True,
-                           env=dockers)
+    shown = subprocess.run(
+        ["docker", "image", "inspect", "--format={{.Id}}", pinned], check=True, capture_output=True, text=True, env=dockers
+    )
     assert shown.stdout.strip() == f"sha256:{image}"
     ran = subprocess.run(["docker", "run", "--rm", "--network=none", pinned], check=False, capture_output=True, text=True, env=dockers)
     assert ran.stdout.strip() == "hello world", ran.stderr
@@ -76,8 +77,13 @@ def test_an_image_is_pulled_and_run_by_every_other_engine(
     mounting = [*client, "mount", "--snapshotter=native", pinned, str(root)]
     subprocess.run(mounting, check=True, capture_output=True, env=dockers)
     try:
-        ran = subprocess.run(["chroot", str(root), "/bin/sh", "-c", SAYS], check=False, capture_output=True, text=True,
-                             env={"GREETING": "world", "PATH": os.environ["PATH"]})
+        ran = subprocess.run(
+            ["chroot", str(root), "/bin/sh", "-c", SAYS],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={"GREETING": "world", "PATH": os.environ["PATH"]},
+        )
         assert ran.stdout == "hello world", ran.stderr
         assert (root / "etc/ran").read_text() == "ran\n"
     finally:

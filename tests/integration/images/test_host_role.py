@@ -37,22 +37,41 @@ class Tree:
         for name in ("upper", "work", "root"):
             (folder / name).mkdir()
         self.inventory = folder / "inventory.json"
-        host = {"ansible_host": str(self.root), "ansible_connection": "community.general.chroot",
-                "ansible_python_interpreter": "/usr/bin/python3", "ansible_become": False}
+        host = {
+            "ansible_host": str(self.root),
+            "ansible_connection": "community.general.chroot",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_become": False,
+        }
         self.inventory.write_text(json.dumps({"all": {"hosts": {"tree": host}}}))
 
     def play(self, options: dict[str, Any], *arguments: str) -> tuple[int, str]:
         """:returns: how many tasks changed something, and the text"""
         layers = f"lowerdir={debian.root()},upperdir={self.folder}/upper,workdir={self.folder}/work"
-        script = (f"mount -t overlay overlay -o {layers} {self.root}\nmount -t proc proc {self.root}/proc\n"
-                  f"mount --bind /dev {self.root}/dev\nexec \"$@\"")
+        script = (
+            f"mount -t overlay overlay -o {layers} {self.root}\nmount -t proc proc {self.root}/proc\n"
+            f'mount --bind /dev {self.root}/dev\nexec "$@"'
+        )
         programs = Path(sys.executable).parent
-        words = [f"{programs}/ansible-playbook", "-i", str(self.inventory), str(PLAYBOOK), "-e", json.dumps({"target": "tree", **options}),
-                 "--diff", *arguments]
-        variables = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(Path(__file__).resolve().parents[6]),
-                     "ANSIBLE_HOME": str(self.folder / "home"), "PATH": f"{programs}:{os.environ['PATH']}:/usr/sbin"}
-        done = subprocess.run(["unshare", "-m", "sh", "-ec", script, "tree", *words], env=variables, capture_output=True, text=True,
-                              check=False)
+        words = [
+            f"{programs}/ansible-playbook",
+            "-i",
+            str(self.inventory),
+            str(PLAYBOOK),
+            "-e",
+            json.dumps({"target": "tree", **options}),
+            "--diff",
+            *arguments,
+        ]
+        variables = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(Path(__file__).resolve().parents[6]),
+            "ANSIBLE_HOME": str(self.folder / "home"),
+            "PATH": f"{programs}:{os.environ['PATH']}:/usr/sbin",
+        }
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-ec", script, "tree", *words], env=variables, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert PASSWORD not in done.stdout
         return sum(map(int, re.findall(r"changed=(\d+)", done.stdout))), done.stdout
@@ -70,7 +89,8 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def test_a_host_is_prepared_as_predicted_once_and_its_next_pull_works(
-        module: Module, tree: Tree, image: str, key: Path, guarded_registry: LiveRegistry) -> None:
+    module: Module, tree: Tree, image: str, key: Path, guarded_registry: LiveRegistry
+) -> None:
     repository, authority = f"{guarded_registry.address}/prepared/os", (guarded_registry.base / "ca.crt").read_text()
     access = {"ca_path": f"{guarded_registry.base}/ca.crt", "username": USER, "password": PASSWORD}
     module("oci_image_copy", src=image, dest=f"{repository}:1", src_registry=PLAIN, dest_registry=access)

@@ -62,7 +62,8 @@ def play(registry: LiveRegistry, base_image: str, tmp_path: Path) -> Callable[..
             **options,
         }
         words, environment = namespace.command(
-            ["ansible-playbook", "-i", str(tmp_path / "inventory.json"), "imagemode.bootc.build", "-e", json.dumps(variables), *arguments])
+            ["ansible-playbook", "-i", str(tmp_path / "inventory.json"), "imagemode.bootc.build", "-e", json.dumps(variables), *arguments]
+        )
         environment["ANSIBLE_HOME"] = str(tmp_path / "home")
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
         recap = done.stdout.rpartition("PLAY RECAP")[2]
@@ -90,8 +91,12 @@ def outcomes(document: dict[str, Any]) -> dict[str, list[bool]]:
 
 def test_a_good_image_is_pushed_once(play: Callable[..., Played], registry: LiveRegistry, tmp_path: Path) -> None:
     (tmp_path / "checks.yml").write_text(CHECKS.format(release="1"))
-    options = {"image_name": f"{registry.address}/role-good:1", "image_tags": ["stable"], "image_tests": GOOD,
-               "image_test_tasks": [str(tmp_path / "checks.yml")]}
+    options = {
+        "image_name": f"{registry.address}/role-good:1",
+        "image_tags": ["stable"],
+        "image_tests": GOOD,
+        "image_test_tasks": [str(tmp_path / "checks.yml")],
+    }
     predicted = play("--check", **options)
     assert not predicted.failed, predicted.output
     assert registry.digest("role-good", "1") is None
@@ -111,9 +116,13 @@ def test_all_that_fails_is_told_and_nothing_is_pushed(play: Callable[..., Played
     (tmp_path / "good.yml").write_text(CHECKS.format(release="1"))
     (tmp_path / "bad.yml").write_text(CHECKS.format(release="2"))
     (tmp_path / "os/Containerfile").write_text(
-        (tmp_path / "os/Containerfile").read_text() + "RUN mkdir -p /usr/etc/x && echo log > /var/log/build.log\n")
-    options = {"image_name": f"{registry.address}/role-bad:1", "image_tests": BAD,
-               "image_test_tasks": [str(tmp_path / "bad.yml"), str(tmp_path / "good.yml")]}
+        (tmp_path / "os/Containerfile").read_text() + "RUN mkdir -p /usr/etc/x && echo log > /var/log/build.log\n"
+    )
+    options = {
+        "image_name": f"{registry.address}/role-bad:1",
+        "image_tests": BAD,
+        "image_test_tasks": [str(tmp_path / "bad.yml"), str(tmp_path / "good.yml")],
+    }
     failed = play(**options)
     assert failed.failed
     assert "another release; package nginx; bad.yml; etc-usretc" in failed.output
@@ -140,8 +149,12 @@ def test_everything_empty_is_everything_unset(play: Callable[..., Played], regis
     """As an AWX survey sends it; with Buildah."""
     specification = Path(__file__).resolve().parents[3] / "roles/image/defaults/main.yml"
     names = [line.partition(":")[0] for line in specification.read_text().splitlines() if line.startswith("image_")]
-    options = {**dict.fromkeys(names, ""), "image_name": f"{registry.address}/role-empty:1", "image_registry_options": {"plain_http": True},
-               "image_engine": "buildah"}
+    options = {
+        **dict.fromkeys(names, ""),
+        "image_name": f"{registry.address}/role-empty:1",
+        "image_registry_options": {"plain_http": True},
+        "image_engine": "buildah",
+    }
     del options["image_pull"]
     done = play(**options)
     assert not done.failed, done.output

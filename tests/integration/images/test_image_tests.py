@@ -41,8 +41,11 @@ HOLDS: list[dict[str, Any]] = [
     {"command": "echo out; echo err >&2; exit 3", "rc": 3, "stdout": "^out$", "stderr": "^err$"},
     {"command": "id -u", "stdout": "^0$"},
     {"port": 8080, "start": "python3 -m http.server 8080"},
-    {"port": 5353, "protocol": "udp",
-     "start": """python3 -c 'import socket, time; s = socket.socket(2, 2); s.bind(("", 5353)); time.sleep(60)'"""},
+    {
+        "port": 5353,
+        "protocol": "udp",
+        "start": """python3 -c 'import socket, time; s = socket.socket(2, 2); s.bind(("", 5353)); time.sleep(60)'""",
+    },
     {"name": "no network but loopback", "command": "grep -c : /proc/net/dev", "stdout": "^1$"},
 ]
 # Each with words of its reason.
@@ -86,8 +89,14 @@ def runner(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def loaded(docker: dict[str, str], base_image: str) -> dict[str, str]:
     """Docker with the base image in its own storage."""
-    words = ["skopeo", "copy", "--quiet", f"--dest-daemon-host={docker['DOCKER_HOST']}", f"containers-storage:{base_image}",
-             f"docker-daemon:{base_image}"]
+    words = [
+        "skopeo",
+        "copy",
+        "--quiet",
+        f"--dest-daemon-host={docker['DOCKER_HOST']}",
+        f"containers-storage:{base_image}",
+        f"docker-daemon:{base_image}",
+    ]
     subprocess.run(words, check=True, capture_output=True)
     return docker
 
@@ -106,8 +115,7 @@ def derived(module: Module, base_image: str, tmp_path: Path) -> Callable[..., st
         context = tmp_path / "empty"
         context.mkdir(exist_ok=True)
         content = "\n".join((f"FROM {base_image}", *lines)) + "\n"
-        built = module("oci_image_build", name=name, context=str(context), content=content, pull="never", engine=engine,
-                       network="host")
+        built = module("oci_image_build", name=name, context=str(context), content=content, pull="never", engine=engine, network="host")
         assert "image_id" in built, built
         return name
 
@@ -172,8 +180,7 @@ def test_the_images_own_command_listens_in_docker_too(module: Module, derived: C
     assert containers() == []
 
 
-def test_the_container_sees_no_secret_of_the_builder(
-        module: Module, base_image: str, runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_container_sees_no_secret_of_the_builder(module: Module, base_image: str, runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "REGISTRY_TOKEN"):
         monkeypatch.setenv(name, "http://user:canary@proxy.example.com")
     tests = [{"command": "env; cat /proc/self/environ", "stdout": r"\A(?![\s\S]*canary)"}, {"file": "/run/secrets/rhsm", "state": "absent"}]
@@ -213,18 +220,21 @@ def processes(words: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize(("test", "words"), [
-    ({}, "does not say what it tests"),
-    ({"name": "x"}, "('x') does not say"),
-    ({"package": "x", "owner": "root"}, "'owner' does not go with 'package'"),
-    ({"service": "x", "state": "running"}, "no state 'running'"),
-    ({"package": "x", "state": "absent", "version": "1"}, "absent has nothing else"),
-    ({"command": "true", "stdout": "("}, "no regular expression"),
-    ({"file": "/x", "mode": "rwx"}, "is no mode"),
-    ({"file": "x"}, "no absolute path"),
-    ({"port": 70000, "start": "true"}, "is no port"),
-    ({"env": "a-b"}, "no name of a variable"),
-])
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        ({}, "does not say what it tests"),
+        ({"name": "x"}, "('x') does not say"),
+        ({"package": "x", "owner": "root"}, "'owner' does not go with 'package'"),
+        ({"service": "x", "state": "running"}, "no state 'running'"),
+        ({"package": "x", "state": "absent", "version": "1"}, "absent has nothing else"),
+        ({"command": "true", "stdout": "("}, "no regular expression"),
+        ({"file": "/x", "mode": "rwx"}, "is no mode"),
+        ({"file": "x"}, "no absolute path"),
+        ({"port": 70000, "start": "true"}, "is no port"),
+        ({"env": "a-b"}, "no name of a variable"),
+    ],
+)
 def test_a_test_that_cannot_be_run_is_refused_before_anything_runs(module: Module, test: dict[str, Any], words: str) -> None:
     refused = module("oci_image_test", name="nowhere:1", tests=[{"kernel": True}, test])
     assert refused["error"] == "option_invalid"
@@ -238,20 +248,28 @@ def test_an_image_that_is_not_there(module: Module) -> None:
 
 OLD_BOOTC = "RUN printf '#!/bin/sh\\necho bootc 1.1.2\\n' > /usr/bin/bootc"
 DIRT = "RUN echo built > /var/log/build.log && mkdir /boot/grub"
-BROKEN = ("RUN mkdir -p /usr/lib/bootc/kargs.d /usr/etc && echo 'kargs = 7' > /usr/lib/bootc/kargs.d/10-console.toml"
-          " && echo > /usr/etc/x")
+BROKEN = "RUN mkdir -p /usr/lib/bootc/kargs.d /usr/etc && echo 'kargs = 7' > /usr/lib/bootc/kargs.d/10-console.toml && echo > /usr/etc/x"
 
 
-@pytest.mark.parametrize(("runner", "bootc", "linter", "version"), [
-    ("podman", [], "bootc", "1.16.9"),
-    ("buildah", [], "bootc", "1.16.9"),
-    ("docker", [], "bootc", "1.16.9"),
-    ("podman", [OLD_BOOTC], "imagemode.bootc", "1.1.2"),
-    ("buildah", ["RUN rm /usr/bin/bootc"], "imagemode.bootc", None),
-])
+@pytest.mark.parametrize(
+    ("runner", "bootc", "linter", "version"),
+    [
+        ("podman", [], "bootc", "1.16.9"),
+        ("buildah", [], "bootc", "1.16.9"),
+        ("docker", [], "bootc", "1.16.9"),
+        ("podman", [OLD_BOOTC], "imagemode.bootc", "1.1.2"),
+        ("buildah", ["RUN rm /usr/bin/bootc"], "imagemode.bootc", None),
+    ],
+)
 def test_lints_have_names_whoever_looks(
-        module: Module, derived: Callable[..., str], request: pytest.FixtureRequest,
-        runner: str, bootc: list[str], linter: str, version: str | None) -> None:
+    module: Module,
+    derived: Callable[..., str],
+    request: pytest.FixtureRequest,
+    runner: str,
+    bootc: list[str],
+    linter: str,
+    version: str | None,
+) -> None:
     builder = "podman"  # and Buildah has the same storage
     if runner == "docker":
         request.getfixturevalue("base_in_docker")
@@ -279,9 +297,18 @@ def test_lints_have_names_whoever_looks(
 
 
 def test_an_image_of_an_application_is_told_apart(module: Module, derived: Callable[..., str]) -> None:
-    name = derived("no-system:1", "LABEL containers.bootc= ostree.bootable=",
-                   "RUN rm -rf /usr/bin/bootc /usr/lib/modules /ostree /usr/lib/bootupd /usr/lib/ostree/prepare-root.conf"
-                   " && mkdir -p /etc/selinux && echo SELINUXTYPE=strict > /etc/selinux/config")
+    name = derived(
+        "no-system:1",
+        "LABEL containers.bootc= ostree.bootable=",
+        "RUN rm -rf /usr/bin/bootc /usr/lib/modules /ostree /usr/lib/bootupd /usr/lib/ostree/prepare-root.conf"
+        " && mkdir -p /etc/selinux && echo SELINUXTYPE=strict > /etc/selinux/config",
+    )
     done = module("bootc_container_lint", name=name, containers=True)
     assert {one["name"] for one in done["lints"] if one["level"] == "fatal"} == {
-        "baseimage-root", "boot-loader", "kernel", "label", "prepare-root", "selinux-policy"}
+        "baseimage-root",
+        "boot-loader",
+        "kernel",
+        "label",
+        "prepare-root",
+        "selinux-policy",
+    }

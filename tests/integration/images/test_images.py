@@ -68,9 +68,7 @@ def test_a_build_happens_when_an_input_changed_and_only_then(module: Module, con
     assert not _changed(module, "oci_image_build", **options)
 
 
-def test_a_push_changes_what_the_registry_has_and_only_then(
-    module: Module, context: Path, registry: LiveRegistry, engine: str
-) -> None:
+def test_a_push_changes_what_the_registry_has_and_only_then(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
     name = f"{registry.address}/pushed-by-{engine}:1"
     plain = {"plain_http": True, "engine": engine}
     module("oci_image_build", name=name, context=str(context), **plain)
@@ -92,9 +90,7 @@ def test_a_push_changes_what_the_registry_has_and_only_then(
     assert registry.digest(f"pushed-by-{engine}", "stable") == first["digest"]
 
 
-def test_another_builder_finds_the_image_in_the_registry(
-    module: Module, context: Path, registry: LiveRegistry
-) -> None:
+def test_another_builder_finds_the_image_in_the_registry(module: Module, context: Path, registry: LiveRegistry) -> None:
     name = f"{registry.address}/shared:1"
     options = {"name": name, "context": str(context), "plain_http": True}
     module("oci_image_build", **options)
@@ -125,12 +121,15 @@ def test_a_new_digest_of_the_base_image_is_a_change(module: Module, context: Pat
 
 
 def test_a_base_without_a_registry_means_what_the_engine_means(
-        module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
     if engine == "docker":
         pytest.skip("Docker has no search registries: a name without a registry is Docker Hub's")
     conf = tmp_path / "registries.conf"
-    conf.write_text(f'unqualified-search-registries = ["{registry.address}"]\n[[registry]]\nlocation = "{registry.address}"\n'
-                    f'insecure = true\n[aliases]\nfoundation = "{registry.address}/base"\n')
+    conf.write_text(
+        f'unqualified-search-registries = ["{registry.address}"]\n[[registry]]\nlocation = "{registry.address}"\n'
+        f'insecure = true\n[aliases]\nfoundation = "{registry.address}/base"\n'
+    )
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
     base = f"{registry.address}/base:2"
     module("oci_image_build", name=base, context=str(context))
@@ -147,7 +146,7 @@ def test_info_says_what_the_registry_has(module: Module, context: Path, registry
     name = f"{registry.address}/info:1"
     module("oci_image_build", name=name, context=str(context), labels={"containers.bootc": "1"}, plain_http=True)
     pushed = module("oci_image_push", name=name, plain_http=True)
-    info = module("oci_image_info", name=name, plain_http=True, query="labels.\"containers.bootc\"")
+    info = module("oci_image_info", name=name, plain_http=True, query='labels."containers.bootc"')
     assert info["exists"]
     assert info["bootc"]
     assert info["digest"] == pushed["digest"]
@@ -213,8 +212,28 @@ def test_empty_is_unset_whatever_the_type(module: Module, context: Path, registr
     name = f"{registry.address}/empty:1"
     of_registry = ("engine", "retries", "timeout", "validate_certs", "username", "password", "auth_file", "ca_path", "client_key")
     plain = {"plain_http": True, **dict.fromkeys(of_registry, "")}
-    of_build = ("build_args", "labels", "annotations", "secrets", "tags", "platforms", "volumes", "ssh", "cache_from", "cache_to", "pull",
-                "timestamp", "reuse", "force", "containerfile", "content", "target", "platform", "network", "log_path")
+    of_build = (
+        "build_args",
+        "labels",
+        "annotations",
+        "secrets",
+        "tags",
+        "platforms",
+        "volumes",
+        "ssh",
+        "cache_from",
+        "cache_to",
+        "pull",
+        "timestamp",
+        "reuse",
+        "force",
+        "containerfile",
+        "content",
+        "target",
+        "platform",
+        "network",
+        "log_path",
+    )
     options = {**plain, **dict.fromkeys(of_build, "")}
     assert _changed(module, "oci_image_build", name=name, context=str(context), **options)
     assert not _changed(module, "oci_image_build", name=name, context=str(context), plain_http=True)
@@ -233,5 +252,5 @@ def test_a_failed_build_names_its_step_and_leaves_the_image(module: Module, cont
     assert bad["error"] == "build_failed"
     assert "COPY missing" in bad["step"]
     assert bad["changed"] is False
-    (context / "Containerfile").write_text('FROM scratch\nARG RELEASE=0\nLABEL release=$RELEASE\nCOPY etc /etc\n')
+    (context / "Containerfile").write_text("FROM scratch\nARG RELEASE=0\nLABEL release=$RELEASE\nCOPY etc /etc\n")
     assert module("oci_image_build", **options)["image_id"] == good["image_id"]

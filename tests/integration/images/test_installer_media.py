@@ -25,11 +25,24 @@ Run = Callable[..., dict[str, Any]]
 
 
 def options(image: str, directory: Path, **more: Any) -> dict[str, Any]:
-    return {"image": image, "directory": str(directory), "url": "http://192.0.2.1:8080/netboot", "kernel_arguments": ["console=ttyS0"],
-            "network_renderer": "systemd-networkd", "root_ssh_authorized_keys": [KEY],
-            "hosts": [{"name": "web1", "macs": [MAC], "hostname": "web1-live",
-                       "network": [{"mac": MAC, "addresses": ["192.0.2.10/24"], "gateways": ["192.0.2.1"]}]},
-                      {"name": "web2", "serial": "CZ1", "root_ssh_authorized_keys": [KEY.replace("operator", "second")]}], **more}
+    return {
+        "image": image,
+        "directory": str(directory),
+        "url": "http://192.0.2.1:8080/netboot",
+        "kernel_arguments": ["console=ttyS0"],
+        "network_renderer": "systemd-networkd",
+        "root_ssh_authorized_keys": [KEY],
+        "hosts": [
+            {
+                "name": "web1",
+                "macs": [MAC],
+                "hostname": "web1-live",
+                "network": [{"mac": MAC, "addresses": ["192.0.2.10/24"], "gateways": ["192.0.2.1"]}],
+            },
+            {"name": "web2", "serial": "CZ1", "root_ssh_authorized_keys": [KEY.replace("operator", "second")]},
+        ],
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +69,10 @@ def test_media_are_made_once(module: Run, base_image: str, directory: Path) -> N
     made = module("bootc_installer_media", **options(base_image, directory))
     assert made["changed"]
     assert made["made"] == predicted["made"]
-    assert sorted(made["files"]) == ["live.iso", *(f"netboot/{name}" for name in
-                                                   ("boot.ipxe", "grub.cfg", "initrd", "root.img", "settings.img", "vmlinuz"))]
+    assert sorted(made["files"]) == [
+        "live.iso",
+        *(f"netboot/{name}" for name in ("boot.ipxe", "grub.cfg", "initrd", "root.img", "settings.img", "vmlinuz")),
+    ]
     assert made["firmware"] == ["bios", "uefi"]
     again = module("bootc_installer_media", **options(base_image, directory))
     assert not again["changed"]
@@ -67,8 +82,9 @@ def test_media_are_made_once(module: Run, base_image: str, directory: Path) -> N
 
 
 def test_cd_boots_both_kinds_of_firmware_with_the_same_files(directory: Path, tmp_path: Path) -> None:
-    report = subprocess.run(["xorriso", "-indev", str(directory / "live.iso"), "-report_el_torito", "plain"],
-                            check=True, capture_output=True, text=True).stdout
+    report = subprocess.run(
+        ["xorriso", "-indev", str(directory / "live.iso"), "-report_el_torito", "plain"], check=True, capture_output=True, text=True
+    ).stdout
     assert re.search(r"El Torito boot img :\s+\d+\s+BIOS", report)
     assert re.search(r"El Torito boot img :\s+\d+\s+UEFI", report)
     for name in ("vmlinuz", "initrd", "root.img", "settings.img"):
@@ -142,13 +158,16 @@ def test_an_image_that_cannot_be_live_is_refused(module: Run, tmp_path: Path) ->
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("hosts", [
-    [{"name": "a"}],
-    [{"name": "a", "macs": ["52:54:00:00:00"]}],
-    [{"name": "a", "serial": "1"}, {"name": "b", "serial": "1"}],
-    [{"name": "a/b", "serial": "1"}],
-    [{"name": "a", "serial": "1", "root_ssh_authorized_keys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}],
-])
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        [{"name": "a"}],
+        [{"name": "a", "macs": ["52:54:00:00:00"]}],
+        [{"name": "a", "serial": "1"}, {"name": "b", "serial": "1"}],
+        [{"name": "a/b", "serial": "1"}],
+        [{"name": "a", "serial": "1", "root_ssh_authorized_keys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}],
+    ],
+)
 def test_hosts_that_cannot_be_meant_are_refused(module: Run, base_image: str, tmp_path: Path, hosts: list[dict[str, Any]]) -> None:
     refused = module("bootc_installer_media", image=base_image, directory=str(tmp_path), hosts=hosts)
     assert refused["failed"]
@@ -159,20 +178,39 @@ def test_hosts_that_cannot_be_meant_are_refused(module: Run, base_image: str, tm
 def kickstart(tmp_path: Path, **more: Any) -> tuple[str, int]:
     """Rendered by the role; its text, and how many tasks changed something."""
     asked = {"path": str(tmp_path / "web1.ks"), "image": "registry.example.com/os:1", "disk": "disk/by-id/nvme-1", **more}
-    play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [
-        {"ansible.builtin.include_role": {"name": "imagemode.bootc.installer_media", "tasks_from": "kickstart"},
-         "vars": {"installer_media_kickstarts": [asked]}}]}]
+    play = [
+        {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "tasks": [
+                {
+                    "ansible.builtin.include_role": {"name": "imagemode.bootc.installer_media", "tasks_from": "kickstart"},
+                    "vars": {"installer_media_kickstarts": [asked]},
+                }
+            ],
+        }
+    ]
     (tmp_path / "play.json").write_text(json.dumps(play))
-    done = subprocess.run(["ansible-playbook", "-e", f"ansible_python_interpreter={sys.executable}", str(tmp_path / "play.json")],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ansible-playbook", "-e", f"ansible_python_interpreter={sys.executable}", str(tmp_path / "play.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return (tmp_path / "web1.ks").read_text(), sum(map(int, re.findall(r"changed=(\d+)", done.stdout)))
 
 
 @pytest.mark.parametrize(("command", "version"), [("ostreecontainer", "RHEL9"), ("ostreecontainer", "F41"), ("bootc", "F43")])
 def test_kickstart_is_what_anaconda_reads(tmp_path: Path, command: str, version: str) -> None:
-    more = {"command": command, "hostname": "web1", "root_ssh_authorized_keys": [KEY], "kernel_arguments": ["quiet"],
-            "network": [{"mac": MAC, "addresses": ["192.0.2.10/20", "2001:db8::2/64"], "gateways": ["192.0.2.1"], "dns": ["192.0.2.53"]}]}
+    more = {
+        "command": command,
+        "hostname": "web1",
+        "root_ssh_authorized_keys": [KEY],
+        "kernel_arguments": ["quiet"],
+        "network": [{"mac": MAC, "addresses": ["192.0.2.10/20", "2001:db8::2/64"], "gateways": ["192.0.2.1"], "dns": ["192.0.2.53"]}],
+    }
     text, changed = kickstart(tmp_path, **more)
     assert changed == 1
     parser = KickstartParser(makeVersion(version))
@@ -181,7 +219,9 @@ def test_kickstart_is_what_anaconda_reads(tmp_path: Path, command: str, version:
     assert read.ignoredisk.onlyuse == ["disk/by-id/nvme-1"]
     assert read.clearpart.drives == []
     assert (read.ostreecontainer.url if command == "ostreecontainer" else read.bootc.sourceImgRef) in (
-        "registry.example.com/os:1", "registry:registry.example.com/os:1")
+        "registry.example.com/os:1",
+        "registry:registry.example.com/os:1",
+    )
     link = read.network.network[0]
     assert (link.ip, link.netmask, link.gateway, link.ipv6) == ("192.0.2.10", "255.255.240.0", "192.0.2.1", "2001:db8::2/64")
     assert read.rootpw.lock

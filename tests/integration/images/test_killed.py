@@ -39,8 +39,14 @@ def test_a_killed_build_leaves_no_secret_after_the_next_run(
     secret = f"canary-of-{os.getpid()}"
     add_programs(context / "etc", "/bin/sh", "/bin/sleep")
     text = 'FROM scratch\nCOPY etc /\nRUN --mount=type=secret,id=token ["/bin/sleep", "40"]\n'
-    options = {"name": f"killed-{os.getpid()}:1", "context": str(context), "content": text, "engine": "podman", "network": "host",
-               "secrets": [{"id": "token", "value": secret}]}
+    options = {
+        "name": f"killed-{os.getpid()}:1",
+        "context": str(context),
+        "content": text,
+        "engine": "podman",
+        "network": "host",
+        "secrets": [{"id": "token", "value": secret}],
+    }
     words = [sys.executable, "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_build"]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert process.stdin
@@ -81,8 +87,14 @@ def test_a_living_module_keeps_its_secrets(module: Module, guarded_registry: Liv
 
 @pytest.mark.parametrize(("builder", "ending"), [("podman", "module"), ("podman", "all"), ("buildah", "all")])
 def test_the_next_build_removes_what_a_killed_one_left_and_nothing_else(
-    module: Module, building: Building, context: Path, storage_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    builder: str, ending: str,
+    module: Module,
+    building: Building,
+    context: Path,
+    storage_directory: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    builder: str,
+    ending: str,
 ) -> None:
     """SIGKILL for the module alone, whose engine goes on, or for all of them; meanwhile another build, and a user's own container."""
     temporary = tmp_path / "temporary"
@@ -159,8 +171,10 @@ def wait_for_run(building: subprocess.Popen[str], command: bytes) -> None:
 def _left(storage: Path, temporary: Path) -> list[str]:
     """Containers, mounts and temporary files that are there."""
     words = ["podman", "ps", "--all", "--external", "--quiet", "--no-trunc"]
-    listed = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-              for command in (["buildah", "containers", "--all", "--quiet", "--notruncate"], words)]
+    listed = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        for command in (["buildah", "containers", "--all", "--quiet", "--notruncate"], words)
+    ]
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{storage}/" in line]
     return sorted([*listed[0], *listed[1], *mounts, *map(str, temporary.glob("*"))])
 

@@ -34,9 +34,7 @@ def test_a_changed_context_file_was_ignored_and_the_old_image_pushed(module: Mod
 
 
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), (1, "1"), (1.5, "1.5"), ("", ""), ("yes", "yes"), ({"a": [1]}, '{"a": [1]}')])
-def test_a_changed_build_argument_was_ignored_or_spelled_as_python_spells_it(
-    module: Module, context: Path, value: Any, text: str
-) -> None:
+def test_a_changed_build_argument_was_ignored_or_spelled_as_python_spells_it(module: Module, context: Path, value: Any, text: str) -> None:
     options = {"name": "fault-argument:1", "context": str(context)}
     module("oci_image_build", **options)
     assert module("oci_image_build", build_args={"RELEASE": value}, **options)["changed"]
@@ -155,7 +153,11 @@ def test_secrets_from_variables_were_passed_as_none(
     checks = " && ".join(f'[ "$(read -r a < /run/secrets/{name} || :; echo $a)" = "from-the-{name}" ]' for name in names)
     mounts = " ".join(f"--mount=type=secret,id={name}" for name in names)
     built = module(
-        "oci_image_build", name=f"fault-secrets-{engine}:1", context=str(context), engine=engine, network="host",
+        "oci_image_build",
+        name=f"fault-secrets-{engine}:1",
+        context=str(context),
+        engine=engine,
+        network="host",
         content=f"FROM scratch\nCOPY root /\nRUN {mounts} {checks}\n",
         secrets=[
             {"id": "file", "file": str(tmp_path / "a token, of mine")},
@@ -167,14 +169,17 @@ def test_secrets_from_variables_were_passed_as_none(
     assert holders("from-the-value") == holders("from-the-variable") == []
 
 
-@pytest.mark.parametrize("secrets", [
-    [{"id": "a", "env": "NOT_SET_ANYWHERE"}],
-    [{"id": "a", "file": "/not/there"}],
-    [{"id": "a", "file": "/etc"}],
-    [{"id": "a,src=/etc/hostname", "value": "x"}],
-    [{"id": "a", "value": "x"}, {"id": "a", "value": "y"}],
-    [{"id": "a", "value": ""}],
-])
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        [{"id": "a", "env": "NOT_SET_ANYWHERE"}],
+        [{"id": "a", "file": "/not/there"}],
+        [{"id": "a", "file": "/etc"}],
+        [{"id": "a,src=/etc/hostname", "value": "x"}],
+        [{"id": "a", "value": "x"}, {"id": "a", "value": "y"}],
+        [{"id": "a", "value": ""}],
+    ],
+)
 def test_a_secret_that_cannot_be_given_is_told_before_the_build(module: Module, context: Path, secrets: list[dict[str, str]]) -> None:
     for check_mode in (True, False):
         told = module("oci_image_build", check_mode=check_mode, name="no-secret:1", context=str(context), secrets=secrets)

@@ -23,8 +23,13 @@ def play(tmp_path: Path, *expressions: str) -> subprocess.CompletedProcess[str]:
     tasks = [{"ansible.builtin.debug": {"msg": f"{number} {{{{ {text} }}}}"}} for number, text in enumerate(expressions)]
     playbook = tmp_path / "play.yml"
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "connection": "local", "tasks": tasks}]))
-    return subprocess.run(["ansible-playbook", "-f", str(len(HOSTS)), "-i", ",".join(HOSTS) + ",", str(playbook)],
-                          capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_NOCOLOR": "1"})
+    return subprocess.run(
+        ["ansible-playbook", "-f", str(len(HOSTS)), "-i", ",".join(HOSTS) + ",", str(playbook)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+    )
 
 
 @pytest.fixture
@@ -35,13 +40,17 @@ def image(registry: LiveRegistry, tmp_path: Path) -> tuple[str, dict[str, str]]:
     return name, {**digests, "index": put_index(name, **digests)}
 
 
-def test_many_hosts_make_one_request_for_each_question(
-        registry: LiveRegistry, image: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+def test_many_hosts_make_one_request_for_each_question(registry: LiveRegistry, image: tuple[str, dict[str, str]], tmp_path: Path) -> None:
     name, digests = image
     asked = f"lookup('imagemode.bootc.digest', '{name}', plain_http=true"
     before = len(registry.requests)
-    done = play(tmp_path, f"{asked}, platform='linux/arm64')", f"{asked}, platform='amd64')", f"{asked}, index=true)",
-                f"{asked}, platform='linux/arm64', username='', password='')")
+    done = play(
+        tmp_path,
+        f"{asked}, platform='linux/arm64')",
+        f"{asked}, platform='amd64')",
+        f"{asked}, index=true)",
+        f"{asked}, platform='linux/arm64', username='', password='')",
+    )
     assert done.returncode == 0, done.stdout
     for number, digest in enumerate((digests["arm64"], digests["amd64"], digests["index"], digests["arm64"])):
         assert done.stdout.count(f'"msg": "{number} {digest}"') == len(HOSTS), done.stdout
@@ -49,14 +58,17 @@ def test_many_hosts_make_one_request_for_each_question(
 
 
 def test_the_next_run_asks_again_and_errors_have_their_code(
-        registry: LiveRegistry, image: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    registry: LiveRegistry, image: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
     name, digests = image
     asked = "lookup('imagemode.bootc.digest', '{}', plain_http=true, index=true)"
     assert digests["index"] in play(tmp_path, asked.format(name)).stdout
     moved = put_image(name, more="x")
     assert moved in play(tmp_path, asked.format(name)).stdout
-    for expression, code in ((asked.format(f"{name}-none"), "image_missing"),
-                             (f"lookup('imagemode.bootc.digest', '{name}', plain_http=true, platform='a/b/c/d')", "option_invalid")):
+    for expression, code in (
+        (asked.format(f"{name}-none"), "image_missing"),
+        (f"lookup('imagemode.bootc.digest', '{name}', plain_http=true, platform='a/b/c/d')", "option_invalid"),
+    ):
         failed = play(tmp_path, expression)
         assert failed.returncode != 0
         assert f"{code}: " in failed.stdout + failed.stderr

@@ -21,9 +21,7 @@ Module = Callable[..., dict[str, Any]]
 PLATFORMS = ["linux/amd64", "linux/arm64"]
 
 
-def test_two_platforms_are_built_once_and_pushed_as_one_index(
-    module: Module, context: Path, registry: LiveRegistry, engine: str
-) -> None:
+def test_two_platforms_are_built_once_and_pushed_as_one_index(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
     repository = f"multi-{engine}"
     name = f"{registry.address}/{repository}:1"
     plain = {"engine": engine, "plain_http": True}
@@ -77,7 +75,8 @@ def test_another_builder_finds_all_platforms_in_the_registry(module: Module, con
     found = module("oci_image_build", **options)
     assert found["reused"], found
     assert {key: value["image_id"] for key, value in found["platforms"].items()} == {
-        key: value["image_id"] for key, value in built["platforms"].items()}
+        key: value["image_id"] for key, value in built["platforms"].items()
+    }
     assert not module("oci_image_push", name=name, plain_http=True)["changed"]
 
 
@@ -93,14 +92,21 @@ def test_each_platform_builds_upon_its_own_base(module: Module, context: Path, r
     base = f"{registry.address}/multi-base-{engine}:1"
     module("oci_image_build", name=base, context=str(context), platforms=PLATFORMS, **plain)
     module("oci_image_push", name=base, **plain)
-    text = (f"FROM --platform=$BUILDPLATFORM {base} AS make\n"
-            f"FROM --platform=$TARGETPLATFORM {base}-linux-arm64\nCOPY --from=make /etc/motd /etc/issue\n")
+    text = (
+        f"FROM --platform=$BUILDPLATFORM {base} AS make\n"
+        f"FROM --platform=$TARGETPLATFORM {base}-linux-arm64\nCOPY --from=make /etc/motd /etc/issue\n"
+    )
     cross = {"name": f"cross-{engine}:1", "context": str(context), "content": text, **plain}
     built = module("oci_image_build", platform="linux/arm64", **cross)
     assert built["changed"], built
     assert not module("oci_image_build", platform="arm64", **cross)["changed"]
-    children = {"name": f"children-{engine}:1", "context": str(context), "content": f"FROM {base}\nLABEL child=1\n",
-                "platforms": PLATFORMS, **plain}
+    children = {
+        "name": f"children-{engine}:1",
+        "context": str(context),
+        "content": f"FROM {base}\nLABEL child=1\n",
+        "platforms": PLATFORMS,
+        **plain,
+    }
     built = module("oci_image_build", **children)
     assert built["changed"], built
     index = document(registry, f"multi-base-{engine}", "1")
@@ -111,14 +117,22 @@ def test_each_platform_builds_upon_its_own_base(module: Module, context: Path, r
     assert (missing["error"], missing["changed"]) == ("platform_missing", False)
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64" or Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists(),
-                    reason="this machine runs programs for arm64")
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists(), reason="this machine runs programs for arm64"
+)
 def test_a_run_instruction_that_cannot_run_here_has_a_code(module: Module, context: Path, engine: str) -> None:
     header = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0)
     (context / "etc" / "program").write_bytes(header + bytes(64))
     (context / "etc" / "program").chmod(0o755)
-    result = module("oci_image_build", name=f"run-{engine}:1", context=str(context), engine=engine, network="host",
-                    platforms=["linux/arm64"], content='FROM scratch\nCOPY etc /etc\nRUN ["/etc/program"]\n')
+    result = module(
+        "oci_image_build",
+        name=f"run-{engine}:1",
+        context=str(context),
+        engine=engine,
+        network="host",
+        platforms=["linux/arm64"],
+        content='FROM scratch\nCOPY etc /etc\nRUN ["/etc/program"]\n',
+    )
     assert result["error"] == "emulation_missing", result
     assert "qemu-user-static" in result["hint"]
     assert "RUN" in result["step"]
@@ -132,6 +146,10 @@ def test_layers_of_another_platform_are_not_taken(module: Module, context: Path,
         options = {"name": f"scratch-{builder}-{number}:1", "context": str(context), "content": text, "engine": builder}
         built = module("oci_image_build", platform=wanted, **options)
         assert built["changed"], built
-        shown = subprocess.run(["podman", "image", "inspect", "--format={{.Os}}/{{.Architecture}}", options["name"]],
-                               check=True, capture_output=True, text=True).stdout.strip()
+        shown = subprocess.run(
+            ["podman", "image", "inspect", "--format={{.Os}}/{{.Architecture}}", options["name"]],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
         assert shown == wanted

@@ -175,7 +175,9 @@ def test_a_killed_push_leaves_the_tag_no_process_and_no_file_and_a_rerun_repairs
         options = {"name": name, "to": [f"{address}/{path}:1"], "username": "somebody", "password": "canary-of-a-push", **plain}
         process = subprocess.Popen(
             [sys.executable, "-m", "ansible_collections.imagemode.bootc.plugins.modules.oci_image_push"],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         assert process.stdin
         process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode())

@@ -43,8 +43,11 @@ class Rootless:
         (self.context / "root").mkdir(parents=True)
         _programs(self.context / "root")
         shutil.copytree("/etc", base / "etc", symlinks=True, ignore_dangling_symlinks=True)
-        for file, line in (("passwd", f"{NAME}:x:{UID}:{UID}::{self.home}:/bin/sh"), ("shadow", f"{NAME}:*:20000::::::"),
-                           ("group", f"{NAME}:x:{UID}:")):
+        for file, line in (
+            ("passwd", f"{NAME}:x:{UID}:{UID}::{self.home}:/bin/sh"),
+            ("shadow", f"{NAME}:*:20000::::::"),
+            ("group", f"{NAME}:x:{UID}:"),
+        ):
             with (base / "etc" / file).open("a") as text:
                 text.write(f"{line}\n")
         self.ids(True)
@@ -64,13 +67,24 @@ class Rootless:
         """:param prefix: what runs all of it as root
         :param variables: beside those that `su` would set
         """
-        script = ["set -e", f"mount --bind {self.base}/etc /etc", f"mount --bind {TREE} {self.base}/tree",
-                  f"mount --bind {Path(ansible.__file__).parents[1]} {self.base}/python",
-                  f'exec setpriv --reuid={UID} --regid={UID} --clear-groups env -i "$@"']
-        own = {"HOME": str(self.home), "USER": NAME, "PATH": os.defpath, "BUILDAH_ISOLATION": "chroot",
-               "PYTHONPATH": f"{self.base}/tree:{self.base}/python", **variables}
+        script = [
+            "set -e",
+            f"mount --bind {self.base}/etc /etc",
+            f"mount --bind {TREE} {self.base}/tree",
+            f"mount --bind {Path(ansible.__file__).parents[1]} {self.base}/python",
+            f'exec setpriv --reuid={UID} --regid={UID} --clear-groups env -i "$@"',
+        ]
+        own = {
+            "HOME": str(self.home),
+            "USER": NAME,
+            "PATH": os.defpath,
+            "BUILDAH_ISOLATION": "chroot",
+            "PYTHONPATH": f"{self.base}/tree:{self.base}/python",
+            **variables,
+        }
         restrictions = os.environ.get("CONTAINERS_CONF") or (
-            str(namespace.store.directory("etc") / "containers.conf") if namespace.containers_are_restricted() else "")
+            str(namespace.store.directory("etc") / "containers.conf") if namespace.containers_are_restricted() else ""
+        )
         if restrictions:
             shutil.copy(restrictions, self.base / "containers.conf")
             own["CONTAINERS_CONF"] = f"{self.base}/containers.conf"
@@ -138,13 +152,23 @@ def test_the_whole_road_as_an_ordinary_user(user: Rootless, registry: LiveRegist
     """No XDG_RUNTIME_DIR, a working directory that the user may not enter, and nothing of root's."""
     name = f"{registry.address}/rootless-by-{engine}:1"
     text = "FROM scratch\nCOPY root /\nRUN --mount=type=secret,id=token cat /run/secrets/token > /token\n"
-    build: dict[str, Any] = {"name": name, "context": str(user.context), "content": text, "engine": engine, "network": "host",
-                             "secrets": [{"id": "token", "value": "of-the-build"}], **PLAIN}
+    build: dict[str, Any] = {
+        "name": name,
+        "context": str(user.context),
+        "content": text,
+        "engine": engine,
+        "network": "host",
+        "secrets": [{"id": "token", "value": "of-the-build"}],
+        **PLAIN,
+    }
     built = user.module("oci_image_build", **build)
     assert (built["changed"], built.get("error")) == (True, None), built
     assert not user.module("oci_image_build", **build)["changed"]
-    tests = [{"name": "the secret was there", "command": "cat /token", "stdout": "^of-the-build$"}, {"file": "/bin/sh", "owner": "0"},
-             {"name": "no network but its own", "command": "grep -c : /proc/net/dev", "stdout": "^1$"}]
+    tests = [
+        {"name": "the secret was there", "command": "cat /token", "stdout": "^of-the-build$"},
+        {"file": "/bin/sh", "owner": "0"},
+        {"name": "no network but its own", "command": "grep -c : /proc/net/dev", "stdout": "^1$"},
+    ]
     tested = user.module("oci_image_test", name=name, tests=tests, engine=engine)
     assert [one["reason"] for one in tested["results"]] == ["", "", ""], tested
     pushed = user.module("oci_image_push", name=name, engine=engine, **PLAIN)
@@ -158,8 +182,9 @@ def test_the_whole_road_as_an_ordinary_user(user: Rootless, registry: LiveRegist
     copied = user.module("oci_image_copy", src=name, dest=archive, src_registry=PLAIN)
     assert (copied["changed"], copied["digest"]) == (True, pushed["digest"]), copied
     assert not user.module("oci_image_copy", src=name, dest=archive, src_registry=PLAIN)["changed"]
-    assert [path for place in ("/dev/shm", "/tmp", "/run") for path in Path(place).glob("imagemode-private-*")
-            if path.stat().st_uid == UID] == []
+    assert [
+        path for place in ("/dev/shm", "/tmp", "/run") for path in Path(place).glob("imagemode-private-*") if path.stat().st_uid == UID
+    ] == []
 
 
 @pytest.mark.parametrize("engine", ["podman", "buildah"])

@@ -88,8 +88,7 @@ def packages(context: Path) -> Path:
     return context
 
 
-@pytest.mark.parametrize(("form", "kind"), [
-    ("spdx-json", "application/spdx+json"), ("cyclonedx-json", "application/vnd.cyclonedx+json")])
+@pytest.mark.parametrize(("form", "kind"), [("spdx-json", "application/spdx+json"), ("cyclonedx-json", "application/vnd.cyclonedx+json")])
 def test_syft_makes_a_document_once(
     module: Module, packages: Path, guarded_registry: LiveRegistry, syft: Path, tmp_path: Path, form: str, kind: str
 ) -> None:
@@ -111,8 +110,14 @@ def test_syft_makes_a_document_once(
     found = module("oci_image_info", name=name, attached=True, **access)["attached"]
     assert [one["digest"] for one in found] == [done["artifact_digest"]]
     layout = f"{tmp_path}/layout"
-    words = ["skopeo", "copy", f"--src-cert-dir={guarded_registry.base}", f"--src-creds={USER}:{PASSWORD}",
-             f"docker://{name.rpartition(':')[0]}@{done['artifact_digest']}", f"oci:{layout}:x"]
+    words = [
+        "skopeo",
+        "copy",
+        f"--src-cert-dir={guarded_registry.base}",
+        f"--src-creds={USER}:{PASSWORD}",
+        f"docker://{name.rpartition(':')[0]}@{done['artifact_digest']}",
+        f"oci:{layout}:x",
+    ]
     subprocess.run(words, check=True, capture_output=True)
     documents = [file.read_text() for file in Path(layout, "blobs/sha256").iterdir()]
     document = next(json.loads(text) for text in documents if "canary" in text)

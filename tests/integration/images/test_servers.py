@@ -73,8 +73,12 @@ def test_an_engine_pushes_and_pulls(module: Module, context: Path, server: tuple
     more = module("oci_image_push", name=name, to=[name, name + "-also"], **PLAIN)
     assert [tag["changed"] for tag in more["pushed"]] == [False, True]
     subprocess.run(["podman", "rmi", "--force", name], check=True, capture_output=True)
-    pulled = subprocess.run(["podman", "pull", "--quiet", "--tls-verify=false", f"{server[1]}/team/pushed@{pushed['digest']}"],
-                            check=True, capture_output=True, text=True)
+    pulled = subprocess.run(
+        ["podman", "pull", "--quiet", "--tls-verify=false", f"{server[1]}/team/pushed@{pushed['digest']}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert f"sha256:{pulled.stdout.strip()}" == pushed["image_id"]
 
 
@@ -87,8 +91,16 @@ def test_info_copy_referrers_and_tags(module: Module, registry: LiveRegistry, se
     sbom = attach(name, "application/spdx+json", b"{}", digests["amd64"])
     put_image(f"{address}/team/os:{subject_tag(whole)}.sig", of=whole)
 
-    info = module("oci_image_info", name=name, platform="linux/amd64", attached=True, tags=True, since=f"{address}/team/os@{older}",
-                  query="{size: sum(layers[].size), bootc: labels.\"containers.bootc\", arm: platforms.\"linux/arm64\"}", **PLAIN)
+    info = module(
+        "oci_image_info",
+        name=name,
+        platform="linux/amd64",
+        attached=True,
+        tags=True,
+        since=f"{address}/team/os@{older}",
+        query='{size: sum(layers[].size), bootc: labels."containers.bootc", arm: platforms."linux/arm64"}',
+        **PLAIN,
+    )
     assert (info["digest"], info["index_digest"], info["created"]) == (digests["amd64"], whole, "2026-11-23T22:01:08Z"), info
     assert info["answer"] == {"size": info["size"], "bootc": "1", "arm": digests["arm64"]}
     assert info["download"] == {"size": info["layers"][1]["size"], "layers": 1, "digests": [info["layers"][1]["digest"]]}

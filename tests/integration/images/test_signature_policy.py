@@ -46,7 +46,8 @@ class Host:
         arguments = {"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check_mode, "_ansible_diff": True, **options}}
         words = debian.command(
             ["python3", "-m", f"ansible_collections.imagemode.bootc.plugins.modules.{which}"],
-            {str(TREE): "tree", str(Path(ansible.__file__).parents[1]): "ansible"})
+            {str(TREE): "tree", str(Path(ansible.__file__).parents[1]): "ansible"},
+        )
         done = subprocess.run(words, input=json.dumps(arguments), env=self.environment, capture_output=True, text=True, check=False)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         assert lines, done.stderr or done.stdout
@@ -58,8 +59,14 @@ class Host:
 
     def pull(self, name: str) -> str:
         """What skopeo says; C("") if it pulls."""
-        words = ["skopeo", f"--policy={self.policy}", f"--registries.d={self.registries_d}", "copy", f"docker://{name}",
-                 f"dir:{self.policy.parent}/pulled"]
+        words = [
+            "skopeo",
+            f"--policy={self.policy}",
+            f"--registries.d={self.registries_d}",
+            "copy",
+            f"docker://{name}",
+            f"dir:{self.policy.parent}/pulled",
+        ]
         done = subprocess.run(debian.command(words, {}), env=self.environment, capture_output=True, text=True, check=False)
         return done.stderr if done.returncode else ""
 
@@ -70,14 +77,17 @@ def host(tmp_path: Path, registry: LiveRegistry) -> Host:
 
 
 def test_a_policy_is_set_as_predicted_once_and_keeps_the_rest(
-        module: Module, host: Host, image: str, key: Path, registry: LiveRegistry) -> None:
+    module: Module, host: Host, image: str, key: Path, registry: LiveRegistry
+) -> None:
     mine = {"default": [{"type": "insecureAcceptAnything"}], "transports": {"docker": {"example.com": [{"type": "reject"}]}}}
     host.policy.parent.mkdir()
     host.policy.write_text(json.dumps(mine))
     module("oci_image_sign", name=image, key=str(key), **PLAIN)
     options: dict[str, Any] = {
-        "default": "reject", "image": image,
-        "scopes": [{"scope": registry.address, "type": "sigstore", "keys": [key.with_suffix(".pub").read_text()]}]}
+        "default": "reject",
+        "image": image,
+        "scopes": [{"scope": registry.address, "type": "sigstore", "keys": [key.with_suffix(".pub").read_text()]}],
+    }
     predicted = host.set(check_mode=True, **options)
     assert json.loads(host.policy.read_text()) == mine
     done = host.set(**options)
@@ -97,9 +107,12 @@ def test_a_policy_is_set_as_predicted_once_and_keeps_the_rest(
 
 
 def test_a_policy_that_would_lock_the_host_out_is_not_set(
-        module: Module, host: Host, image: str, key: Path, registry: LiveRegistry, tmp_path: Path) -> None:
+    module: Module, host: Host, image: str, key: Path, registry: LiveRegistry, tmp_path: Path
+) -> None:
     options: dict[str, Any] = {
-        "image": image, "scopes": [{"scope": registry.address, "type": "sigstore", "keys": [key.with_suffix(".pub").read_text()]}]}
+        "image": image,
+        "scopes": [{"scope": registry.address, "type": "sigstore", "keys": [key.with_suffix(".pub").read_text()]}],
+    }
     other = make_key(tmp_path, "other")
     for _unsigned in (True, False):
         refused = host.set(**options)
@@ -110,8 +123,7 @@ def test_a_policy_that_would_lock_the_host_out_is_not_set(
     assert "signature" in host.pull(image)
 
 
-def test_either_of_two_keys_will_do(module: Module, host: Host, image: str, key: Path, registry: LiveRegistry,
-                                    tmp_path: Path) -> None:
+def test_either_of_two_keys_will_do(module: Module, host: Host, image: str, key: Path, registry: LiveRegistry, tmp_path: Path) -> None:
     module("oci_image_sign", name=image, key=str(key), **PLAIN)
     keys = [path.with_suffix(".pub").read_text() for path in (make_key(tmp_path, "next"), key)]
     assert host.set(image=image, scopes=[{"scope": image.rpartition(":")[0], "type": "sigstore", "keys": keys}])["checked_digest"]
@@ -129,14 +141,17 @@ def test_signatures_by_gnupg(module: Module, host: Host, image: str, gpg: Any, r
     assert host.pull(image) == ""
 
 
-@pytest.mark.parametrize(("scope", "error"), [
-    ({"scope": "x.example", "type": "sigstore"}, "signature_policy_invalid"),
-    ({"scope": "x.example", "type": "reject", "keys": ["x"]}, "signature_policy_invalid"),
-    ({"scope": "x.example"}, "signature_policy_invalid"),
-    ({"scope": "docker://x.example", "type": "reject"}, "signature_policy_invalid"),
-    ({"scope": "*.example", "type": "gpg", "keys": ["x"]}, "signature_policy_invalid"),
-    ({"scope": "{registry}", "type": "sigstore", "keys": ["nonsense"]}, "signature_policy_invalid"),
-])
+@pytest.mark.parametrize(
+    ("scope", "error"),
+    [
+        ({"scope": "x.example", "type": "sigstore"}, "signature_policy_invalid"),
+        ({"scope": "x.example", "type": "reject", "keys": ["x"]}, "signature_policy_invalid"),
+        ({"scope": "x.example"}, "signature_policy_invalid"),
+        ({"scope": "docker://x.example", "type": "reject"}, "signature_policy_invalid"),
+        ({"scope": "*.example", "type": "gpg", "keys": ["x"]}, "signature_policy_invalid"),
+        ({"scope": "{registry}", "type": "sigstore", "keys": ["nonsense"]}, "signature_policy_invalid"),
+    ],
+)
 def test_bad_input(host: Host, registry: LiveRegistry, scope: dict[str, Any], error: str) -> None:
     scope = {**scope, "scope": scope["scope"].format(registry=registry.address)}
     result = host.set(image=f"{registry.address}/os:1", scopes=[scope])

@@ -86,10 +86,12 @@ def image(module: Module, context: Path, registry: LiveRegistry, tmp_path: Path)
 def index(image: str) -> str:
     """Two platforms under one name."""
     name = f"{image.rpartition(':')[0]}:index"
-    for words in (["manifest", "create", "two:1"],
-                  ["manifest", "add", "--tls-verify=false", "--arch=arm64", "two:1", f"docker://{image}"],
-                  ["manifest", "push", "--tls-verify=false", "--all", "two:1", f"docker://{name}"],
-                  ["manifest", "rm", "two:1"]):
+    for words in (
+        ["manifest", "create", "two:1"],
+        ["manifest", "add", "--tls-verify=false", "--arch=arm64", "two:1", f"docker://{image}"],
+        ["manifest", "push", "--tls-verify=false", "--all", "two:1", f"docker://{name}"],
+        ["manifest", "rm", "two:1"],
+    ):
         subprocess.run(["podman", *words], check=True, capture_output=True)
     return name
 
@@ -114,7 +116,7 @@ def accepts(name: str, requirement: dict[str, Any], store: dict[str, Any], folde
     (folder / "registries.d").mkdir(exist_ok=True)
     (folder / "registries.d/x.yaml").write_text(json.dumps({"docker": {name.partition("/")[0]: store}}))
     words = ["skopeo", f"--policy={folder}/policy.json", f"--registries.d={folder}/registries.d", "copy", "--src-tls-verify=false",
-             f"docker://{name}", f"dir:{folder}/pulled"]
+             f"docker://{name}", f"dir:{folder}/pulled"]  # fmt: skip
     done = subprocess.run(debian.command(words, {}), capture_output=True, text=True, check=False)
     return done.stderr if done.returncode else ""
 
@@ -185,7 +187,7 @@ def make_pki_key(folder: Path, *algorithm: str) -> None:
     subprocess.run(["openssl", "req", "-x509", *algorithm, "-nodes", "-days", "2", "-subj", "/CN=signer",
                     "-addext", "subjectAltName=email:signer@example.com", "-addext", "extendedKeyUsage=codeSigning",
                     "-addext", "keyUsage=digitalSignature", "-keyout", f"{folder}/pki.key", "-out", f"{folder}/pki.crt"],
-                   check=True, capture_output=True)
+                   check=True, capture_output=True)  # fmt: skip
 
 
 def test_keys_of_a_pki_sign_with_their_certificate(module: Module, image: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -201,8 +203,12 @@ def test_keys_of_a_pki_sign_with_their_certificate(module: Module, image: str, t
     done = sign(module, image, key=f"{tmp_path}/pki.key", certificate=f"{tmp_path}/pki.crt", **PLAIN)
     assert module("oci_image_verify", name=image, keys=[done["public_key"]], **PLAIN)["verified"], done
     tag = f"{done['digest'].replace(':', '-')}.sig"
-    raw = subprocess.run(["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{image.rpartition(':')[0]}:{tag}"],
-                         check=True, capture_output=True, text=True).stdout
+    raw = subprocess.run(
+        ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{image.rpartition(':')[0]}:{tag}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     assert "dev.sigstore.cosign/certificate" in json.loads(raw)["layers"][-1]["annotations"]
 
 
@@ -233,18 +239,21 @@ def test_gnupg_signs_into_a_lookaside_directory(module: Module, index: str, gpg:
     assert (wrong["error"], wrong["changed"]) == ("signing_key_invalid", False), wrong
 
 
-@pytest.mark.parametrize(("options", "error"), [
-    ({}, "option_invalid"),
-    ({"key": "/nowhere"}, "signing_key_invalid"),
-    ({"key_content": "nonsense"}, "signing_key_invalid"),
-    ({"key": "{key}", "passphrase": "wrong"}, "signing_key_invalid"),
-    ({"key": "{key}", "lookaside": "/srv"}, "option_invalid"),
-    ({"key": "{key}", "certificate_chain": "/srv/x"}, "option_invalid"),
-    ({"type": "gpg", "key": "nobody"}, "option_invalid"),
-    ({"type": "gpg", "key": "nobody@example.com", "lookaside": "/srv"}, "signing_key_invalid"),
-    ({"key": "{key}", "name": "127.0.0.1:1/os:1"}, "registry_unreachable"),
-    ({"key": "{key}", "name": "{image}-no-such-tag"}, "image_missing"),
-])
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, "option_invalid"),
+        ({"key": "/nowhere"}, "signing_key_invalid"),
+        ({"key_content": "nonsense"}, "signing_key_invalid"),
+        ({"key": "{key}", "passphrase": "wrong"}, "signing_key_invalid"),
+        ({"key": "{key}", "lookaside": "/srv"}, "option_invalid"),
+        ({"key": "{key}", "certificate_chain": "/srv/x"}, "option_invalid"),
+        ({"type": "gpg", "key": "nobody"}, "option_invalid"),
+        ({"type": "gpg", "key": "nobody@example.com", "lookaside": "/srv"}, "signing_key_invalid"),
+        ({"key": "{key}", "name": "127.0.0.1:1/os:1"}, "registry_unreachable"),
+        ({"key": "{key}", "name": "{image}-no-such-tag"}, "image_missing"),
+    ],
+)
 def test_bad_input(module: Module, image: str, key: Path, options: dict[str, str], error: str) -> None:
     given = {name: value.format(key=key, image=image) for name, value in options.items()}
     result = module("oci_image_sign", **{"name": image, "retries": 0, **PLAIN, **given})
@@ -261,15 +270,23 @@ def test_a_cosign_that_cannot_write_what_hosts_read_is_refused(module: Module, i
 
 
 def test_the_role_image_attaches_and_signs_what_it_pushes_once(
-        module: Module, context: Path, registry: LiveRegistry, key: Path, tmp_path: Path) -> None:
+    module: Module, context: Path, registry: LiveRegistry, key: Path, tmp_path: Path
+) -> None:
     name = f"{registry.address}/{tmp_path.name}:1"  # another one for each cosign
     sbom = tmp_path / "os.spdx.json"
     sbom.write_text(json.dumps({"spdxVersion": "SPDX-2.3", "SPDXID": "SPDXRef-DOCUMENT", "name": "os", "packages": []}))
     inventory = {"builder": {"hosts": {"localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
     (tmp_path / "inventory.json").write_text(json.dumps(inventory))
     other = f"{registry.address}/{tmp_path.name}-too:stable"
-    options = {"image_name": name, "image_context": str(context), "image_lint": False, "image_registry_options": PLAIN,
-               "image_tags": ["latest", other], "image_sboms": [str(sbom)], "image_sign": {"key": str(key)}}
+    options = {
+        "image_name": name,
+        "image_context": str(context),
+        "image_lint": False,
+        "image_registry_options": PLAIN,
+        "image_tags": ["latest", other],
+        "image_sboms": [str(sbom)],
+        "image_sign": {"key": str(key)},
+    }
     words = ["ansible-playbook", "-i", str(tmp_path / "inventory.json"), "imagemode.bootc.build", "-e", json.dumps(options)]
     environment = {**os.environ, "ANSIBLE_HOME": str(tmp_path / "home")}
     changed = []

@@ -32,24 +32,32 @@ def site(tmp_path: Path, guarded_registry: LiveRegistry) -> Iterator[Callable[..
         port = probe.getsockname()[1]
     base = guarded_registry.base
     variables = {
-        "registry_address": f"0.0.0.0:{port}", "registry_directory": str(tmp_path / "site"),
-        "registry_tls_certificate": f"{base}/ca.crt", "registry_tls_key": f"{base}/key.pem", "registry_htpasswd": f"{base}/htpasswd",
-        "registry_username": USER, "registry_password": PASSWORD,
+        "registry_address": f"0.0.0.0:{port}",
+        "registry_directory": str(tmp_path / "site"),
+        "registry_tls_certificate": f"{base}/ca.crt",
+        "registry_tls_key": f"{base}/key.pem",
+        "registry_htpasswd": f"{base}/htpasswd",
+        "registry_username": USER,
+        "registry_password": PASSWORD,
         # Not the machine's own services: the registry is a process here, whatever starts services.
         "__registry_systemd": False,
     }
     playbook = tmp_path / "site.yml"
-    playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False,
-                                     "roles": [{"role": "imagemode.bootc.registry"}]}]))
+    playbook.write_text(
+        json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": [{"role": "imagemode.bootc.registry"}]}])
+    )
 
     def run(*words: str, **more: Any) -> dict[str, Any]:
         (tmp_path / "variables.json").write_text(json.dumps({**variables, **more}))
         done = subprocess.run(
             ["ansible-playbook", "-i", "localhost,", "-e", f"@{tmp_path}/variables.json", *words, str(playbook)],
             env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_PYTHON_INTERPRETER": sys.executable},
-            capture_output=True, text=True, check=False)
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert PASSWORD not in done.stdout
-        result = json.loads(done.stdout[done.stdout.index("{"):])
+        result = json.loads(done.stdout[done.stdout.index("{") :])
         assert done.returncode == 0, [host for task in result["plays"][0]["tasks"] for host in task["hosts"].values() if host.get("failed")]
         return {"address": f"127.0.0.1:{port}", "changed": result["stats"]["localhost"]["changed"]}
 
@@ -58,7 +66,7 @@ def site(tmp_path: Path, guarded_registry: LiveRegistry) -> Iterator[Callable[..
 
 
 def test_from_a_registry_by_a_stick_to_a_registry_that_serves_the_site(
-        module: Module, registry: LiveRegistry, guarded_registry: LiveRegistry, tmp_path: Path, site: Callable[..., dict[str, Any]]
+    module: Module, registry: LiveRegistry, guarded_registry: LiveRegistry, tmp_path: Path, site: Callable[..., dict[str, Any]]
 ) -> None:
     """An index of two platforms, an SBOM and a signature: every digest is the same at the other end."""
     name = f"{registry.address}/{tmp_path.name.replace('_', '-')}:1"

@@ -18,8 +18,13 @@ import pytest
 
 MIB = 1 << 20
 DATA, HOLE, ARRIVES = 24 * MIB, 100 * MIB, 16 * MIB
-PLAY = [{"hosts": "web1", "gather_facts": False, "tasks": [
-    {"ansible.builtin.include_role": {"name": "imagemode.bootc.vm", "tasks_from": "upload"}}]}]
+PLAY = [
+    {
+        "hosts": "web1",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.include_role": {"name": "imagemode.bootc.vm", "tasks_from": "upload"}}],
+    }
+]
 
 
 class Site:
@@ -33,11 +38,20 @@ class Site:
         (folder / "bin").mkdir()
         (folder / "bin/ssh").write_text(f"#!{sys.executable}\n" + Path(__file__).with_name("not_ssh.py").read_text())
         (folder / "bin/ssh").chmod(0o755)
-        hypervisor = {"ansible_connection": "ssh", "ansible_host": "192.0.2.1", "ansible_user": "root", "ansible_port": 2222,
-                      "ansible_ssh_args": "-o ControlMaster=no", "ansible_ssh_common_args": "-o StrictHostKeyChecking=no"}
+        hypervisor = {
+            "ansible_connection": "ssh",
+            "ansible_host": "192.0.2.1",
+            "ansible_user": "root",
+            "ansible_port": 2222,
+            "ansible_ssh_args": "-o ControlMaster=no",
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no",
+        }
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        hosts = {"maker": local, "kvm1": {**hypervisor, "ansible_python_interpreter": sys.executable},
-                 "web1": {"vm_driver": "qemu", "vm_hypervisor": "kvm1", "vm_image_host": "maker", "vm_disk_image": str(self.here)}}
+        hosts = {
+            "maker": local,
+            "kvm1": {**hypervisor, "ansible_python_interpreter": sys.executable},
+            "web1": {"vm_driver": "qemu", "vm_hypervisor": "kvm1", "vm_image_host": "maker", "vm_disk_image": str(self.here)},
+        }
         (folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
         (folder / "play.yml").write_text(json.dumps(PLAY))
 
@@ -45,13 +59,19 @@ class Site:
         """:param cut: so many bytes of what rsync sends arrive"""
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         variables = {
-            **os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "ANSIBLE_PIPELINING": "1", "ANSIBLE_NOCOLOR": "1",
-            "NOT_SSH_SENT": str(self.sent), "NOT_SSH_HERE": str(self.here.parent), "NOT_SSH_THERE": str(self.there.parent),
+            **os.environ,
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_NOCOLOR": "1",
+            "NOT_SSH_SENT": str(self.sent),
+            "NOT_SSH_HERE": str(self.here.parent),
+            "NOT_SSH_THERE": str(self.there.parent),
             **({"NOT_SSH_CUT": str(cut)} if cut else {}),
         }
         command = [program, "-i", str(self.folder / "inventory.json"), str(self.folder / "play.yml")]
-        done = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False)
+        done = subprocess.run(
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         return done.returncode, done.stdout
 
 

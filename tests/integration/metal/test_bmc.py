@@ -87,26 +87,57 @@ def play(bmc: lab.Bmc, medium: str, tmp_path: Path) -> Callable[..., Played]:
     """Runs one file of the role's tasks; `root` is what the fake machine has for a root."""
     (tmp_path / "findmnt").write_text(FAKE_FINDMNT.format(folder=tmp_path))
     (tmp_path / "findmnt").chmod(0o755)
-    inventory = {"all": {"hosts": {"web1": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
-                                   "localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+    inventory = {
+        "all": {
+            "hosts": {
+                "web1": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+                "localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+            }
+        }
+    }
     (tmp_path / "inventory.json").write_text(json.dumps(inventory))
 
     def run(tasks: str, *arguments: str, before: str | None = None, root: str = "overlay", **options: Any) -> Played:
         (tmp_path / "root").write_text(f"{root}\n")
         if before is not None:
             (tmp_path / "before").write_text(f"{before}\n")
-        variables = {"bare_metal_image": "registry.example.com/os:1", "bare_metal_disk": {"serial": "X"}, "bare_metal_media_url": medium,
-                     "bare_metal_bmc_host": bmc.host, "bare_metal_bmc_username": lab.USER, "bare_metal_bmc_password": PASSWORD,
-                     "bare_metal_bmc_ca_path": str(bmc.ca), "bare_metal_bmc_delay": 1, "bare_metal_bmc_retries": 3,
-                     "bare_metal_live_timeout": 5, **options}
-        looked = {"ansible.builtin.set_fact": {"__bare_metal_installed": False, "__bare_metal_live": False, "__bare_metal_root_type": "",
-                                               "__bare_metal_inserted": False}}
+        variables = {
+            "bare_metal_image": "registry.example.com/os:1",
+            "bare_metal_disk": {"serial": "X"},
+            "bare_metal_media_url": medium,
+            "bare_metal_bmc_host": bmc.host,
+            "bare_metal_bmc_username": lab.USER,
+            "bare_metal_bmc_password": PASSWORD,
+            "bare_metal_bmc_ca_path": str(bmc.ca),
+            "bare_metal_bmc_delay": 1,
+            "bare_metal_bmc_retries": 3,
+            "bare_metal_live_timeout": 5,
+            **options,
+        }
+        looked = {
+            "ansible.builtin.set_fact": {
+                "__bare_metal_installed": False,
+                "__bare_metal_live": False,
+                "__bare_metal_root_type": "",
+                "__bare_metal_inserted": False,
+            }
+        }
         include = {"ansible.builtin.include_role": {"name": "imagemode.bootc.bare_metal", "tasks_from": tasks}}
-        whole = {"hosts": "web1", "gather_facts": False, "vars": variables, "tasks": [looked, include],
-                 "environment": {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}}
+        whole = {
+            "hosts": "web1",
+            "gather_facts": False,
+            "vars": variables,
+            "tasks": [looked, include],
+            "environment": {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"},
+        }
         (tmp_path / "play.json").write_text(json.dumps([whole]))
-        done = subprocess.run(["ansible-playbook", "-v", "-i", str(tmp_path / "inventory.json"), str(tmp_path / "play.json"), *arguments],
-                              capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_PIPELINING": "1"})
+        done = subprocess.run(
+            ["ansible-playbook", "-v", "-i", str(tmp_path / "inventory.json"), str(tmp_path / "play.json"), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "ANSIBLE_PIPELINING": "1"},
+        )
         assert PASSWORD not in done.stdout + done.stderr
         recap = done.stdout.rpartition("PLAY RECAP")[2]
         return Played(done.returncode != 0, sum(map(int, re.findall(r"changed=(\d+)", recap))), done.stdout + done.stderr)

@@ -63,9 +63,14 @@ def play(vcenter: str, appliance: Path, tmp_path: Path) -> Play:
     host, _colon, port = vcenter.rpartition(":")
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     options = {
-        "vm_driver": "vmware", "vm_disk_image": str(appliance), "vm_memory": 1024, "vm_verify": False,
+        "vm_driver": "vmware",
+        "vm_disk_image": str(appliance),
+        "vm_memory": 1024,
+        "vm_verify": False,
         "vm_connection": {"hostname": host, "port": int(port), "username": "user", "password": PASSWORD, "validate_certs": False},
-        "vm_datacenter": "DC0", "vm_cluster": "DC0_C0", "vm_datastore": "LocalDS_0",
+        "vm_datacenter": "DC0",
+        "vm_cluster": "DC0_C0",
+        "vm_datastore": "LocalDS_0",
         "vm_networks": [{"type": "network", "name": "VM Network"}],
         "vm_disks": [{"name": "system", "size": "2GiB"}, {"name": "data", "size": "1GiB"}],
     }
@@ -74,8 +79,9 @@ def play(vcenter: str, appliance: Path, tmp_path: Path) -> Play:
 
     def run(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
         words = ["ansible-playbook", "-i", str(tmp_path / "inventory.json"), "imagemode.bootc.provision_vm", "-e", json.dumps(more)]
-        done = subprocess.run([*words, *arguments], capture_output=True, text=True, check=False,
-                              env={**os.environ, "ANSIBLE_PIPELINING": "1"})
+        done = subprocess.run(
+            [*words, *arguments], capture_output=True, text=True, check=False, env={**os.environ, "ANSIBLE_PIPELINING": "1"}
+        )
         assert PASSWORD not in done.stdout + done.stderr
         return done
 
@@ -118,11 +124,15 @@ def _described(one: Any) -> dict[str, Any]:
     disks = [device for device in devices if isinstance(device, vim.vm.device.VirtualDisk)]
     controllers = {device.key: type(device).__name__.rpartition(".")[2] for device in devices}
     return {
-        "uuid": one.config.uuid, "power": str(one.runtime.powerState), "firmware": one.config.firmware,
-        "cpus": one.config.hardware.numCPU, "memory": one.config.hardware.memoryMB,
+        "uuid": one.config.uuid,
+        "power": str(one.runtime.powerState),
+        "firmware": one.config.firmware,
+        "cpus": one.config.hardware.numCPU,
+        "memory": one.config.hardware.memoryMB,
         "disks": [(controllers[disk.controllerKey], disk.unitNumber, disk.capacityInKB << 10) for disk in disks],
-        "networks": [(device.macAddress, device.backing.deviceName)
-                     for device in devices if isinstance(device, vim.vm.device.VirtualVmxnet3)],
+        "networks": [
+            (device.macAddress, device.backing.deviceName) for device in devices if isinstance(device, vim.vm.device.VirtualVmxnet3)
+        ],
     }
 
 
@@ -153,8 +163,11 @@ def test_a_machine_from_its_making_to_its_end(play: Play, vcenter: str) -> None:
     disks = [{"name": "system", "size": "2GiB"}, {"name": "data", "size": "3GiB"}, {"name": "more", "size": "1GiB"}]
     wanted = {"vm_memory": 2048, "vm_disks": disks, "vm_restart": True}
     assert changed(play(**wanted)) > 0
-    assert machines(vcenter)["web1"] == {**made, "memory": 2048, "disks": [
-        ("ParaVirtualSCSIController", number, size * GIB) for number, size in enumerate((2, 3, 1))]}
+    assert machines(vcenter)["web1"] == {
+        **made,
+        "memory": 2048,
+        "disks": [("ParaVirtualSCSIController", number, size * GIB) for number, size in enumerate((2, 3, 1))],
+    }
     assert changed(play(**wanted)) == 0
 
     assert changed(play(vm_state="absent", vm_remove_disks=True)) > 0

@@ -13,8 +13,28 @@ from pathlib import Path
 
 from .errors import BootcError, run
 
-MODULES = ["normal", "part_gpt", "ext2", "xfs", "btrfs", "search", "search_fs_uuid", "linux", "boot", "echo", "test", "regexp", "minicmd",
-           "configfile", "syslinuxcfg", "serial", "terminal", "sleep", "reboot", "gzio"]
+MODULES = [
+    "normal",
+    "part_gpt",
+    "ext2",
+    "xfs",
+    "btrfs",
+    "search",
+    "search_fs_uuid",
+    "linux",
+    "boot",
+    "echo",
+    "test",
+    "regexp",
+    "minicmd",
+    "configfile",
+    "syslinuxcfg",
+    "serial",
+    "terminal",
+    "sleep",
+    "reboot",
+    "gzio",
+]
 # Made where the root, or /boot, may be on LVM or RAID.
 STACKED = ["lvm", "mdraid1x", "mdraid09"]
 CONFIG = """serial --unit=0 --speed=115200

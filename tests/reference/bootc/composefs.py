@@ -117,8 +117,9 @@ def gc(_options: Any) -> None:
 
 
 def _pull_config(sysroot: Sysroot, reference: Reference) -> Image:
-    return sysroot.repository.peek(reference, f"Checking if image {reference.image} is pulled", "Getting container info",
-                                   f"Opening image {reference.url()}")
+    return sysroot.repository.peek(
+        reference, f"Checking if image {reference.image} is pulled", "Getting container info", f"Opening image {reference.url()}"
+    )
 
 
 def _is_pulled(sysroot: Sysroot, image: Image) -> bool:

@@ -27,8 +27,10 @@ def show(*command: str, stdin: str | None = None) -> None:
     sys.stdout.flush()
     if subprocess.run(command, input=stdin, text=True, check=False).returncode:
         listing = "\n        ".join(f'"{word}",' for word in command)
-        raise BootcError(f"Failed to run command: Command {{\n    program: \"{command[0]}\",\n    args: [\n        {listing}\n    ],\n"
-                         "    create_pidfd: false,\n}")
+        raise BootcError(
+            f'Failed to run command: Command {{\n    program: "{command[0]}",\n    args: [\n        {listing}\n    ],\n'
+            "    create_pidfd: false,\n}"
+        )
 
 
 def query(path: str, *, loopback: bool) -> None:
@@ -88,8 +90,10 @@ def partition(device: str, node: dict[str, Any], root_size: str | None, esp_size
         room = int(node["size"]) // (1 << 20) - esp_size - 4
         size = f"size={min(int(match[1]) * UNITS[match[2]], room)}MiB, "
     esp = min(esp_size, max(1, int(node["size"]) // (1 << 20) - 4))
-    table = (f'label: gpt\nsize=1MiB, type={BIOS_BOOT}, name="BIOS-BOOT"\nsize={esp}MiB, type={ESP}, name="EFI-SYSTEM"\n'
-             f'{size}type={ROOT}, name="root"\n')
+    table = (
+        f'label: gpt\nsize=1MiB, type={BIOS_BOOT}, name="BIOS-BOOT"\nsize={esp}MiB, type={ESP}, name="EFI-SYSTEM"\n'
+        f'{size}type={ROOT}, name="root"\n'
+    )
     show("sfdisk", "--wipe=always", device, stdin=table)
     parts = tuple(partition_path(device, number) for number in (1, 2, 3))
     deadline = time.monotonic() + 20
@@ -105,8 +109,10 @@ def partition(device: str, node: dict[str, Any], root_size: str | None, esp_size
 def make_root(path: str, kind: str, uuid: str) -> None:
     size = int(run("blockdev", "--getsize64", path))
     print(f"Creating root filesystem ({kind}) on device {path} (size={human_size(size)})", flush=True)
-    command = {"ext4": ["mkfs.ext4", "-q", "-U", uuid, "-L", "root", "-O", "verity", path],
-               "xfs": ["mkfs.xfs", "-q", "-m", f"uuid={uuid}", "-L", "root", "-f", path],
-               "btrfs": ["mkfs.btrfs", "-q", "-U", uuid, "-L", "root", path]}[kind]
+    command = {
+        "ext4": ["mkfs.ext4", "-q", "-U", uuid, "-L", "root", "-O", "verity", path],
+        "xfs": ["mkfs.xfs", "-q", "-m", f"uuid={uuid}", "-L", "root", "-f", path],
+        "btrfs": ["mkfs.btrfs", "-q", "-U", uuid, "-L", "root", path],
+    }[kind]
     print("> " + " ".join(command), flush=True)
     show(*command)

@@ -161,8 +161,12 @@ def kernel_argument(name: str) -> str | None:
 
 def _warn() -> None:
     line = "-" * 28
-    print(f"{line}\nWARNING: This operation will OVERWRITE THE BOOTED HOST ROOT FILESYSTEM and is NOT REVERSIBLE.\n"
-          f"Waiting 20s to continue; interrupt (Control-C) to cancel.\n{line}", file=sys.stderr, flush=True)
+    print(
+        f"{line}\nWARNING: This operation will OVERWRITE THE BOOTED HOST ROOT FILESYSTEM and is NOT REVERSIBLE.\n"
+        f"Waiting 20s to continue; interrupt (Control-C) to cancel.\n{line}",
+        file=sys.stderr,
+        flush=True,
+    )
     time.sleep(20)
 
 
@@ -217,8 +221,18 @@ def _deploy(options: Any, config: dict[str, Any], place: bootloader.Place, chose
         origin = Path("/run/bootc-reference/target.origin")
         origin.parent.mkdir(parents=True, exist_ok=True)
         origin.write_text(f"[origin]\ncontainer-image-reference={target.origin()}\n")
-        run("ostree", "admin", "deploy", f"--sysroot={root}", "--no-prune", f"--stateroot={stateroot}", f"--origin-file={origin}",
-            "--karg-none", *[f"--karg-append={word}" for word in kargs], commit)
+        run(
+            "ostree",
+            "admin",
+            "deploy",
+            f"--sysroot={root}",
+            "--no-prune",
+            f"--stateroot={stateroot}",
+            f"--origin-file={origin}",
+            "--karg-none",
+            *[f"--karg-append={word}" for word in kargs],
+            commit,
+        )
         print(f"Deploying container image...done ({time.monotonic() - started:.0f} seconds)", file=sys.stderr, flush=True)
     if options.root_ssh_authorized_keys and not composefs:
         with context("Injecting SSH keys"):
@@ -234,12 +248,20 @@ def _inject_keys(deployment: Path, keys: str) -> None:
     name = "etc/tmpfiles.d/bootc-root-ssh.conf"
     (deployment / name).parent.mkdir(parents=True, exist_ok=True)
     (deployment / name).write_text(
-        f"d /var/roothome/.ssh 0700 root root -\nf~ /var/roothome/.ssh/authorized_keys 600 root root - {encoded}\n")
+        f"d /var/roothome/.ssh 0700 root root -\nf~ /var/roothome/.ssh/authorized_keys 600 root root - {encoded}\n"
+    )
     print(f"Injected: {name}", flush=True)
 
 
 def _write_aleph(options: Any, chosen: Source, image: Image, root: Path) -> None:
-    aleph = {"digest": image.digest, "image": chosen.reference.image, "kernel": os.uname().release, "labels": chosen.labels,
-             "selinux": "disabled",
-             "target-image": options.target_imgref or chosen.reference.image, "timestamp": image.timestamp, "version": image.version}
+    aleph = {
+        "digest": image.digest,
+        "image": chosen.reference.image,
+        "kernel": os.uname().release,
+        "labels": chosen.labels,
+        "selinux": "disabled",
+        "target-image": options.target_imgref or chosen.reference.image,
+        "timestamp": image.timestamp,
+        "version": image.version,
+    }
     (root / ".bootc-aleph.json").write_text(json.dumps(aleph))

@@ -12,8 +12,20 @@ from typing import Any
 
 import tomllib
 
-KEYS = ("block", "boot-mount-spec", "bootloader", "bootupd", "discoverable-partitions", "enforce-container-sigpolicy", "filesystem",
-        "match-architectures", "ostree", "root-fs-type", "root-mount-spec", "stateroot")
+KEYS = (
+    "block",
+    "boot-mount-spec",
+    "bootloader",
+    "bootupd",
+    "discoverable-partitions",
+    "enforce-container-sigpolicy",
+    "filesystem",
+    "match-architectures",
+    "ostree",
+    "root-fs-type",
+    "root-mount-spec",
+    "stateroot",
+)
 
 
 def load() -> dict[str, Any]:

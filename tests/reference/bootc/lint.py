@@ -84,8 +84,15 @@ def var_log(root: Path) -> str | None:
     return f"Found non-empty logfile: /{found[0].relative_to(root)}" if found else None
 
 
-FATAL: dict[str, Check] = {"api-base-directories": api_base_directories, "baseimage-root": baseimage_root, "bootc-kargs": bootc_kargs,
-                           "etc-usretc": etc_usretc, "kernel": kernel, "utf8": utf8, "var-run": var_run}
+FATAL: dict[str, Check] = {
+    "api-base-directories": api_base_directories,
+    "baseimage-root": baseimage_root,
+    "bootc-kargs": bootc_kargs,
+    "etc-usretc": etc_usretc,
+    "kernel": kernel,
+    "utf8": utf8,
+    "var-run": var_run,
+}
 WARNING: dict[str, Check] = {"nonempty-boot": nonempty_boot, "nonempty-run-tmp": nonempty_run_tmp, "var-log": var_log}
 
 

@@ -16,9 +16,15 @@ from .errors import BootcError, UsageError
 
 # Where the backends differ by more than what `status` shows.
 COMPOSEFS = {
-    "change:upgrade": "composefs:upgrade", "change:switch": "composefs:switch", "change:rollback": "composefs:rollback",
-    "change:edit": "composefs:edit", "kargs:command": "composefs:loader_entries", "overlay:command": "composefs:usr_overlay",
-    "listing:images": "composefs:images", "listing:gc": "composefs:gc", "listing:delete": "composefs:delete_deployment",
+    "change:upgrade": "composefs:upgrade",
+    "change:switch": "composefs:switch",
+    "change:rollback": "composefs:rollback",
+    "change:edit": "composefs:edit",
+    "kargs:command": "composefs:loader_entries",
+    "overlay:command": "composefs:usr_overlay",
+    "listing:images": "composefs:images",
+    "listing:gc": "composefs:gc",
+    "listing:delete": "composefs:delete_deployment",
 }
 HELP = "For more information, try '--help'."
 
@@ -128,9 +134,18 @@ def build() -> Parser:
 
 def install_options(parser: Parser) -> None:
     """What every kind of installation knows."""
-    flags(parser, "--generic-image", "--skip-fetch-check", "--run-fetch-check", "--disable-selinux",
-          "--enforce-container-sigpolicy", "--target-no-signature-verification", "--bootupd-skip-boot-uuid", "--composefs-backend",
-          "--allow-missing-verity")
+    flags(
+        parser,
+        "--generic-image",
+        "--skip-fetch-check",
+        "--run-fetch-check",
+        "--disable-selinux",
+        "--enforce-container-sigpolicy",
+        "--target-no-signature-verification",
+        "--bootupd-skip-boot-uuid",
+        "--composefs-backend",
+        "--allow-missing-verity",
+    )
     parser.add_argument("--bootloader", choices=["grub", "grub-cc", "systemd", "none"])
     parser.add_argument("--bound-images", choices=["stored", "skip", "pull"])
     for option in ("--root-ssh-authorized-keys", "--target-imgref", "--source-imgref", "--stateroot"):
@@ -141,8 +156,14 @@ def install_options(parser: Parser) -> None:
 
 
 def refuse_conflicts(options: argparse.Namespace) -> None:
-    pairs = [("check", "apply"), ("check", "soft_reboot"), ("check", "download_only"), ("check", "from_downloaded"),
-             ("download_only", "apply"), ("download_only", "from_downloaded")]
+    pairs = [
+        ("check", "apply"),
+        ("check", "soft_reboot"),
+        ("check", "download_only"),
+        ("check", "from_downloaded"),
+        ("download_only", "apply"),
+        ("download_only", "from_downloaded"),
+    ]
     for one, other in pairs:
         if getattr(options, one, None) and getattr(options, other, None):
             names = ["--" + name.replace("_", "-") for name in (one, other)]

@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from .errors import BootcError
 
 TRANSPORTS = {
-    "registry": "docker://", "docker": "docker://", "oci": "oci:", "oci-archive": "oci-archive:", "docker-archive": "docker-archive:",
-    "containers-storage": "containers-storage:", "dir": "dir:", "docker-daemon": "docker-daemon:",
+    "registry": "docker://",
+    "docker": "docker://",
+    "oci": "oci:",
+    "oci-archive": "oci-archive:",
+    "docker-archive": "docker-archive:",
+    "containers-storage": "containers-storage:",
+    "dir": "dir:",
+    "docker-daemon": "docker-daemon:",
 }
 PART = r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*"
 NAME = re.compile(rf"{PART}(?::[0-9]+)?(?:/{PART})*(?::[\w][\w.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?")

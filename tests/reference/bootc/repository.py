@@ -50,8 +50,13 @@ class Image:
         return sum(layer[2] for layer in self.layers)
 
     def document(self, reference: Reference) -> dict[str, Any]:
-        return {"architecture": self.architecture, "image": reference.document(), "imageDigest": self.digest,
-                "timestamp": self.timestamp, "version": self.version}
+        return {
+            "architecture": self.architecture,
+            "image": reference.document(),
+            "imageDigest": self.digest,
+            "timestamp": self.timestamp,
+            "version": self.version,
+        }
 
     @classmethod
     def load(cls, text: str) -> Image:
@@ -62,10 +67,14 @@ class Image:
     def of(cls, digest: str, manifest: dict[str, Any], config: dict[str, Any]) -> Image:
         labels = (config.get("config") or {}).get("Labels") or {}
         diff_ids = config["rootfs"]["diff_ids"]
-        return cls(digest, labels.get("org.opencontainers.image.version") or labels.get("version"), config.get("created"),
-                   config.get("architecture", "amd64"),
-                   tuple((diff, blob["digest"], blob["size"]) for diff, blob in zip(diff_ids, manifest["layers"])),
-                   "containers.bootc" in labels or "ostree.bootable" in labels)
+        return cls(
+            digest,
+            labels.get("org.opencontainers.image.version") or labels.get("version"),
+            config.get("created"),
+            config.get("architecture", "amd64"),
+            tuple((diff, blob["digest"], blob["size"]) for diff, blob in zip(diff_ids, manifest["layers"])),
+            "containers.bootc" in labels or "ostree.bootable" in labels,
+        )
 
 
 def _require_bootable(image: Image) -> None:
@@ -164,8 +173,16 @@ class Repository:
             if note.name not in held:
                 note.unlink()
 
-    def pull(self, reference: Reference, *, source: str | None = None, digest: str | None = None, trusted: bool = False,
-             bootable: bool = True, progress: Progress | None = None) -> tuple[str, Image]:
+    def pull(
+        self,
+        reference: Reference,
+        *,
+        source: str | None = None,
+        digest: str | None = None,
+        trusted: bool = False,
+        bootable: bool = True,
+        progress: Progress | None = None,
+    ) -> tuple[str, Image]:
         """Fetch what is missing of an image; returns the merged commit."""
         with context("Preparing import", "Fetching manifest"):
             if bootable and not trusted:
@@ -190,8 +207,10 @@ class Repository:
                 print(f"layers already present: {present}; layers needed: {len(missing)} ({human_size(needed)})", flush=True)
                 room = os.statvfs(self.path)
                 if needed > room.f_bavail * room.f_frsize:
-                    raise BootcError(f"Insufficient free space for {reference.image}@{image.digest} "
-                                     f"(available: {human_size(room.f_bavail * room.f_frsize)} required: {human_size(needed)})")
+                    raise BootcError(
+                        f"Insufficient free space for {reference.image}@{image.digest} "
+                        f"(available: {human_size(room.f_bavail * room.f_frsize)} required: {human_size(needed)})"
+                    )
             stored = dict(zip(image.layers, proxy.blobs()))
             fetched = 0
             for number, layer in enumerate(missing):
@@ -237,8 +256,18 @@ class Repository:
         try:
             head = stream.read(1 << 16)
             compression = COMPRESSION.get(head[:2])
-            command = ["tar", "-x", "-p", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", scratch,
-                       *[f"--exclude={top}/*" for top in KEPT_EMPTY], *([f"--{compression}"] if compression else [])]
+            command = [
+                "tar",
+                "-x",
+                "-p",
+                "--numeric-owner",
+                "--xattrs",
+                "--xattrs-include=*",
+                "-C",
+                scratch,
+                *[f"--exclude={top}/*" for top in KEPT_EMPTY],
+                *([f"--{compression}"] if compression else []),
+            ]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as tar:
                 assert tar.stdin
                 assert tar.stderr
@@ -261,8 +290,15 @@ class Repository:
                 os.chmod(usr_etc.parent, 0o755)
                 etc.rename(usr_etc)
             whiteouts = any(file.startswith(".wh.") for _top, _dirs, files in os.walk(scratch) for file in files)
-            self._ostree("commit", f"--branch={LAYER}{name}", "--no-bindings", "--consume", f"--tree=dir={scratch}",
-                         "--timestamp=@0", f"--add-metadata-string=imagemode.whiteouts={int(whiteouts)}")
+            self._ostree(
+                "commit",
+                f"--branch={LAYER}{name}",
+                "--no-bindings",
+                "--consume",
+                f"--tree=dir={scratch}",
+                "--timestamp=@0",
+                f"--add-metadata-string=imagemode.whiteouts={int(whiteouts)}",
+            )
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -272,8 +308,13 @@ class Repository:
         if image.timestamp:
             created = int(datetime.fromisoformat(image.timestamp[:19] + "+00:00").timestamp())
         # No parent, no bindings, a fixed time: the same layers are the same commit, whatever the image is called.
-        described = ["--orphan", "--no-bindings", f"--timestamp=@{created}", f"--add-metadata-string=ostree.manifest-digest={image.digest}",
-                     f"--add-metadata-string=imagemode.image={json.dumps(asdict(image))}"]
+        described = [
+            "--orphan",
+            "--no-bindings",
+            f"--timestamp=@{created}",
+            f"--add-metadata-string=ostree.manifest-digest={image.digest}",
+            f"--add-metadata-string=imagemode.image={json.dumps(asdict(image))}",
+        ]
         if image.version:
             described.append(f"--add-metadata-string=version={image.version}")
         whiteouts = any("1" in self._ostree("show", "--print-metadata-key=imagemode.whiteouts", ref) for ref in layers)

@@ -15,10 +15,19 @@ from .repository import Image
 from .sysroot import Deployment, Sysroot, in_container, is_booted, require_root, wait_for_lock
 
 EMPTY = {
-    "apiVersion": "org.containers.bootc/v1", "kind": "BootcHost", "metadata": {"name": "host"},
+    "apiVersion": "org.containers.bootc/v1",
+    "kind": "BootcHost",
+    "metadata": {"name": "host"},
     "spec": {"bootOrder": "default", "image": None},
-    "status": {"booted": None, "readOnly": False, "rollback": None, "rollbackQueued": False, "staged": None, "type": None,
-               "usrOverlay": None},
+    "status": {
+        "booted": None,
+        "readOnly": False,
+        "rollback": None,
+        "rollbackQueued": False,
+        "staged": None,
+        "type": None,
+        "usrOverlay": None,
+    },
 }
 
 
@@ -38,8 +47,9 @@ def entry(sysroot: Sysroot, deployment: Deployment | None) -> dict[str, Any] | N
         "downloadOnly": deployment.staged and sysroot.locked,
         "image": {**described, "version": None} if described and flavour else described,
         "incompatible": False,
-        "ostree": None if flavour else {
-            "checksum": deployment.checksum, "deploySerial": deployment.serial, "stateroot": deployment.stateroot},
+        "ostree": None
+        if flavour
+        else {"checksum": deployment.checksum, "deploySerial": deployment.serial, "stateroot": deployment.stateroot},
         "pinned": deployment.pinned,
         "softRebootCapable": not (flavour and deployment.booted) and sysroot.soft_reboot_capable(deployment),
         "store": "ostreeContainer" if image and not flavour else None,
@@ -60,12 +70,17 @@ def document(sysroot: Sysroot, *, booted_only: bool = False) -> dict[str, Any]:
         "usrOverlay": {
             "accessMode": "readOnly" if booted.unlocked == "transient" else "readWrite",
             "persistence": "persistent" if booted.unlocked == "hotfix" else "transient",
-        } if booted.unlocked else None,
+        }
+        if booted.unlocked
+        else None,
     }
     if others:
         status["otherDeployments"] = [entry(sysroot, deployment) for deployment in others]
-    return {**EMPTY, "spec": {"bootOrder": "rollback" if sysroot.rollback_queued else "default",
-                              "image": reference.document() if reference else None}, "status": status}
+    return {
+        **EMPTY,
+        "spec": {"bootOrder": "rollback" if sysroot.rollback_queued else "default", "image": reference.document() if reference else None},
+        "status": status,
+    }
 
 
 def to_yaml(value: Any, indent: str = "") -> str:

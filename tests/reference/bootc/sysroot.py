@@ -71,7 +71,8 @@ class Sysroot:
             if match:
                 waiting = any(mark in match["marks"] for mark in ("(staged", "(finalization locked"))
                 self.deployments.append(
-                    Deployment(match["stateroot"], match["checksum"], int(match["serial"]), line.startswith("*"), waiting))
+                    Deployment(match["stateroot"], match["checksum"], int(match["serial"]), line.startswith("*"), waiting)
+                )
             elif self.deployments and "Pinned: yes" in line:
                 self.deployments[-1].pinned = True
             elif self.deployments and "Unlocked:" in line:
@@ -139,8 +140,16 @@ class Sysroot:
         except (OSError, ValueError):
             return {}
 
-    def stage(self, commit: str, reference: Reference, *, base: Deployment | None = None, kargs: list[str] | None = None,
-              sources: dict[str, str] | None = None, locked: bool = False) -> Deployment:
+    def stage(
+        self,
+        commit: str,
+        reference: Reference,
+        *,
+        base: Deployment | None = None,
+        kargs: list[str] | None = None,
+        sources: dict[str, str] | None = None,
+        locked: bool = False,
+    ) -> Deployment:
         """Stage a deployment of `commit` that follows `reference`; kernel arguments are those of `base` unless given."""
         base = base or self.booted
         if kargs is None:
@@ -150,9 +159,19 @@ class Sysroot:
         with tempfile.NamedTemporaryFile("w", suffix=".origin", dir="/run") as origin:
             origin.write(f"[origin]\ncontainer-image-reference={reference.origin()}\n")
             origin.flush()
-            run("ostree", "admin", "deploy", "--stage", "--no-prune", f"--stateroot={self.booted.stateroot}",
-                f"--origin-file={origin.name}", "--karg-none",
-                *[f"--karg-append={word}" for word in kargs], *(["--lock-finalization"] if locked else []), commit)
+            run(
+                "ostree",
+                "admin",
+                "deploy",
+                "--stage",
+                "--no-prune",
+                f"--stateroot={self.booted.stateroot}",
+                f"--origin-file={origin.name}",
+                "--karg-none",
+                *[f"--karg-append={word}" for word in kargs],
+                *(["--lock-finalization"] if locked else []),
+                commit,
+            )
         self.reload()
         staged = self.staged
         if staged is None:
@@ -169,6 +188,7 @@ class Sysroot:
 
     def _bootcsum(self, staged: Deployment) -> str | None:
         """The booted deployment's, when the kernel and the initramfs are the same objects."""
+
         def files(path: Path) -> list[tuple[int, int]]:
             found = sorted(path.glob("usr/lib/modules/*/vmlinuz")) + sorted(path.glob("usr/lib/modules/*/initramfs.img"))
             return [(os.stat(file).st_dev, os.stat(file).st_ino) for file in found]
@@ -177,7 +197,8 @@ class Sysroot:
 
     def _commit_kargs(self, commit: str) -> list[str]:
         listed = run(
-            "ostree", "ls", f"--repo={self.repository.path}", "--nul-filenames-only", commit, "/usr/lib/bootc/kargs.d", check=False)
+            "ostree", "ls", f"--repo={self.repository.path}", "--nul-filenames-only", commit, "/usr/lib/bootc/kargs.d", check=False
+        )
         words: list[str] = []
         for name in sorted(name for name in listed.split("\0") if name.endswith(".toml")):
             words += parse_kargs(run("ostree", "cat", f"--repo={self.repository.path}", commit, name))
@@ -209,8 +230,9 @@ class Sysroot:
 
     def soft_reboot_capable(self, deployment: Deployment) -> bool:
         booted = self.booted
-        return deployment.booted or (deployment.bootcsum is not None and deployment.bootcsum == booted.bootcsum
-                                     and sorted(deployment.kargs) == sorted(booted.kargs))
+        return deployment.booted or (
+            deployment.bootcsum is not None and deployment.bootcsum == booted.bootcsum and sorted(deployment.kargs) == sorted(booted.kargs)
+        )
 
     def touch(self) -> None:
         """What bootc-status-updated.path watches."""

@@ -36,7 +36,7 @@ def _boots_under_kvm(kernel: Path) -> bool:
     if platform.machine() != "x86_64" or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     command = ["qemu-system-x86_64", *KVM, "-m", "512", "-display", "none", "-serial", "stdio", "-no-reboot", "-nodefaults",
-               "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]
+               "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1"]  # fmt: skip
     try:
         shown = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False).stdout
     except subprocess.TimeoutExpired:

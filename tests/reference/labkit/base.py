@@ -41,13 +41,24 @@ def root(*more: Path) -> Path:
 
     def make(where: Path) -> None:
         options = [f"--dpkgopt={line}" for line in (IMAGE / "slim.dpkg").read_text().splitlines() if line.startswith("path-")]
-        run(["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={packages(*lists)}", *options,
-             "--aptopt=APT::Install-Recommends \"false\"",
-             # A mirror that is a frozen snapshot has Release files past their date.
-             "--aptopt=Acquire::Check-Valid-Until \"false\"",
-             f"--customize-hook={IMAGE / 'prepare-root.sh'}", SUITE, where / "root.tar",
-             os.environ.get("DEBIAN_MIRROR") or mirror()],
-            log=store.directory("log") / "mmdebstrap.log", env={**os.environ, "INITRD": "No", "TMPDIR": str(store.directory("tmp"))})
+        run(
+            [
+                "mmdebstrap",
+                "--variant=minbase",
+                "--mode=root",
+                f"--include={packages(*lists)}",
+                *options,
+                '--aptopt=APT::Install-Recommends "false"',
+                # A mirror that is a frozen snapshot has Release files past their date.
+                '--aptopt=Acquire::Check-Valid-Until "false"',
+                f"--customize-hook={IMAGE / 'prepare-root.sh'}",
+                SUITE,
+                where / "root.tar",
+                os.environ.get("DEBIAN_MIRROR") or mirror(),
+            ],
+            log=store.directory("log") / "mmdebstrap.log",
+            env={**os.environ, "INITRD": "No", "TMPDIR": str(store.directory("tmp"))},
+        )
 
     return store.artefact("root", store.fingerprint(inputs, SUITE), make)
 
@@ -80,7 +91,7 @@ def base() -> str:
             shutil.copytree(store.REFERENCE / "bootc", context / "bootc", ignore=skip)
             run(["podman", "build", "--format=oci", "--layers", "--pull=never", f"--build-arg=DEBIAN_ROOT={plain}",
                  f"--tag={tagged}", f"--file={IMAGE / 'Containerfile'}", context],
-                log=store.directory("log") / "base-build.log", env={**os.environ, **namespace.engine_environment()})
+                log=store.directory("log") / "base-build.log", env={**os.environ, **namespace.engine_environment()})  # fmt: skip
     run(["podman", "tag", tagged, f"{TAG}:latest"])
     return f"{TAG}:latest"
 

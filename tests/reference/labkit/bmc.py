@@ -73,8 +73,9 @@ class Bmc:
     :ivar requests: all that were made
     """
 
-    def __init__(self, folder: Path, password: str, config: dict[str, Any], address: str = "127.0.0.1",
-                 python: str = sys.executable) -> None:
+    def __init__(
+        self, folder: Path, password: str, config: dict[str, Any], address: str = "127.0.0.1", python: str = sys.executable
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.faults, self.requests = folder, list[Fault](), list[Request]()
         inner = _free_port()
@@ -84,11 +85,25 @@ class Bmc:
         self.ca = folder / "ca.crt"
         if not self.ca.exists():
             run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
-                 "-subj", "/CN=bmc", "-addext", f"subjectAltName=IP:{address}", "-keyout", folder / "key.pem", "-out", self.ca])
+                 "-subj", "/CN=bmc", "-addext", f"subjectAltName=IP:{address}",
+                 "-keyout", folder / "key.pem", "-out", self.ca])  # fmt: skip
         with (folder / "emulator.log").open("ab") as log:
             self._emulator = subprocess.Popen(
-                [python, str(store.REFERENCE / "redfish_emulator.py"), "--config", str(folder / "emulator.conf"),
-                 "--interface", "127.0.0.1", "--port", str(inner)], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ)
+                [
+                    python,
+                    str(store.REFERENCE / "redfish_emulator.py"),
+                    "--config",
+                    str(folder / "emulator.conf"),
+                    "--interface",
+                    "127.0.0.1",
+                    "--port",
+                    str(inner),
+                ],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=os.environ,
+            )
         self._proxy = _proxy(self, address, inner)
         self.host = f"{address}:{self._proxy.server_address[1]}"
         self._await(inner)
@@ -105,7 +120,7 @@ class Bmc:
         threading.Thread(target=self._proxy.serve_forever, daemon=True).start()
 
     def changes(self) -> list[str]:
-        """"METHOD PATH" of the requests that were to change something."""
+        """ "METHOD PATH" of the requests that were to change something."""
         return [f"{request.method} {request.path}" for request in self.requests if request.method not in ("GET", "HEAD")]
 
     def stop(self) -> None:

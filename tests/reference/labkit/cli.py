@@ -42,11 +42,20 @@ def parser() -> argparse.ArgumentParser:
     action.add_argument("--memory", type=int, metavar="MIB")
     action.add_argument("--ssh-key", action="append", default=[], metavar="PUB", help="one more public key for root")
     action.add_argument("--firmware", choices=["bios", "uefi"])
-    for name, text in {"wait": "until SSH answers", "down": "orderly shutdown", "kill": "power cut", "reset": "reset button",
-                       "pause": "stop its clock", "resume": "let it go on",
-                       "ssh": "run a command", "inventory": "Ansible host variables as JSON", "console": "what the serial console showed",
-                       "save": "keep the disks as they are", "restore": "put the saved disks back, and start",
-                       "remove": "power cut, and its disks are gone"}.items():
+    for name, text in {
+        "wait": "until SSH answers",
+        "down": "orderly shutdown",
+        "kill": "power cut",
+        "reset": "reset button",
+        "pause": "stop its clock",
+        "resume": "let it go on",
+        "ssh": "run a command",
+        "inventory": "Ansible host variables as JSON",
+        "console": "what the serial console showed",
+        "save": "keep the disks as they are",
+        "restore": "put the saved disks back, and start",
+        "remove": "power cut, and its disks are gone",
+    }.items():
         action = actions.add_parser(name, help=text)
         action.add_argument("name")
         if name == "wait":
@@ -78,7 +87,8 @@ def run_machine(options: argparse.Namespace) -> int:
     name = options.name
     if options.action == "up":
         made = machine.up(
-            name, live=options.live, disks=options.disk, memory=options.memory, keys=options.ssh_key, firmware=options.firmware)
+            name, live=options.live, disks=options.disk, memory=options.memory, keys=options.ssh_key, firmware=options.firmware
+        )
         say(f"machine {name}: ssh port {made['port']}, console {made['console']}")
     elif options.action == "wait":
         machine.wait(name, options.timeout)
@@ -89,9 +99,16 @@ def run_machine(options: argparse.Namespace) -> int:
     elif options.action == "console":
         sys.stdout.write(Path(machine.state(name)["console"]).read_text(errors="replace"))
     else:
-        {"down": machine.down, "kill": machine.kill, "reset": machine.reset, "save": machine.save, "restore": machine.restore,
-         "pause": machine.pause, "resume": machine.resume,
-         "remove": machine.remove}[options.action](name)
+        {
+            "down": machine.down,
+            "kill": machine.kill,
+            "reset": machine.reset,
+            "save": machine.save,
+            "restore": machine.restore,
+            "pause": machine.pause,
+            "resume": machine.resume,
+            "remove": machine.remove,
+        }[options.action](name)
     return 0
 
 

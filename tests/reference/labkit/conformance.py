@@ -30,10 +30,12 @@ FAULTY = {
     "conflict": "FROM {base}\nRUN mkdir /etc/conformance && touch /etc/conformance/file\n",
 }
 AGAIN = "FROM {image}\nLABEL again=1\n"
-INSTALL = ("podman pull -q {image} && podman run --rm --network=none --privileged --pid=host --ipc=host "
-           "--security-opt label=type:unconfined_t -v /var/lib/containers:/var/lib/containers -v /dev:/dev {image} "
-           "bootc install to-disk {backend} --filesystem ext4 --target-imgref {image} --karg console=ttyS0,115200 "
-           "/dev/disk/by-id/virtio-{serial}")
+INSTALL = (
+    "podman pull -q {image} && podman run --rm --network=none --privileged --pid=host --ipc=host "
+    "--security-opt label=type:unconfined_t -v /var/lib/containers:/var/lib/containers -v /dev:/dev {image} "
+    "bootc install to-disk {backend} --filesystem ext4 --target-imgref {image} --karg console=ttyS0,115200 "
+    "/dev/disk/by-id/virtio-{serial}"
+)
 # The composefs backend ignores the kernel arguments that the image brings.
 BACKEND = {"ostree": "", "composefs": "--composefs-backend --karg rw --karg panic=1"}
 
@@ -57,7 +59,15 @@ def push_images(repository: str, versions: str, *, faulty: bool = False) -> None
             _in_lab("podman", "build", "-q", "--format=oci", "--pull=never", *platform, f"--tag={repository}:{tag}", scratch)
             _in_lab("podman", "push", "-q", "--tls-verify=false", f"{repository}:{tag}")
         _in_lab("podman", "rmi", *[f"{repository}:{tag}" for tag in files])
-        _in_lab("skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{repository}:1", f"docker://{repository}:one")
+        _in_lab(
+            "skopeo",
+            "copy",
+            "-q",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            f"docker://{repository}:1",
+            f"docker://{repository}:one",
+        )
 
 
 def push_image(image: str, containerfile: str, *options: str) -> None:
@@ -102,9 +112,18 @@ def run_here(arguments: list[str], *, flavour: str, keep: bool) -> int:
     name = NAMES[flavour]
     made = machine.state(name)
     options = [*machine.SSH_OPTIONS, "-i", made["key"], "-p", str(made["port"])]
-    words = [sys.executable, str(store.REFERENCE / "conformance.py"), "--host", "root@127.0.0.1", "--plain-http",
-             f"--repository={repository(flavour)}", "--faults", f"--reinstall={store.REFERENCE / 'lab'} machine restore {name}",
-             *[f"--ssh-option={word}" for word in options], *arguments]
+    words = [
+        sys.executable,
+        str(store.REFERENCE / "conformance.py"),
+        "--host",
+        "root@127.0.0.1",
+        "--plain-http",
+        f"--repository={repository(flavour)}",
+        "--faults",
+        f"--reinstall={store.REFERENCE / 'lab'} machine restore {name}",
+        *[f"--ssh-option={word}" for word in options],
+        *arguments,
+    ]
     command, environment = namespace.command(words)
     done = subprocess.call(command, env=environment)
     if done:

@@ -18,10 +18,21 @@ def root() -> Path:
     without = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
 
     def make(where: Path) -> None:
-        run(["mmdebstrap", "--variant=minbase", "--mode=root", f"--include={','.join(INCLUDED)}", *without,
-             "--aptopt=APT::Install-Recommends \"false\"", "--aptopt=Acquire::Check-Valid-Until \"false\"",
-             base.SUITE, where / "root", os.environ.get("DEBIAN_MIRROR") or base.mirror()],
-            log=store.directory("log") / "debian.log")
+        run(
+            [
+                "mmdebstrap",
+                "--variant=minbase",
+                "--mode=root",
+                f"--include={','.join(INCLUDED)}",
+                *without,
+                '--aptopt=APT::Install-Recommends "false"',
+                '--aptopt=Acquire::Check-Valid-Until "false"',
+                base.SUITE,
+                where / "root",
+                os.environ.get("DEBIAN_MIRROR") or base.mirror(),
+            ],
+            log=store.directory("log") / "debian.log",
+        )
 
     return store.artefact("debian", store.fingerprint([], base.SUITE, *INCLUDED), make) / "root"
 
@@ -32,8 +43,13 @@ def command(words: list[str], binds: dict[str, str]) -> list[str]:
     `binds` are directories of this machine, and where they are to be seen.
     """
     tree = root()
-    script = ["set -e", f"mount -t proc proc '{tree}/proc'", f"mount --bind /dev '{tree}/dev'", f"mount --bind /tmp '{tree}/tmp'",
-              f"mount -t tmpfs tmpfs '{tree}/mnt'"]
+    script = [
+        "set -e",
+        f"mount -t proc proc '{tree}/proc'",
+        f"mount --bind /dev '{tree}/dev'",
+        f"mount --bind /tmp '{tree}/tmp'",
+        f"mount -t tmpfs tmpfs '{tree}/mnt'",
+    ]
     for source, name in binds.items():
         script.append(f"mkdir '{tree}/mnt/{name}' && mount --bind '{source}' '{tree}/mnt/{name}'")
     script.append(f"exec chroot '{tree}' \"$@\"")

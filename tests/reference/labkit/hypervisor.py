@@ -57,8 +57,13 @@ def start(folder: Path) -> str:
     for name, text in CONFIGURATION.items():
         (folder / "etc" / name).write_text(text.format(folder=folder))
     with (folder / "daemon.log").open("wb") as log:
-        child = subprocess.Popen(["unshare", "-m", "sh", "-ec", DAEMON, "libvirtd", str(folder)],
-                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        child = subprocess.Popen(
+            ["unshare", "-m", "sh", "-ec", DAEMON, "libvirtd", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     store.write(folder / "daemon.json", {"process": process.identity(child.pid)})
     deadline = time.monotonic() + 60
     while subprocess.run(["virsh", "-c", uri, "uri"], capture_output=True, check=False).returncode:
@@ -73,7 +78,7 @@ def stop(folder: Path) -> None:
     uri = uri_of(folder)
     words = ["virsh", "-c", uri, "list", "--name"]
     listed = subprocess.run(words, capture_output=True, text=True, check=False) if folder.exists() else None
-    for name in (listed.stdout.split() if listed and listed.returncode == 0 else ()):
+    for name in listed.stdout.split() if listed and listed.returncode == 0 else ():
         subprocess.run(["virsh", "-c", uri, "destroy", name], capture_output=True, check=False)
     process.stop((store.read(folder / "daemon.json") or {}).get("process"))
 

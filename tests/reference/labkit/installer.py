@@ -28,8 +28,19 @@ def installer() -> Path:
             shutil.copytree(dracut, top, symlinks=True, dirs_exist_ok=True)
             kernel = next((top / "usr/lib/modules").iterdir())
             (top / "var/roothome").mkdir(parents=True, exist_ok=True)
-            run(["unshare", "-m", "sh", "-ec", 'mount --bind "$1" "$1"; cd "$1"; mount -t proc proc proc; mount -t sysfs sys sys; '
-                 'exec chroot . dracut --quiet --force --kver "$2" --tmpdir /tmp /tmp/initrd', "dracut", top, kernel.name])
+            run(
+                [
+                    "unshare",
+                    "-m",
+                    "sh",
+                    "-ec",
+                    'mount --bind "$1" "$1"; cd "$1"; mount -t proc proc proc; mount -t sysfs sys sys; '
+                    'exec chroot . dracut --quiet --force --kver "$2" --tmpdir /tmp /tmp/initrd',
+                    "dracut",
+                    top,
+                    kernel.name,
+                ]
+            )
             shutil.move(top / "tmp/initrd", where / "initrd")
             shutil.move(kernel / "vmlinuz", where / "vmlinuz")
             # Installed only in the live system: an image must not mount anything over its own storage.

@@ -20,7 +20,7 @@ from .say import LabError, progress, run, say
 BOOT_ATTEMPTS = 3
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-               "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8"]
+               "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8"]  # fmt: skip
 BUSES = {
     "virtio": "virtio-blk-pci,drive={id},serial={serial}",
     "scsi": "scsi-hd,drive={id},serial={serial}",
@@ -105,6 +105,7 @@ def plug(name: str, disks: list[str]) -> None:
 
 def _credential(keys: str) -> str:
     """tmpfiles.d lines that any systemd, ours or a real image's, reads from the machine's SMBIOS strings."""
+
     def encoded(text: str) -> str:
         return base64.b64encode(text.encode()).decode()
 
@@ -125,8 +126,16 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: list[str], firmware: str | None,
-       kernel_arguments: str | None = None) -> dict[str, Any]:
+def up(
+    name: str,
+    *,
+    live: bool,
+    disks: list[str],
+    memory: int | None,
+    keys: list[str],
+    firmware: str | None,
+    kernel_arguments: str | None = None,
+) -> dict[str, Any]:
     """With `kernel_arguments` a live machine is its first disk's own system: the live medium and the lab's keys are not there."""
     folder = where(name)
     old = store.read(folder / "machine.json") or {}
@@ -136,9 +145,15 @@ def up(name: str, *, live: bool, disks: list[str], memory: int | None, keys: lis
     if not chosen and not live:
         raise LabError("--from-disk needs a disk: name one with --disk, or install one first")
     public = (lab_key().with_suffix(".pub")).read_text() + "".join(Path(path).read_text() for path in keys)
-    described = {"live": live, "disks": chosen, "memory": memory or (4096 if live else 2048), "public": public,
-                 "kernel_arguments": kernel_arguments,
-                 "firmware": firmware or old.get("firmware") or "bios", "port": old.get("port") or _free_port()}
+    described = {
+        "live": live,
+        "disks": chosen,
+        "memory": memory or (4096 if live else 2048),
+        "public": public,
+        "kernel_arguments": kernel_arguments,
+        "firmware": firmware or old.get("firmware") or "bios",
+        "port": old.get("port") or _free_port(),
+    }
     return _start(name, described)
 
 
@@ -172,16 +187,24 @@ def _qemu(name: str, described: dict[str, Any], *, live: bool) -> list[str]:
                "-m", str(described["memory"]), "-nodefaults", "-display", "none", "-serial", f"file:{folder / 'console.log'}",
                "-monitor", f"unix:{folder / 'monitor'},server,nowait", "-device", "virtio-rng-pci",
                "-smbios", f"type=11,path={folder / 'smbios.txt'}",
-               "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{described['port']}-:22"]
+               "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{described['port']}-:22"]  # fmt: skip
     if described["firmware"] == "uefi":
-        command += ["-drive", f"if=pflash,format=raw,readonly=on,file={FIRMWARE[0]}",
-                    "-drive", f"if=pflash,format=raw,file={folder / 'efi-variables.fd'}"]
+        command += [
+            "-drive",
+            f"if=pflash,format=raw,readonly=on,file={FIRMWARE[0]}",
+            "-drive",
+            f"if=pflash,format=raw,file={folder / 'efi-variables.fd'}",
+        ]
     if live:
         own = described.get("kernel_arguments")
         command += ["-kernel", str(medium / "vmlinuz"), "-initrd", str(medium / "initrd"), "-append", own or installer.KERNEL_ARGUMENTS]
     if live and not own:
-        command += ["-drive", f"if=none,id=live,file={medium / 'root.squashfs'},format=raw,readonly=on",
-                    "-device", "virtio-blk-pci,drive=live,serial=LIVE"]
+        command += [
+            "-drive",
+            f"if=none,id=live,file={medium / 'root.squashfs'},format=raw,readonly=on",
+            "-device",
+            "virtio-blk-pci,drive=live,serial=LIVE",
+        ]
     return command + _disk_arguments(folder, described["disks"], 1)
 
 
@@ -190,8 +213,9 @@ def ssh_command(machine: dict[str, Any], *words: str) -> list[str]:
 
 
 def ssh(name: str, *words: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(ssh_command(state(name), *words), text=True, capture_output=True, stdin=subprocess.DEVNULL,
-                          timeout=timeout, check=False)
+    return subprocess.run(
+        ssh_command(state(name), *words), text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False
+    )
 
 
 def wait(name: str, timeout: float, *, other_boot_than: str | None = None) -> None:
@@ -300,9 +324,14 @@ def restore(name: str) -> None:
 
 def inventory(name: str) -> dict[str, Any]:
     machine = state(name)
-    return {"ansible_host": "127.0.0.1", "ansible_port": machine["port"], "ansible_user": "root",
-            "ansible_ssh_private_key_file": machine["key"], "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"}
+    return {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": machine["port"],
+        "ansible_user": "root",
+        "ansible_ssh_private_key_file": machine["key"],
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null",
+    }
 
 
 def remove(name: str) -> None:

@@ -14,8 +14,18 @@ from . import store
 from .say import say
 
 # Each registry of the lab has its own port, so that they can be up at the same time.
-PORTS = {"main": 5000, "guards": 5001, "conformance": 5002, "closed": 5003, "bench": 5004, "composefs": 5005, "takeover": 5006,
-         "guarded": 5007, "rack": 5008, "vm": 5009}
+PORTS = {
+    "main": 5000,
+    "guards": 5001,
+    "conformance": 5002,
+    "closed": 5003,
+    "bench": 5004,
+    "composefs": 5005,
+    "takeover": 5006,
+    "guarded": 5007,
+    "rack": 5008,
+    "vm": 5009,
+}
 INSECURE = "".join(f'[[registry]]\nlocation = "{{host}}:{port}"\ninsecure = true\n' for port in PORTS.values())
 HOSTS = "127.0.0.1 localhost\n{address} registry.test\n"
 CONTAINERS_CONF = """[containers]

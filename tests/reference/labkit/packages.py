@@ -44,8 +44,7 @@ NEEDED = {  # command or file → Debian package
 
 
 def missing(needed: Mapping[str, str]) -> list[str]:
-    return [package for thing, package in needed.items()
-            if not (Path(thing).exists() if thing.startswith("/") else shutil.which(thing))]
+    return [package for thing, package in needed.items() if not (Path(thing).exists() if thing.startswith("/") else shutil.which(thing))]
 
 
 def packages(install: bool, more: Mapping[str, str] | None = None) -> int:
@@ -59,8 +58,10 @@ def packages(install: bool, more: Mapping[str, str] | None = None) -> int:
     if not install:
         return 1
     if not shutil.which("apt-get"):
-        raise LabError("this is not Debian: install what gives these commands or files: " + ", ".join(
-            thing for thing, package in needed.items() if package in absent))
+        raise LabError(
+            "this is not Debian: install what gives these commands or files: "
+            + ", ".join(thing for thing, package in needed.items() if package in absent)
+        )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with progress(f"installing {' '.join(absent)}"):
         run(["apt-get", "update", "-q"], env=environment)

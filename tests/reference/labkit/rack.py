@@ -44,8 +44,10 @@ DOMAIN = """\
   </devices>
 </domain>
 """
-DISK = "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe' discard='unmap'/><source file='{path}'/>" \
-       "<target dev='{device}' bus='virtio'/><serial>{serial}</serial></disk>"
+DISK = (
+    "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe' discard='unmap'/><source file='{path}'/>"
+    "<target dev='{device}' bus='virtio'/><serial>{serial}</serial></disk>"
+)
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,24 @@ class Rack:
         tap = f"rack{machine.number}"
         run(["ip", "tuntap", "add", tap, "mode", "tap"])
         run(["ip", "link", "set", tap, "master", BRIDGE, "up"])
-        firmware = f"<loader readonly='yes' type='pflash'>{FIRMWARE[0]}</loader>" \
-                   f"<nvram template='{FIRMWARE[1]}'>{folder}/efi-variables.fd</nvram>" if machine.uefi else ""
-        (folder / "domain.xml").write_text(DOMAIN.format(
-            name=machine.name, uuid=machine.uuid, memory=machine.memory, serial=machine.serial, firmware=firmware,
-            disks="".join(disks), tap=tap, mac=machine.mac, folder=folder))
+        firmware = (
+            f"<loader readonly='yes' type='pflash'>{FIRMWARE[0]}</loader><nvram template='{FIRMWARE[1]}'>{folder}/efi-variables.fd</nvram>"
+            if machine.uefi
+            else ""
+        )
+        (folder / "domain.xml").write_text(
+            DOMAIN.format(
+                name=machine.name,
+                uuid=machine.uuid,
+                memory=machine.memory,
+                serial=machine.serial,
+                firmware=firmware,
+                disks="".join(disks),
+                tap=tap,
+                mac=machine.mac,
+                folder=folder,
+            )
+        )
         self.virsh("define", str(folder / "domain.xml"))
 
     def where(self, machine: Machine) -> Path:

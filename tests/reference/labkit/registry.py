@@ -35,8 +35,15 @@ def address(name: str) -> str:
     return f"registry.test:{namespace.PORTS[name]}"
 
 
-def up(name: str, *, port: int | None = None, tls: bool = False, user: str | None = None, password: str | None = None,
-       address: str = "127.0.0.1") -> dict[str, Any]:
+def up(
+    name: str,
+    *,
+    port: int | None = None,
+    tls: bool = False,
+    user: str | None = None,
+    password: str | None = None,
+    address: str = "127.0.0.1",
+) -> dict[str, Any]:
     where, port = _where(name), port or namespace.PORTS.get(name)
     if port is None:
         raise LabError(f"which port has registry {name}? The lab's own are {', '.join(namespace.PORTS)}; others need --port")
@@ -54,16 +61,21 @@ def up(name: str, *, port: int | None = None, tls: bool = False, user: str | Non
         if not certificate.exists():
             run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650",
                  "-subj", "/CN=registry.test", "-addext", "subjectAltName=DNS:registry.test,DNS:localhost,IP:127.0.0.1",
-                 "-keyout", key, "-out", certificate])
-        text += f"  tls: {{certificate: \"{certificate}\", key: \"{key}\"}}\n"
+                 "-keyout", key, "-out", certificate])  # fmt: skip
+        text += f'  tls: {{certificate: "{certificate}", key: "{key}"}}\n'
     if user:
         line = run(["htpasswd", "-niB", user], input=f"{password or ''}\n").stdout.strip()
         (where / "htpasswd").write_text(line + "\n")
-        text += f"auth:\n  htpasswd: {{realm: lab, path: \"{where / 'htpasswd'}\"}}\n"
+        text += f'auth:\n  htpasswd: {{realm: lab, path: "{where / "htpasswd"}"}}\n'
     (where / "config.yml").write_text(text)
     with (where / "access.log").open("ab") as log:
-        child = subprocess.Popen(["docker-registry", "serve", str(where / "config.yml")], stdout=log, stderr=log,
-                                 stdin=subprocess.DEVNULL, start_new_session=True)
+        child = subprocess.Popen(
+            ["docker-registry", "serve", str(where / "config.yml")],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + 15
     while True:
         if child.poll() is not None:
@@ -74,8 +86,14 @@ def up(name: str, *, port: int | None = None, tls: bool = False, user: str | Non
             child.kill()
             raise LabError(f"the registry does not listen on port {port}; see {where / 'access.log'}")
         time.sleep(0.1)
-    state = {"process": process.identity(child.pid), "asked": asked, "address": f"registry.test:{port}",
-             "log": str(where / "access.log"), "data": str(where / "data"), "ca": str(where / "ca.crt") if tls else None}
+    state = {
+        "process": process.identity(child.pid),
+        "asked": asked,
+        "address": f"registry.test:{port}",
+        "log": str(where / "access.log"),
+        "data": str(where / "data"),
+        "ca": str(where / "ca.crt") if tls else None,
+    }
     store.write(where / "registry.json", state)
     return state
 

@@ -16,29 +16,35 @@ KILLED, FAILED, SUCCEEDED = Ending(None), Ending(2), Ending(0)
 REFUSAL = Ending(2, "registry_unreachable")
 
 
-@pytest.mark.parametrize(("after", "ending", "victim", "word"), [
-    (BEFORE, KILLED, "controller", OLD),
-    (WANTED, KILLED, "controller", NEW),
-    (BEFORE, FAILED, "module", OLD),
-    (WANTED, FAILED, "ssh", NEW),
-    (WANTED, SUCCEEDED, "outage", NEW),
-    (BEFORE, REFUSAL, "registry", REFUSED),
-    (BEFORE, REFUSAL, "ssh", REFUSED),
-    (State("A", "A"), KILLED, "power", OLD),
-])
+@pytest.mark.parametrize(
+    ("after", "ending", "victim", "word"),
+    [
+        (BEFORE, KILLED, "controller", OLD),
+        (WANTED, KILLED, "controller", NEW),
+        (BEFORE, FAILED, "module", OLD),
+        (WANTED, FAILED, "ssh", NEW),
+        (WANTED, SUCCEEDED, "outage", NEW),
+        (BEFORE, REFUSAL, "registry", REFUSED),
+        (BEFORE, REFUSAL, "ssh", REFUSED),
+        (State("A", "A"), KILLED, "power", OLD),
+    ],
+)
 def test_the_old_state_the_new_one_or_a_refusal(after: State, ending: Ending, victim: str, word: str) -> None:
     assert judge(BEFORE, WANTED, after, ending, victim, CODES).word == word
 
 
-@pytest.mark.parametrize(("after", "ending", "victim", "why"), [
-    (BEFORE, SUCCEEDED, "module", "said to have succeeded"),
-    (State("A", "C"), KILLED, "controller", "neither"),
-    (State("B", "B"), KILLED, "controller", "neither"),
-    (State("A", "A"), KILLED, "module", "neither"),
-    (BEFORE, FAILED, "registry", "no code"),
-    (BEFORE, Ending(2, "some_word"), "outage", "no code"),
-    (State("A without a layer", None), REFUSAL, "registry", "neither"),
-])
+@pytest.mark.parametrize(
+    ("after", "ending", "victim", "why"),
+    [
+        (BEFORE, SUCCEEDED, "module", "said to have succeeded"),
+        (State("A", "C"), KILLED, "controller", "neither"),
+        (State("B", "B"), KILLED, "controller", "neither"),
+        (State("A", "A"), KILLED, "module", "neither"),
+        (BEFORE, FAILED, "registry", "no code"),
+        (BEFORE, Ending(2, "some_word"), "outage", "no code"),
+        (State("A without a layer", None), REFUSAL, "registry", "neither"),
+    ],
+)
 def test_everything_else_is_wrong(after: State, ending: Ending, victim: str, why: str) -> None:
     verdict = judge(BEFORE, WANTED, after, ending, victim, CODES)
     assert verdict.word == WRONG

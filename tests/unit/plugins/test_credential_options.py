@@ -55,7 +55,8 @@ def test_secrets_of_modules_are_not_logged() -> None:
 
 def test_secrets_of_roles_are_not_logged() -> None:
     found = [
-        option for option in specs.options(specs.roles())
+        option
+        for option in specs.options(specs.roles())
         if NAMES.search(option.path[-1]) or TOLD.search(str(option.spec.get("description")))
     ]
     assert {option.name for option in found} >= {"host_auth", "image_secrets", "update_registry_options"}

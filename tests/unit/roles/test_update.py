@@ -19,7 +19,7 @@ import pytest
 
 NEW = "sha256:" + "1" * 64
 # What belongs to root, on file systems of its own that end with the play.
-APART = "mount -t tmpfs none /run && mount -t tmpfs none /var/lib && exec ansible-playbook -i localhost, -c local \"$@\""
+APART = 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib && exec ansible-playbook -i localhost, -c local "$@"'
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for file systems of its own")
 
@@ -28,11 +28,31 @@ def play(host: Any, playbook: Path, variables: dict[str, str]) -> str:
     """:returns: what Ansible said"""
     programs = Path(sys.executable).parent
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", APART, "sh", str(playbook), "-e", f"ansible_python_interpreter={sys.executable}",
-         "-e", json.dumps(variables)],
-        env={**os.environ, "PATH": f"{host.base}/bin:{programs}:/usr/sbin:/usr/bin:/sbin:/bin", "FAKE_HOST": str(host.base),
-             "ANSIBLE_COLLECTIONS_PATH": os.environ["PYTHONPATH"], "ANSIBLE_HOME": str(host.base / "home"), "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            APART,
+            "sh",
+            str(playbook),
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            "-e",
+            json.dumps(variables),
+        ],
+        env={
+            **os.environ,
+            "PATH": f"{host.base}/bin:{programs}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "FAKE_HOST": str(host.base),
+            "ANSIBLE_COLLECTIONS_PATH": os.environ["PYTHONPATH"],
+            "ANSIBLE_HOME": str(host.base / "home"),
+            "NO_COLOR": "1",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     return done.stdout
@@ -61,9 +81,17 @@ def prepared(host: Any, documents: Callable[[str], str], **step: Any) -> str:
 
 def test_windows_downloads_and_checks(host: Any, documents: Callable[[str], str]) -> None:
     now = datetime.now(timezone.utc)
-    play(host, Path(__file__).with_name("update.yml"), {
-        "booted": prepared(host, documents), "new": NEW, "calls": str(host.base / "calls"),
-        "opens": f"{now + timedelta(hours=2):%H:%M}", "closes": f"{now + timedelta(hours=3):%H:%M}"})
+    play(
+        host,
+        Path(__file__).with_name("update.yml"),
+        {
+            "booted": prepared(host, documents),
+            "new": NEW,
+            "calls": str(host.base / "calls"),
+            "opens": f"{now + timedelta(hours=2):%H:%M}",
+            "closes": f"{now + timedelta(hours=3):%H:%M}",
+        },
+    )
 
 
 def test_how_far_a_pull_is_is_shown(host: Any, documents: Callable[[str], str], tmp_path: Path) -> None:

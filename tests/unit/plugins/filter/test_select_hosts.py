@@ -19,13 +19,16 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("query", "hosts"), [
-    ("drifted", ["a", "c"]),
-    ("drifted && state != 'unreachable'", ["a"]),
-    ("contains(groups, 'north')", ["a", "b"]),
-    ("groups", ["a", "b"]),
-    ("digest == null", ["c"]),
-])
+@pytest.mark.parametrize(
+    ("query", "hosts"),
+    [
+        ("drifted", ["a", "c"]),
+        ("drifted && state != 'unreachable'", ["a"]),
+        ("contains(groups, 'north')", ["a", "b"]),
+        ("groups", ["a", "b"]),
+        ("digest == null", ["c"]),
+    ],
+)
 def test_rows_and_variables_of_hosts_are_asked_alike(query: str, hosts: list[str]) -> None:
     assert select_hosts(ROWS, query) == hosts
     assert select_hosts({row["host"]: row for row in ROWS}, query) == hosts

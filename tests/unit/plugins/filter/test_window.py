@@ -55,8 +55,14 @@ def test_now_is_now() -> None:
 
 @pytest.mark.parametrize(
     "windows",
-    [{"start": "22:00"}, {"start": "25:00", "end": "01:00"}, {**NIGHT, "weekdays": ["someday"]}, {**NIGHT, "timezone": "Berlin"},
-     {**NIGHT, "until": "04:00"}, "22:00-04:00"],
+    [
+        {"start": "22:00"},
+        {"start": "25:00", "end": "01:00"},
+        {**NIGHT, "weekdays": ["someday"]},
+        {**NIGHT, "timezone": "Berlin"},
+        {**NIGHT, "until": "04:00"},
+        "22:00-04:00",
+    ],
 )
 def test_what_is_no_window_is_an_error(windows: Any) -> None:
     with pytest.raises(AnsibleFilterError):

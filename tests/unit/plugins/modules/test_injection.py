@@ -183,9 +183,21 @@ def test_what_would_be_seen() -> None:
     assert not taken_for_more(["podman", "build", "--target", text])
 
 
-@pytest.mark.parametrize("text", [
-    "--help", "a b", "a;b", "$(a)", "a\nb", "registry.test/os:1\n", "registry.test/os:-1", "../os", "a'b", "",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--help",
+        "a b",
+        "a;b",
+        "$(a)",
+        "a\nb",
+        "registry.test/os:1\n",
+        "registry.test/os:-1",
+        "../os",
+        "a'b",
+        "",
+    ],
+)
 def test_a_reference_has_no_room_for_it(text: str) -> None:
     with pytest.raises(ReferenceInvalid):
         Reference.parse(text)
@@ -195,12 +207,20 @@ LINK = {"interface": "eth0", "addresses": ["192.0.2.1/24"], "dhcp": False}
 
 
 @pytest.mark.parametrize("renderer", ["networkmanager", "systemd-networkd"])
-@pytest.mark.parametrize("wrong", [
-    {"interface": "eth0\n"}, {"interface": "../x"}, {"interface": None, "mac": "52:54:00:12:34:56\n"},
-    {"addresses": ["192.0.2.1/24\nDNS=x"]},
-    {"gateways": ["192.0.2.1\n[Route]"]}, {"dns": ["192.0.2.1\n"]}, {"search": ["example.com\n[Match]"]}, {"search": ["a;b"]},
-    {"search": ["a b"]},
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"interface": "eth0\n"},
+        {"interface": "../x"},
+        {"interface": None, "mac": "52:54:00:12:34:56\n"},
+        {"addresses": ["192.0.2.1/24\nDNS=x"]},
+        {"gateways": ["192.0.2.1\n[Route]"]},
+        {"dns": ["192.0.2.1\n"]},
+        {"search": ["example.com\n[Match]"]},
+        {"search": ["a;b"]},
+        {"search": ["a b"]},
+    ],
+)
 def test_a_network_file_has_no_room_for_it(wrong: dict[str, Any], renderer: str) -> None:
     with pytest.raises(OptionError):
         network.files([{**LINK, **wrong}], renderer)

@@ -138,11 +138,14 @@ def test_a_lost_stage_is_staged_again_without_old_arguments(host: Any) -> None:
 
 def test_what_was_remembered_is_handed_to_a_newer_bootc(host: Any) -> None:
     before, after = unstaged(), recorded("kargs-remove")
-    host.set(before, {
-        **NEW_OSTREE,
-        f"{SET} --options foo=1": step(after, "unowned"),
-        f"{SET} --options quiet": step(after, "adopted"),
-    })
+    host.set(
+        before,
+        {
+            **NEW_OSTREE,
+            f"{SET} --options foo=1": step(after, "unowned"),
+            f"{SET} --options quiet": step(after, "adopted"),
+        },
+    )
     install(host, before, [*MACHINE, "foo=1"])
     record = host.root / "var/lib/imagemode-bootc/kargs.json"
     record.parent.mkdir(parents=True)
@@ -157,8 +160,11 @@ def test_what_was_remembered_is_handed_to_a_newer_bootc(host: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("composefs", "bootc_unsupported"), ("booted-staged-download-only", "bootc_refused"), ("layered-incompatible", "host_layered"),
-        ("live-iso-read-only", "host_read_only"), ("plain-ostree", "host_not_managed"),
+        ("composefs", "bootc_unsupported"),
+        ("booted-staged-download-only", "bootc_refused"),
+        ("layered-incompatible", "host_layered"),
+        ("live-iso-read-only", "host_read_only"),
+        ("plain-ostree", "host_not_managed"),
     ],
 )
 def test_hosts_whose_arguments_cannot_be_changed(host: Any, documents: Any, name: str, code: str) -> None:
@@ -171,7 +177,11 @@ def test_hosts_whose_arguments_cannot_be_changed(host: Any, documents: Any, name
 @pytest.mark.parametrize(
     "options",
     [
-        {}, {"kargs": [""]}, {"kargs": ["a b"]}, {"kargs": ["ostree=x"]}, {"kargs": ["a"], "source": "no blanks"},
+        {},
+        {"kargs": [""]},
+        {"kargs": ["a b"]},
+        {"kargs": ["ostree=x"]},
+        {"kargs": ["a"], "source": "no blanks"},
     ],
 )
 def test_bad_input(host: Any, documents: Any, options: dict[str, Any]) -> None:

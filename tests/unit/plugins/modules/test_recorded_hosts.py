@@ -112,9 +112,14 @@ def test_a_host_that_bootc_does_not_manage(host: Any, documents: Any, module: st
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no document", '{"apiVersion":"org.containers.bootc/v1","kind":"Boot',
-     '{"apiVersion":"org.containers.bootc/v9","kind":"BootcHost"}',
-     '{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","status":{"booted":{"image":{"image":{}}}}}', "[]"],
+    [
+        "",
+        "no document",
+        '{"apiVersion":"org.containers.bootc/v1","kind":"Boot',
+        '{"apiVersion":"org.containers.bootc/v9","kind":"BootcHost"}',
+        '{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","status":{"booted":{"image":{"image":{}}}}}',
+        "[]",
+    ],
 )
 def test_a_status_document_that_cannot_be_read(host: Any, text: str) -> None:
     host.set(text)

@@ -67,7 +67,9 @@ exit {rc}
 def test_the_places_and_their_order(tmp_path: Path) -> None:
     variables = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": "/run/user/7"}
     assert [str(path) for path in auth_file_places(variables, uid=7)] == [
-        "/run/user/7/containers/auth.json", f"{tmp_path}/.config/containers/auth.json", f"{tmp_path}/.docker/config.json",
+        "/run/user/7/containers/auth.json",
+        f"{tmp_path}/.config/containers/auth.json",
+        f"{tmp_path}/.docker/config.json",
         f"{tmp_path}/.dockercfg",
     ]
     assert str(auth_file_places({"HOME": "/root"}, uid=0)[0]) == "/run/containers/0/auth.json"
@@ -85,16 +87,19 @@ def test_each_place_is_read_and_an_earlier_one_wins(tmp_path: Path, holder: int)
     assert user(*places) == f"user{holder}"
 
 
-@pytest.mark.parametrize(("auths", "found"), [
-    ({"registry.test": entry("all"), "registry.test/team": entry("team"), "registry.test/team/os": entry("os")}, "os"),
-    ({"registry.test": entry("all"), "registry.test/tea": entry("tea")}, "all"),
-    ({"https://registry.test/v2/": entry("address")}, "address"),
-    ({"registry.test:443": entry("port"), "other.test": entry("other")}, None),
-    ({"registry.test": {}}, None),
-    ({"registry.test": {"username": "plain", "password": "p"}}, "plain"),
-    ({"registry.test": {**entry("00000000-0000", ""), "identitytoken": "t"}}, "00000000-0000"),
-    ({"registry.test": {"identitytoken": "t"}}, "token t"),
-])
+@pytest.mark.parametrize(
+    ("auths", "found"),
+    [
+        ({"registry.test": entry("all"), "registry.test/team": entry("team"), "registry.test/team/os": entry("os")}, "os"),
+        ({"registry.test": entry("all"), "registry.test/tea": entry("tea")}, "all"),
+        ({"https://registry.test/v2/": entry("address")}, "address"),
+        ({"registry.test:443": entry("port"), "other.test": entry("other")}, None),
+        ({"registry.test": {}}, None),
+        ({"registry.test": {"username": "plain", "password": "p"}}, "plain"),
+        ({"registry.test": {**entry("00000000-0000", ""), "identitytoken": "t"}}, "00000000-0000"),
+        ({"registry.test": {"identitytoken": "t"}}, "token t"),
+    ],
+)
 def test_the_entry_of_the_longest_namespace(tmp_path: Path, auths: dict[str, Any], found: str | None) -> None:
     assert user(auth_file(tmp_path / "auth.json", auths=auths)) == found
 
@@ -111,8 +116,9 @@ def test_a_password_may_hold_anything(tmp_path: Path) -> None:
     assert found == Credentials("_json_key", password)
 
 
-@pytest.mark.parametrize("content", [
-    "{", "[]", '{"auths": 7}', '{"auths": {"registry.test": 7}}', '{"auths": {"registry.test": {"auth": "%"}}}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"auths": 7}', '{"auths": {"registry.test": 7}}', '{"auths": {"registry.test": {"auth": "%"}}}']
+)
 def test_a_file_that_is_none_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "auth.json").write_text(content)
     with pytest.raises(CredentialsInvalid, match=r"auth\.json"):
@@ -168,12 +174,22 @@ def test_an_engine_gets_what_it_would_not_find(tmp_path: Path, helper: Any) -> N
 
 
 def test_credentials_of_the_task_are_above_every_entry_and_helper(tmp_path: Path) -> None:
-    path = auth_file(tmp_path / "auth.json", credHelpers={"registry.test": "h"}, credsStore="s",
-                     auths={"registry.test/team": entry("team"), "registry.test": entry("all"), "other.test": entry("other")})
+    path = auth_file(
+        tmp_path / "auth.json",
+        credHelpers={"registry.test": "h"},
+        credsStore="s",
+        auths={"registry.test/team": entry("team"), "registry.test": entry("all"), "other.test": entry("other")},
+    )
     document = merged([path], {"registry.test": Credentials("mine", "p"), "docker.io": Credentials("hub", "p")})
-    assert document == {"credHelpers": {}, "auths": {
-        "registry.test": entry("mine"), "other.test": entry("other"), "docker.io": entry("hub"),
-        "https://index.docker.io/v1/": entry("hub")}}
+    assert document == {
+        "credHelpers": {},
+        "auths": {
+            "registry.test": entry("mine"),
+            "other.test": entry("other"),
+            "docker.io": entry("hub"),
+            "https://index.docker.io/v1/": entry("hub"),
+        },
+    }
 
 
 def test_the_helpers_of_registries_conf_are_asked_in_their_order(tmp_path: Path, helper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,9 +219,7 @@ def test_the_helpers_of_registries_conf_are_asked_in_their_order(tmp_path: Path,
         found("credential-helpers = 1\n")
 
 
-def test_engines_are_given_what_a_helper_of_registries_conf_answered(
-    tmp_path: Path, helper: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engines_are_given_what_a_helper_of_registries_conf_answered(tmp_path: Path, helper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Docker does not read registries.conf."""
     helper("vault", IMAGE.registry, '{"Username": "of-the-helper", "Secret": "s"}')
     (tmp_path / "registries.conf").write_text('credential-helpers = ["vault"]\n')

@@ -29,8 +29,13 @@ def sample(name: str) -> Host:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("booted", "image"), ("composefs", "image"), ("pinned-other", "image"), ("layered-incompatible", "layered"),
-        ("plain-ostree", "ostree"), ("live-iso-read-only", "live"), ("not-booted-or-container", "package"),
+        ("booted", "image"),
+        ("composefs", "image"),
+        ("pinned-other", "image"),
+        ("layered-incompatible", "layered"),
+        ("plain-ostree", "ostree"),
+        ("live-iso-read-only", "live"),
+        ("not-booted-or-container", "package"),
     ],
 )
 def test_the_kind_of_a_host(name: str, expected: str) -> None:
@@ -73,13 +78,21 @@ def test_the_package_manager_is_the_one_in_the_image(tmp_path: Path, programs: l
 @pytest.mark.parametrize(
     ("shown", "listed", "expected"),
     [
-        ("LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n",
-         '[{"next":1795554003578296,"left":1,"last":0,"passed":0,"unit":"bootc-fetch-apply-updates.timer","activates":"x"}]',
-         {"exists": True, "masked": False, "enabled": True, "active": True, "next": 1795554003, "last": None}),
-        ("LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n", '[{"next":null,"last":1795554003578296}]',
-         {"exists": False, "masked": True, "enabled": False, "active": False, "next": None, "last": 1795554003}),
-        ("LoadState=not-found\nActiveState=inactive\nUnitFileState=\n", "[]",
-         {"exists": False, "masked": False, "enabled": False, "active": False, "next": None, "last": None}),
+        (
+            "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n",
+            '[{"next":1795554003578296,"left":1,"last":0,"passed":0,"unit":"bootc-fetch-apply-updates.timer","activates":"x"}]',
+            {"exists": True, "masked": False, "enabled": True, "active": True, "next": 1795554003, "last": None},
+        ),
+        (
+            "LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n",
+            '[{"next":null,"last":1795554003578296}]',
+            {"exists": False, "masked": True, "enabled": False, "active": False, "next": None, "last": 1795554003},
+        ),
+        (
+            "LoadState=not-found\nActiveState=inactive\nUnitFileState=\n",
+            "[]",
+            {"exists": False, "masked": False, "enabled": False, "active": False, "next": None, "last": None},
+        ),
         ("", "0 timers listed.", {"exists": False, "masked": False, "enabled": False, "active": False, "next": None, "last": None}),
     ],
 )
@@ -159,10 +172,14 @@ def test_only_a_reboot_takes_an_overlay_away() -> None:
     assert not plan_overlay(sample("booted"), None, present=False).reboot_required
 
 
-@pytest.mark.parametrize(("name", "mounted", "code"), [
-    ("not-booted-or-container", None, "host_not_managed"), ("plain-ostree", None, "host_not_managed"),
-    ("usr-overlay", "readOnly", "bootc_refused"),
-])
+@pytest.mark.parametrize(
+    ("name", "mounted", "code"),
+    [
+        ("not-booted-or-container", None, "host_not_managed"),
+        ("plain-ostree", None, "host_not_managed"),
+        ("usr-overlay", "readOnly", "bootc_refused"),
+    ],
+)
 def test_an_overlay_that_cannot_be(name: str, mounted: str | None, code: str) -> None:
     with pytest.raises(BootcError) as refusal:
         plan_overlay(sample(name), mounted, present=True)

@@ -158,9 +158,7 @@ def test_a_signature_policy_is_set_and_given_up_by_switching(backend: str) -> No
     host = booted(backend)
     assert host.spec
     signed = asked(plan_switch, host, Follow(Source(host.spec.image, signature="containerPolicy"), retain=True, soft_reboot="auto"))
-    assert commands(signed) == [
-        f"bootc switch --enforce-container-sigpolicy --retain --soft-reboot=auto {host.spec.image}"
-    ]
+    assert commands(signed) == [f"bootc switch --enforce-container-sigpolicy --retain --soft-reboot=auto {host.spec.image}"]
     back = asked(plan_switch, signed.after, Follow(Source(host.spec.image)), "sha256:" + "8" * 64)
     assert commands(back) == [f"bootc switch {host.spec.image}"]
 

@@ -18,8 +18,19 @@ def node(name: str, kind: str, size: int = 12 * GIB, **more: Any) -> dict[str, A
     """A device as lsblk writes it."""
     empty = dict.fromkeys(("serial", "wwn", "model", "vendor", "tran", "hctl", "fstype", "pttype", "label", "parttype"))
     path = f"/dev/{name}" if kind in ("disk", "part", "loop", "rom") or kind.startswith("raid") else f"/dev/mapper/{name}"
-    return {**empty, "name": name, "kname": name, "path": path, "maj:min": more.pop("number", f"254:{sum(map(ord, name))}"),
-            "type": kind, "size": size, "rota": False, "ro": False, "rm": False, **more}
+    return {
+        **empty,
+        "name": name,
+        "kname": name,
+        "path": path,
+        "maj:min": more.pop("number", f"254:{sum(map(ord, name))}"),
+        "type": kind,
+        "size": size,
+        "rota": False,
+        "ro": False,
+        "rm": False,
+        **more,
+    }
 
 
 def disk(*children: dict[str, Any], name: str = "vdb", **more: Any) -> dict[str, Any]:
@@ -65,19 +76,23 @@ IN_USE: dict[str, Layout] = {
     "mounted data partition": Layout(disk(part(1), part(2, number="254:99")), "/dev/vdb2 is mounted at /data", mounted("/data")),
     "mount point with a blank": Layout(disk(part(1, number="254:99")), "/my data", mounted("/my data")),
     "btrfs known only by its source": Layout(
-        disk(part(1, fstype="btrfs")), "mounted at /home", Surroundings(mounts={"0:42": ("/x",), "/dev/vdb1": ("/home",)})),
+        disk(part(1, fstype="btrfs")), "mounted at /home", Surroundings(mounts={"0:42": ("/x",), "/dev/vdb1": ("/home",)})
+    ),
     "swap partition": Layout(disk(part(1, fstype="swap")), "active swap", Surroundings(swaps=frozenset(["/dev/vdb1"]))),
     "swap on the whole disk": Layout(disk(fstype="swap"), "active swap", Surroundings(swaps=frozenset(["/dev/vdb"]))),
     "lvm, active volume": Layout(disk(part(1, node("vg0-lv0", "lvm"), fstype="LVM2_member")), "held by /dev/mapper/vg0-lv0 (lvm)"),
     "lvm on the whole disk": Layout(disk(node("vg0-lv0", "lvm"), fstype="LVM2_member"), "held by /dev/mapper/vg0-lv0"),
     "lvm, a volume that is the root": Layout(
-        disk(part(2, node("vg0-root", "lvm", number="253:0"))), "mounted at /,", mounted("/", "253:0")),
+        disk(part(2, node("vg0-root", "lvm", number="253:0"))), "mounted at /,", mounted("/", "253:0")
+    ),
     "md raid member": Layout(disk(part(1, node("md0", "raid1"), fstype="linux_raid_member")), "held by /dev/md0 (raid1)"),
     "md raid of whole disks": Layout(disk(node("md127", "raid5"), fstype="linux_raid_member"), "held by /dev/md127"),
     "open luks": Layout(disk(part(1, node("secret", "crypt"), fstype="crypto_LUKS")), "(crypt)"),
     "luks below lvm below a mount": Layout(
-        disk(part(1, node("luks", "crypt", children=[node("vg-home", "lvm", number="253:7")]))), "mounted at /home",
-        mounted("/home", "253:7")),
+        disk(part(1, node("luks", "crypt", children=[node("vg-home", "lvm", number="253:7")]))),
+        "mounted at /home",
+        mounted("/home", "253:7"),
+    ),
     "multipath member": Layout(disk(node("mpatha", "mpath"), fstype="mpath_member"), "(mpath)"),
     "device mapper that lsblk does not show": Layout(disk(), "held by /dev/dm-3", Surroundings(holders={"vdb": ("dm-3",)})),
     "bcache backing device": Layout(disk(part(1)), "held by /dev/bcache0", Surroundings(holders={"vdb1": ("bcache0",)})),

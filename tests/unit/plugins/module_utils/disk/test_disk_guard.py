@@ -83,8 +83,7 @@ def test_a_confirmation_of_another_disk_is_refused() -> None:
         assert caught.value.details["wipe_confirm_needed"] == "TARGET01"
 
 
-@pytest.mark.parametrize("change", [
-    {"serial": "OTHER"}, {"serial": None}, {"size": 1}, {"kname": "vdc"}, {"wwn": "0x1"}])
+@pytest.mark.parametrize("change", [{"serial": "OTHER"}, {"serial": None}, {"size": 1}, {"kname": "vdc"}, {"wwn": "0x1"}])
 def test_another_disk_under_the_same_hints_is_noticed(change: dict[str, object]) -> None:
     before = Layout(disk()).device
     with pytest.raises(guard.DiskChanged):

@@ -20,22 +20,42 @@ sys.path.insert(0, str(Path(__file__).parent))
 from layouts import GIB, disk, node
 
 MACHINE = parse_lsblk(
-    {"blockdevices": [
-        node("zram0", "disk", GIB),
-        node("fd0", "disk", 1474560),
-        node("sr0", "rom", GIB, model="DVD", tran="sata"),
-        node("loop0", "loop", GIB),
-        node("sdc", "disk", 0, serial="CARDREADER", tran="usb"),
-        disk(name="vda", size=2 * GIB, serial="LIVE", children=[node("vda1", "part", GIB)]),
-        disk(name="vdb", serial="TARGET01"),
-        disk(name="sda", size=480103981056, serial="S4EVNX0R1", wwn="0x5002538e40a1b2c3", model="Samsung SSD 860", vendor="ATA     ",
-             tran="sata", hctl="2:0:0:0"),
-        disk(name="sdb", size=4000787030016, serial="WD-1", wwn="0x50014ee2b1", model="WDC WD40EFRX", vendor="ATA", tran="sata",
-             hctl="3:0:0:0", rota=True),
-        disk(name="nvme0n1", size=1000204886016, serial="S5GX", wwn="eui.0025385b01", model="Samsung SSD 980", tran="nvme"),
-    ]},
-    Surroundings(links={"sda": ("by-id/ata-Samsung_SSD_860_S4EVNX0R1", "by-path/pci-0000:00:17.0-ata-1"),
-                        "sdb": ("by-path/pci-0000:00:17.0-ata-2",)}),
+    {
+        "blockdevices": [
+            node("zram0", "disk", GIB),
+            node("fd0", "disk", 1474560),
+            node("sr0", "rom", GIB, model="DVD", tran="sata"),
+            node("loop0", "loop", GIB),
+            node("sdc", "disk", 0, serial="CARDREADER", tran="usb"),
+            disk(name="vda", size=2 * GIB, serial="LIVE", children=[node("vda1", "part", GIB)]),
+            disk(name="vdb", serial="TARGET01"),
+            disk(
+                name="sda",
+                size=480103981056,
+                serial="S4EVNX0R1",
+                wwn="0x5002538e40a1b2c3",
+                model="Samsung SSD 860",
+                vendor="ATA     ",
+                tran="sata",
+                hctl="2:0:0:0",
+            ),
+            disk(
+                name="sdb",
+                size=4000787030016,
+                serial="WD-1",
+                wwn="0x50014ee2b1",
+                model="WDC WD40EFRX",
+                vendor="ATA",
+                tran="sata",
+                hctl="3:0:0:0",
+                rota=True,
+            ),
+            disk(name="nvme0n1", size=1000204886016, serial="S5GX", wwn="eui.0025385b01", model="Samsung SSD 980", tran="nvme"),
+        ]
+    },
+    Surroundings(
+        links={"sda": ("by-id/ata-Samsung_SSD_860_S4EVNX0R1", "by-path/pci-0000:00:17.0-ata-1"), "sdb": ("by-path/pci-0000:00:17.0-ata-2",)}
+    ),
 )
 
 
@@ -43,39 +63,54 @@ def chosen(**hints: Any) -> str:
     return choose(MACHINE, Hints.from_options(hints)).kname
 
 
-@pytest.mark.parametrize(("hints", "kname"), [
-    ({"serial": "TARGET01"}, "vdb"),
-    ({"serial": "s4evnx0r1"}, "sda"),
-    ({"wwn": "0x5002538E40A1B2C3"}, "sda"),
-    ({"wwn": "5002538e40a1b2c3"}, "sda"),
-    ({"wwn": "naa.5002538e40a1b2c3"}, "sda"),
-    ({"wwn": "0025385b01"}, "nvme0n1"),
-    ({"model": "wdc*"}, "sdb"),
-    ({"model": "Samsung*", "transport": "nvme"}, "nvme0n1"),
-    ({"vendor": "ATA", "rotational": True}, "sdb"),
-    ({"size": ">= 2TB"}, "sdb"),
-    ({"size": "480GB"}, "sda"),
-    ({"size": ">= 10GiB, < 100GiB"}, "vdb"),
-    ({"size": "== 12GiB"}, "vdb"),
-    ({"rotational": True}, "sdb"),
-    ({"transport": "virtio", "size": "> 4GiB"}, "vdb"),
-    ({"by_path": "pci-0000:00:17.0-ata-2"}, "sdb"),
-    ({"by_path": "/dev/disk/by-path/pci-0000:00:17.0-ata-1"}, "sda"),
-    ({"by_id": "ata-Samsung*"}, "sda"),
-    ({"hctl": "3:*"}, "sdb"),
-    ({"name": "/dev/nvme0n1"}, "nvme0n1"),
-    ({"name": "sda"}, "sda"),
-    ({"name": "/dev/disk/by-path/pci-0000:00:17.0-ata-2"}, "sdb"),
-    ({"serial": "TARGET01", "model": ""}, "vdb"),
-])
+@pytest.mark.parametrize(
+    ("hints", "kname"),
+    [
+        ({"serial": "TARGET01"}, "vdb"),
+        ({"serial": "s4evnx0r1"}, "sda"),
+        ({"wwn": "0x5002538E40A1B2C3"}, "sda"),
+        ({"wwn": "5002538e40a1b2c3"}, "sda"),
+        ({"wwn": "naa.5002538e40a1b2c3"}, "sda"),
+        ({"wwn": "0025385b01"}, "nvme0n1"),
+        ({"model": "wdc*"}, "sdb"),
+        ({"model": "Samsung*", "transport": "nvme"}, "nvme0n1"),
+        ({"vendor": "ATA", "rotational": True}, "sdb"),
+        ({"size": ">= 2TB"}, "sdb"),
+        ({"size": "480GB"}, "sda"),
+        ({"size": ">= 10GiB, < 100GiB"}, "vdb"),
+        ({"size": "== 12GiB"}, "vdb"),
+        ({"rotational": True}, "sdb"),
+        ({"transport": "virtio", "size": "> 4GiB"}, "vdb"),
+        ({"by_path": "pci-0000:00:17.0-ata-2"}, "sdb"),
+        ({"by_path": "/dev/disk/by-path/pci-0000:00:17.0-ata-1"}, "sda"),
+        ({"by_id": "ata-Samsung*"}, "sda"),
+        ({"hctl": "3:*"}, "sdb"),
+        ({"name": "/dev/nvme0n1"}, "nvme0n1"),
+        ({"name": "sda"}, "sda"),
+        ({"name": "/dev/disk/by-path/pci-0000:00:17.0-ata-2"}, "sdb"),
+        ({"serial": "TARGET01", "model": ""}, "vdb"),
+    ],
+)
 def test_exactly_one_disk_matches(hints: dict[str, Any], kname: str) -> None:
     assert chosen(**hints) == kname
 
 
-@pytest.mark.parametrize("hints", [
-    {"serial": "TARGET0"}, {"serial": "TARGET*"}, {"name": "/dev/vda1"}, {"name": "/dev/sr0"}, {"name": "loop0"}, {"name": "zram0"},
-    {"serial": "CARDREADER"}, {"size": "> 100TB"}, {"serial": "TARGET01", "rotational": True}, {"by_path": "pci-0000"}, {"hctl": "9:*"},
-])
+@pytest.mark.parametrize(
+    "hints",
+    [
+        {"serial": "TARGET0"},
+        {"serial": "TARGET*"},
+        {"name": "/dev/vda1"},
+        {"name": "/dev/sr0"},
+        {"name": "loop0"},
+        {"name": "zram0"},
+        {"serial": "CARDREADER"},
+        {"size": "> 100TB"},
+        {"serial": "TARGET01", "rotational": True},
+        {"by_path": "pci-0000"},
+        {"hctl": "9:*"},
+    ],
+)
 def test_nothing_matches(hints: dict[str, Any]) -> None:
     with pytest.raises(DiskNotFound):
         chosen(**hints)
@@ -124,8 +159,10 @@ def test_what_cannot_hold_a_system_is_no_disk() -> None:
     assert [device.kname for device in disks(MACHINE)] == ["vda", "vdb", "sda", "sdb", "nvme0n1"]
 
 
-@pytest.mark.parametrize(("text", "size"), [
-    ("1KiB", 1024), ("1K", 1024), ("1KB", 1000), ("12GiB", 12 * GIB), ("12 GiB", 12 * GIB), ("1.5G", 3 * GIB // 2), ("2tb", 2 * 10**12)])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1KiB", 1024), ("1K", 1024), ("1KB", 1000), ("12GiB", 12 * GIB), ("12 GiB", 12 * GIB), ("1.5G", 3 * GIB // 2), ("2tb", 2 * 10**12)],
+)
 def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 

@@ -24,8 +24,13 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.image imp
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Wanted
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
-REQUEST = Request("registry.example.com/os:1", root_keys=("ssh-ed25519 AAAA a",), kernel_arguments=("console=ttyS0", 'a="b c"'),
-                  files=(PlacedFile("etc/motd", b"hello\n\"you\"", 0o600, "web", "0"),), generic_image=True)
+REQUEST = Request(
+    "registry.example.com/os:1",
+    root_keys=("ssh-ed25519 AAAA a",),
+    kernel_arguments=("console=ttyS0", 'a="b c"'),
+    files=(PlacedFile("etc/motd", b'hello\n"you"', 0o600, "web", "0"),),
+    generic_image=True,
+)
 
 
 def order(request: Request = REQUEST, kind: str = "qcow2", image: str = "registry.example.com/os:1") -> Order:
@@ -69,9 +74,7 @@ def test_a_blueprint_says_what_was_asked() -> None:
     assert document["files"] == [{"path": "/etc/motd", "mode": "0600", "user": "web", "group": 0, "data": 'hello\n"you"'}]
 
 
-@pytest.mark.parametrize(
-    "request_", [replace(REQUEST, bootloader="systemd"), replace(REQUEST, files=(PlacedFile("etc/key", b"\xff"),))]
-)
+@pytest.mark.parametrize("request_", [replace(REQUEST, bootloader="systemd"), replace(REQUEST, files=(PlacedFile("etc/key", b"\xff"),))])
 def test_what_image_builder_cannot_do_is_refused(request_: Request) -> None:
     with pytest.raises(OptionError):
         image_builder.blueprint(request_)
@@ -165,7 +168,11 @@ sys.path[:] = [{str(tmp_path / "code.zip")!r}, *(path for path in sys.path if "s
 runpy.run_module({inside.__name__!r}, run_name="__main__")
 """
     done = subprocess.run(
-        [sys.executable, "-I", "-c", script], input=Job(REQUEST, None, 60).encode(), text=True, capture_output=True, check=False,
+        [sys.executable, "-I", "-c", script],
+        input=Job(REQUEST, None, 60).encode(),
+        text=True,
+        capture_output=True,
+        check=False,
         env={"PATH": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr

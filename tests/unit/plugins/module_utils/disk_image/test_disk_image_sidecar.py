@@ -24,8 +24,12 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.files imp
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Request
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
-REQUEST = Request("registry.example.com/os:1", root_keys=("ssh-ed25519 AAAA a", "ssh-ed25519 BBBB b"), kernel_arguments=("quiet",),
-                  files=(PlacedFile("etc/motd", b"hello"),))
+REQUEST = Request(
+    "registry.example.com/os:1",
+    root_keys=("ssh-ed25519 AAAA a", "ssh-ed25519 BBBB b"),
+    kernel_arguments=("quiet",),
+    files=(PlacedFile("etc/motd", b"hello"),),
+)
 TOOLS = {"qemu-img": "7.2"}
 
 

@@ -79,10 +79,15 @@ def test_only_the_stages_of_the_target_count() -> None:
 
 
 def test_platforms_are_those_of_the_builder_and_of_the_target() -> None:
-    text = "FROM --platform=$BUILDPLATFORM a.test/go:1 AS go\nFROM --platform=linux/s390x a.test/x:1 AS x\n" \
-           "FROM a.test/os-$TARGETARCH:1\nCOPY --from=go a b\nCOPY --from=x a b\n"
+    text = (
+        "FROM --platform=$BUILDPLATFORM a.test/go:1 AS go\nFROM --platform=linux/s390x a.test/x:1 AS x\n"
+        "FROM a.test/os-$TARGETARCH:1\nCOPY --from=go a b\nCOPY --from=x a b\n"
+    )
     assert [(base.text, base.platform) for base in bases(text, {}, platform="linux/arm64", builder="linux/amd64")] == [
-        ("a.test/os-arm64:1", None), ("a.test/go:1", "linux/amd64"), ("a.test/x:1", "linux/s390x")]
+        ("a.test/os-arm64:1", None),
+        ("a.test/go:1", "linux/amd64"),
+        ("a.test/x:1", "linux/s390x"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,16 +112,23 @@ def test_a_target_is_the_name_of_its_stage_in_lower_case(target: str, name: str)
     assert stage_name(text, target) == name
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("FROM a.test/x:1 AS One\nFROM one\n", "FROM a.test/x:1 AS one\nFROM one\n"),
-    ("FROM scratch as one\nFROM \\\n  # ONE\n  ONE AS Two\nCOPY --chown=0:0 --from=ONE /ONE \\\n /b\nRUN echo ONE\n",
-     "FROM scratch as one\nFROM \\\n  # one\n  one AS two\nCOPY --chown=0:0 --from=one /ONE \\\n /b\nRUN echo ONE\n"),
-    ("ARG V=One\nFROM scratch AS one\nFROM $V\nARG V\nCOPY --from=${V} a b\nRUN --mount=type=bind,from=$V,target=/x true\n",
-     "ARG V=One\nFROM scratch AS one\nFROM one\nARG V\nCOPY --from=one a b\nRUN --mount=type=bind,from=one,target=/x true\n"),
-    ("FROM scratch AS one\r\nCOPY <<EOF /x\nFROM ONE\nEOF\nFROM scratch\nCOPY --from=0 a b\n", None),
-    ("FROM a.test/os:1\nCOPY --from=b.test/Tools@x a b\n", None),
-    ("FROM scratch AS one\nFROM scratch\nRUN echo from=ONE --from=ONE\nLABEL caf\udce9=ONE\n", None),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FROM a.test/x:1 AS One\nFROM one\n", "FROM a.test/x:1 AS one\nFROM one\n"),
+        (
+            "FROM scratch as one\nFROM \\\n  # ONE\n  ONE AS Two\nCOPY --chown=0:0 --from=ONE /ONE \\\n /b\nRUN echo ONE\n",
+            "FROM scratch as one\nFROM \\\n  # one\n  one AS two\nCOPY --chown=0:0 --from=one /ONE \\\n /b\nRUN echo ONE\n",
+        ),
+        (
+            "ARG V=One\nFROM scratch AS one\nFROM $V\nARG V\nCOPY --from=${V} a b\nRUN --mount=type=bind,from=$V,target=/x true\n",
+            "ARG V=One\nFROM scratch AS one\nFROM one\nARG V\nCOPY --from=one a b\nRUN --mount=type=bind,from=one,target=/x true\n",
+        ),
+        ("FROM scratch AS one\r\nCOPY <<EOF /x\nFROM ONE\nEOF\nFROM scratch\nCOPY --from=0 a b\n", None),
+        ("FROM a.test/os:1\nCOPY --from=b.test/Tools@x a b\n", None),
+        ("FROM scratch AS one\nFROM scratch\nRUN echo from=ONE --from=ONE\nLABEL caf\udce9=ONE\n", None),
+    ],
+)
 def test_stages_are_named_in_lower_case_wherever_they_are_meant(text: str, expected: str | None) -> None:
     assert lower_stages(text, {}) == (text if expected is None else expected)
 
@@ -125,16 +137,22 @@ def test_a_number_is_a_stage_to_copy_from_and_an_image_to_build_upon() -> None:
     assert found("FROM a.test/one:1\nFROM 0\nCOPY --from=0 a b\n") == ["0", "a.test/one:1"]
 
 
-@pytest.mark.parametrize(("text", "words", "hint"), [
-    ("FROM scratch\nCOPY --from=$TOOLS a b\n", "Line 2 of the Containerfile, COPY with '$TOOLS'", "'ARG TOOLS' in the same stage"),
-    ("ARG T=a.test/x:1\nFROM scratch\nENV T=1\nADD --from=${T} a b\n", "Line 4 of the Containerfile, ADD", "ENV does not count"),
-    ("FROM scratch\nRUN --mount=type=bind,from=$T,target=/x true\n", "Line 2 of the Containerfile, RUN with '$T'", "'ARG T'"),
-    ("FROM a.test/os:$TAG\n", "Line 1 of the Containerfile, FROM", "before the first FROM"),
-    ("ARG A=1.2\nFROM a.test/os:${A%.2}\n", "Line 2 of the Containerfile, FROM with 'a.test/os:${A%.2}', needs the expansion '${A%.2}'",
-     "'build_args'"),
-    ("FROM scratch\nARG A=1\nCOPY --from=a.test/os:${A/1/2} a b\n", "the expansion '${A/1/2}'", "${NAME:-default}"),
-    ("FROM scratch AS one\nFROM scratch\nCOPY --from=One:x/ a b\n", "of COPY in line 3", "the stages before it: one"),
-])
+@pytest.mark.parametrize(
+    ("text", "words", "hint"),
+    [
+        ("FROM scratch\nCOPY --from=$TOOLS a b\n", "Line 2 of the Containerfile, COPY with '$TOOLS'", "'ARG TOOLS' in the same stage"),
+        ("ARG T=a.test/x:1\nFROM scratch\nENV T=1\nADD --from=${T} a b\n", "Line 4 of the Containerfile, ADD", "ENV does not count"),
+        ("FROM scratch\nRUN --mount=type=bind,from=$T,target=/x true\n", "Line 2 of the Containerfile, RUN with '$T'", "'ARG T'"),
+        ("FROM a.test/os:$TAG\n", "Line 1 of the Containerfile, FROM", "before the first FROM"),
+        (
+            "ARG A=1.2\nFROM a.test/os:${A%.2}\n",
+            "Line 2 of the Containerfile, FROM with 'a.test/os:${A%.2}', needs the expansion '${A%.2}'",
+            "'build_args'",
+        ),
+        ("FROM scratch\nARG A=1\nCOPY --from=a.test/os:${A/1/2} a b\n", "the expansion '${A/1/2}'", "${NAME:-default}"),
+        ("FROM scratch AS one\nFROM scratch\nCOPY --from=One:x/ a b\n", "of COPY in line 3", "the stages before it: one"),
+    ],
+)
 def test_what_cannot_be_told_of_a_base_names_the_instruction_and_what_to_do(text: str, words: str, hint: str) -> None:
     with pytest.raises(BaseInvalid) as error:
         found(text)
@@ -142,12 +160,15 @@ def test_what_cannot_be_told_of_a_base_names_the_instruction_and_what_to_do(text
     assert hint in str(error.value.hint)
 
 
-@pytest.mark.parametrize(("text", "line"), [
-    ("FROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", 2),
-    ("FROM a.test/os:1\nRUN true\nRUN <<-'END' sh\n\techo\n\tEND\n", 3),
-    ("FROM a.test/os:1\nRUN echo $((1<<2)) && cat <<< word\n", None),
-    ("# syntax=docker/dockerfile:1.4\nFROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", None),
-    ("# comment\n# syntax=no directive any more\nFROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", 4),
-])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("FROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", 2),
+        ("FROM a.test/os:1\nRUN true\nRUN <<-'END' sh\n\techo\n\tEND\n", 3),
+        ("FROM a.test/os:1\nRUN echo $((1<<2)) && cat <<< word\n", None),
+        ("# syntax=docker/dockerfile:1.4\nFROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", None),
+        ("# comment\n# syntax=no directive any more\nFROM scratch\nCOPY <<EOF /x\nhello\nEOF\n", 4),
+    ],
+)
 def test_a_here_document_is_found(text: str, line: int | None) -> None:
     assert here_document(text) == line

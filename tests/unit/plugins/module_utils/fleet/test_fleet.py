@@ -22,22 +22,28 @@ OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 def seen(digest: str = OLD, time: str = "2026-01-01T00:00:00", **more: Any) -> Record:
     info = {
-        "managed": True, "backend": "ostree", "bootc_version": "1.16.9", "reboot_required": False,
+        "managed": True,
+        "backend": "ostree",
+        "bootc_version": "1.16.9",
+        "reboot_required": False,
         "host": {"image": "registry.example.com/os:1", "booted": {"digest": digest, "version": "1"}, "staged": None},
     }
     return from_info("web1", time, info, **more)
 
 
-@pytest.mark.parametrize(("record", "state"), [
-    (seen(), "unknown"),
-    (seen(wanted=OLD), "current"),
-    (seen(wanted=NEW), "drifted"),
-    (seen(wanted=NEW, result="rolled_back"), "rolled_back"),
-    (seen(wanted=NEW, result="failed"), "failed"),
-    (seen(wanted=OLD, result="unreachable"), "unreachable"),
-    (from_info("web1", "2026", {"managed": False}), "unmanaged"),
-    (from_info("web1", "2026", {"managed": True, "reboot_required": True, "host": {}}, wanted=OLD), "reboot_required"),
-])
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        (seen(), "unknown"),
+        (seen(wanted=OLD), "current"),
+        (seen(wanted=NEW), "drifted"),
+        (seen(wanted=NEW, result="rolled_back"), "rolled_back"),
+        (seen(wanted=NEW, result="failed"), "failed"),
+        (seen(wanted=OLD, result="unreachable"), "unreachable"),
+        (from_info("web1", "2026", {"managed": False}), "unmanaged"),
+        (from_info("web1", "2026", {"managed": True, "reboot_required": True, "host": {}}, wanted=OLD), "reboot_required"),
+    ],
+)
 def test_a_host_has_the_worst_state_that_fits(record: Record, state: str) -> None:
     assert record.state == state
 

@@ -25,8 +25,14 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.files imp
 )
 
 STATIC: dict[str, Any] = {
-    "interface": "eth0", "mac": None, "dhcp": False, "addresses": ["192.0.2.10/24", "2001:db8::10/64"],
-    "gateways": ["192.0.2.1", "2001:db8::1"], "dns": ["192.0.2.53"], "search": ["example.com"], "mtu": 1400,
+    "interface": "eth0",
+    "mac": None,
+    "dhcp": False,
+    "addresses": ["192.0.2.10/24", "2001:db8::10/64"],
+    "gateways": ["192.0.2.1", "2001:db8::1"],
+    "dns": ["192.0.2.53"],
+    "search": ["example.com"],
+    "mtu": 1400,
 }
 
 
@@ -84,14 +90,17 @@ def test_an_owner_that_the_image_does_not_know_is_refused(deployed: Deployed) ->
     assert not (deployed.etc / "f").exists()
 
 
-@pytest.mark.parametrize("option", [
-    *({"dest": dest, "content": ""} for dest in ("/usr/lib/x", "etc/x", "/etc", "/etc/", "/etc/../usr/x", "/var/x/")),
-    {"dest": "/etc/x"},
-    {"dest": "/etc/x", "content": "", "src": "/x"},
-    {"dest": "/etc/x", "src": "/nonexistent"},
-    {"dest": "/etc/x", "content": "", "mode": "rw"},
-    {"dest": "/etc/x", "content": "", "mode": "0999"},
-])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *({"dest": dest, "content": ""} for dest in ("/usr/lib/x", "etc/x", "/etc", "/etc/", "/etc/../usr/x", "/var/x/")),
+        {"dest": "/etc/x"},
+        {"dest": "/etc/x", "content": "", "src": "/x"},
+        {"dest": "/etc/x", "src": "/nonexistent"},
+        {"dest": "/etc/x", "content": "", "mode": "rw"},
+        {"dest": "/etc/x", "content": "", "mode": "0999"},
+    ],
+)
 def test_files_that_cannot_be_meant_are_refused(option: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         checked([option])
@@ -118,12 +127,17 @@ def test_a_secret_does_not_show_in_a_message() -> None:
 
 
 def test_a_keyfile_has_both_protocols_and_is_private() -> None:
-    file, = network.files([STATIC], "networkmanager")
+    (file,) = network.files([STATIC], "networkmanager")
     assert (file.path, file.mode) == ("etc/NetworkManager/system-connections/eth0.nmconnection", 0o600)
     parsed = configparser.ConfigParser()
     parsed.read_string(file.content.decode())
     assert dict(parsed["ipv4"]) == {
-        "method": "manual", "address1": "192.0.2.10/24", "gateway": "192.0.2.1", "dns": "192.0.2.53;", "dns-search": "example.com;"}
+        "method": "manual",
+        "address1": "192.0.2.10/24",
+        "gateway": "192.0.2.1",
+        "dns": "192.0.2.53;",
+        "dns-search": "example.com;",
+    }
     assert parsed["ipv6"]["address1"] == "2001:db8::10/64"
     assert parsed["connection"]["interface-name"] == "eth0"
     assert parsed["ethernet"]["mtu"] == "1400"
@@ -131,18 +145,27 @@ def test_a_keyfile_has_both_protocols_and_is_private() -> None:
 
 
 def test_a_network_file_comes_before_those_of_the_image() -> None:
-    file, = network.files([{**STATIC, "interface": None, "mac": "52:54:00:12:34:56"}], "systemd-networkd")
+    (file,) = network.files([{**STATIC, "interface": None, "mac": "52:54:00:12:34:56"}], "systemd-networkd")
     assert file.path == "etc/systemd/network/05-52-54-00-12-34-56.network"
     lines = file.content.decode().splitlines()
     addresses = {"Address=192.0.2.10/24", "Gateway=2001:db8::1", "DNS=192.0.2.53"}
     assert {"MACAddress=52:54:00:12:34:56", "DHCP=no", "MTUBytes=1400", *addresses} <= set(lines)
 
 
-@pytest.mark.parametrize("change", [
-    {"interface": None}, {"mac": "52:54:00:12:34:56"}, {"interface": "a b"}, {"interface": None, "mac": "52:54"},
-    {"addresses": ["192.0.2.10"]}, {"addresses": ["192.0.2.300/24"]}, {"addresses": []}, {"gateways": ["router"]},
-    {"dns": ["192.0.2.53/24"]},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"interface": None},
+        {"mac": "52:54:00:12:34:56"},
+        {"interface": "a b"},
+        {"interface": None, "mac": "52:54"},
+        {"addresses": ["192.0.2.10"]},
+        {"addresses": ["192.0.2.300/24"]},
+        {"addresses": []},
+        {"gateways": ["router"]},
+        {"dns": ["192.0.2.53/24"]},
+    ],
+)
 def test_links_that_cannot_be_meant_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         network.files([{**STATIC, **change}], "networkmanager")

@@ -50,14 +50,28 @@ PROGRAMS = frozenset(["sfdisk", "wipefs", "mkfs.fat", "mkfs.ext4", "bootupctl"])
 ABILITIES = Abilities((1, 16, 9), {"block": ["direct"], "kargs": ["rw"]}, kernels=("6.1",), bootupd=True, programs=PROGRAMS)
 IMAGE = Image("1", DIGEST, frozenset([DIGEST]), "amd64", 1200 * MIB, {"containers.bootc": "1"})
 INSTALLED = Installed(
-    "ostree", "registry.test:5000/os:1", "registry", DIGEST, "default", ("rw", "root=UUID=1"), ("KEY",), "/dev/vdb3", "etc",
-    "/dev/vdb3", BootEntry("boot/loader/entries/1.conf", "rw root=UUID=1"),
+    "ostree",
+    "registry.test:5000/os:1",
+    "registry",
+    DIGEST,
+    "default",
+    ("rw", "root=UUID=1"),
+    ("KEY",),
+    "/dev/vdb3",
+    "etc",
+    "/dev/vdb3",
+    BootEntry("boot/loader/entries/1.conf", "rw root=UUID=1"),
 )
 CONTENTS = ("/dev/vdb3: 11.5 GiB, ext4",)
 
 
-def decide(installed: Installed | None = INSTALLED, contents: tuple[str, ...] = CONTENTS, confirmed: bool = False,
-           digests: frozenset[str] = frozenset([DIGEST]), **request: Any) -> Plan:
+def decide(
+    installed: Installed | None = INSTALLED,
+    contents: tuple[str, ...] = CONTENTS,
+    confirmed: bool = False,
+    digests: frozenset[str] = frozenset([DIGEST]),
+    **request: Any,
+) -> Plan:
     return plan(DISK, contents, installed, replace(REQUEST, **request), digests, confirmed=confirmed, confirmation="TARGET01")
 
 
@@ -79,16 +93,19 @@ def test_an_equal_reference_written_otherwise_is_equal() -> None:
     assert decide(replace(INSTALLED, image="docker.io/library/os:latest"), target="os").verb == "none"
 
 
-@pytest.mark.parametrize(("installed", "request_", "why"), [
-    ({"digest": OTHER}, {}, "digest"),
-    ({"digest": None}, {}, "digest not known"),
-    ({"image": "registry.test:5000/os:2"}, {}, "follows registry.test:5000/os:2"),
-    ({"transport": "oci"}, {}, "transport"),
-    ({}, {"composefs": True}, "backend ostree"),
-    ({"backend": "composefs"}, {"composefs": False}, "backend composefs"),
-    ({}, {"stateroot": "other"}, "stateroot default"),
-    ({"entry": None}, {}, "no boot entry"),
-])
+@pytest.mark.parametrize(
+    ("installed", "request_", "why"),
+    [
+        ({"digest": OTHER}, {}, "digest"),
+        ({"digest": None}, {}, "digest not known"),
+        ({"image": "registry.test:5000/os:2"}, {}, "follows registry.test:5000/os:2"),
+        ({"transport": "oci"}, {}, "transport"),
+        ({}, {"composefs": True}, "backend ostree"),
+        ({"backend": "composefs"}, {"composefs": False}, "backend composefs"),
+        ({}, {"stateroot": "other"}, "stateroot default"),
+        ({"entry": None}, {}, "no boot entry"),
+    ],
+)
 def test_another_installation_is_refused_and_replaced_when_confirmed(installed: dict[str, Any], request_: dict[str, Any], why: str) -> None:
     there = replace(INSTALLED, **installed)
     with pytest.raises(DiskHasOtherImage) as caught:
@@ -106,12 +123,15 @@ def test_foreign_data_is_refused_and_replaced_when_confirmed() -> None:
     assert decide(None, confirmed=True).wipe
 
 
-@pytest.mark.parametrize(("request_", "arguments", "keys"), [
-    ({"kernel_arguments": ("quiet", "rw")}, ("quiet",), False),
-    ({"root_keys": ("KEY", "SECOND")}, (), True),
-    ({"root_keys": ()}, (), True),
-    ({"root_keys": ("OTHER",), "kernel_arguments": ("a", "b")}, ("a", "b"), True),
-])
+@pytest.mark.parametrize(
+    ("request_", "arguments", "keys"),
+    [
+        ({"kernel_arguments": ("quiet", "rw")}, ("quiet",), False),
+        ({"root_keys": ("KEY", "SECOND")}, (), True),
+        ({"root_keys": ()}, (), True),
+        ({"root_keys": ("OTHER",), "kernel_arguments": ("a", "b")}, ("a", "b"), True),
+    ],
+)
 def test_what_is_missing_is_added_without_installing_anew(request_: dict[str, Any], arguments: tuple[str, ...], keys: bool) -> None:
     made = decide(**request_)
     assert (made.verb, made.missing_arguments, made.keys) == ("repair", arguments, keys)
@@ -121,13 +141,16 @@ def test_arguments_of_the_image_that_bootc_left_out_are_added_too() -> None:
     assert additions(INSTALLED, REQUEST, ["rw", "console=ttyS0"]).missing_arguments == ("console=ttyS0",)
 
 
-@pytest.mark.parametrize(("image", "digest", "name", "target"), [
-    ("registry.test:5000/os:1", None, "registry.test:5000/os:1", "registry.test:5000/os:1"),
-    ("registry.test:5000/os:1", DIGEST, f"registry.test:5000/os@{DIGEST}", "registry.test:5000/os:1"),
-    (f"registry.test:5000/os:1@{DIGEST}", None, f"registry.test:5000/os@{DIGEST}", "registry.test:5000/os:1"),
-    (f"registry.test:5000/os@{DIGEST}", DIGEST, f"registry.test:5000/os@{DIGEST}", f"registry.test:5000/os@{DIGEST}"),
-    ("os", None, "docker.io/library/os:latest", "docker.io/library/os:latest"),
-])
+@pytest.mark.parametrize(
+    ("image", "digest", "name", "target"),
+    [
+        ("registry.test:5000/os:1", None, "registry.test:5000/os:1", "registry.test:5000/os:1"),
+        ("registry.test:5000/os:1", DIGEST, f"registry.test:5000/os@{DIGEST}", "registry.test:5000/os:1"),
+        (f"registry.test:5000/os:1@{DIGEST}", None, f"registry.test:5000/os@{DIGEST}", "registry.test:5000/os:1"),
+        (f"registry.test:5000/os@{DIGEST}", DIGEST, f"registry.test:5000/os@{DIGEST}", f"registry.test:5000/os@{DIGEST}"),
+        ("os", None, "docker.io/library/os:latest", "docker.io/library/os:latest"),
+    ],
+)
 def test_a_pinned_image_is_pulled_by_digest_and_followed_by_tag(image: str, digest: str | None, name: str, target: str) -> None:
     wanted = Wanted.parse(image, digest)
     assert (wanted.name, wanted.target) == (name, target)
@@ -147,23 +170,36 @@ def test_an_image_with_another_digest_is_refused() -> None:
 
 
 def test_an_index_is_known_by_its_own_and_its_platforms_digest() -> None:
-    raw = json.dumps({"manifests": [
-        {"digest": "sha256:arm", "platform": {"os": "linux", "architecture": "arm64"}},
-        {"digest": "sha256:amd", "platform": {"os": "linux", "architecture": "amd64"}},
-    ]})
+    raw = json.dumps(
+        {
+            "manifests": [
+                {"digest": "sha256:arm", "platform": {"os": "linux", "architecture": "arm64"}},
+                {"digest": "sha256:amd", "platform": {"os": "linux", "architecture": "amd64"}},
+            ]
+        }
+    )
     assert manifest_digests(raw, "amd64") == {f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}", "sha256:amd"}
     assert len(manifest_digests(raw, "s390x")) == 1
 
 
 def test_an_image_in_podmans_storage_is_known_by_all_its_digests() -> None:
-    parsed = Image.parse({"Id": "1", "Digest": DIGEST, "RepoDigests": [f"r/os@{DIGEST}", f"r/os@{OTHER}"], "Architecture": "amd64",
-                          "Size": 5, "Labels": None})
+    parsed = Image.parse(
+        {
+            "Id": "1",
+            "Digest": DIGEST,
+            "RepoDigests": [f"r/os@{DIGEST}", f"r/os@{OTHER}"],
+            "Architecture": "amd64",
+            "Size": 5,
+            "Labels": None,
+        }
+    )
     assert parsed.digests == {DIGEST, OTHER}
     assert parsed.labels == {}
 
 
-@pytest.mark.parametrize(("image", "code"), [
-    (replace(IMAGE, labels={}), "image_not_bootable"), (replace(IMAGE, architecture="arm64"), "architecture_mismatch")])
+@pytest.mark.parametrize(
+    ("image", "code"), [(replace(IMAGE, labels={}), "image_not_bootable"), (replace(IMAGE, architecture="arm64"), "architecture_mismatch")]
+)
 def test_what_podman_knows_is_checked_first(image: Image, code: str) -> None:
     require_bootable(IMAGE, "x86_64")
     with pytest.raises(ImageModeError) as caught:
@@ -174,57 +210,66 @@ def test_what_podman_knows_is_checked_first(image: Image, code: str) -> None:
 COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
 
 
-@pytest.mark.parametrize(("abilities", "request_", "code"), [
-    ({"kernels": ()}, {}, "image_not_bootable"),
-    ({"bootupd": False}, {}, "bootloader_missing"),
-    ({"bootupd": False}, {"bootloader": "grub"}, "bootloader_missing"),
-    ({"bootupd": False, "systemd_boot": True}, {}, "bootloader_missing"),
-    ({"systemd_boot": True}, {"bootloader": "systemd"}, "bootloader_missing"),
-    ({"bootupd": False}, {"composefs": True}, "bootloader_missing"),
-    ({"bootupd": False, "systemd_boot": True}, {"composefs": True, "bootloader": "grub"}, "bootloader_missing"),
-    ({}, {"composefs": True, "bootloader": "none"}, "option_invalid"),
-    ({}, {"composefs": True, "stateroot": "mine"}, "option_invalid"),
-    ({}, {"block_setup": "tpm2-luks"}, "block_setup_unsupported"),
-    ({"configuration": {"block": ["tpm2-luks"]}}, {"block_setup": "direct"}, "block_setup_unsupported"),
-    ({}, {"filesystem": None}, "filesystem_missing"),
-    ({}, {"filesystem": "xfs"}, "image_not_bootable"),
-    ({"programs": frozenset()}, {}, "image_not_bootable"),
-    ({"configuration": {"block": ["tpm2-luks"]}}, {"block_setup": "tpm2-luks"}, "image_not_bootable"),
-    ({"ukis": ("/boot/EFI/Linux/a.efi",)}, {"kernel_arguments": ("quiet",)}, "option_invalid"),
-    ({"version": (1, 9, 0)}, {"composefs": True}, "bootc_unsupported"),
-    ({"version": (1, 12, 1)}, {"bootloader": "none"}, "bootc_unsupported"),
-    ({"version": (1, 16, 2)}, {"bootloader": "grub-cc"}, "bootc_unsupported"),
-])
+@pytest.mark.parametrize(
+    ("abilities", "request_", "code"),
+    [
+        ({"kernels": ()}, {}, "image_not_bootable"),
+        ({"bootupd": False}, {}, "bootloader_missing"),
+        ({"bootupd": False}, {"bootloader": "grub"}, "bootloader_missing"),
+        ({"bootupd": False, "systemd_boot": True}, {}, "bootloader_missing"),
+        ({"systemd_boot": True}, {"bootloader": "systemd"}, "bootloader_missing"),
+        ({"bootupd": False}, {"composefs": True}, "bootloader_missing"),
+        ({"bootupd": False, "systemd_boot": True}, {"composefs": True, "bootloader": "grub"}, "bootloader_missing"),
+        ({}, {"composefs": True, "bootloader": "none"}, "option_invalid"),
+        ({}, {"composefs": True, "stateroot": "mine"}, "option_invalid"),
+        ({}, {"block_setup": "tpm2-luks"}, "block_setup_unsupported"),
+        ({"configuration": {"block": ["tpm2-luks"]}}, {"block_setup": "direct"}, "block_setup_unsupported"),
+        ({}, {"filesystem": None}, "filesystem_missing"),
+        ({}, {"filesystem": "xfs"}, "image_not_bootable"),
+        ({"programs": frozenset()}, {}, "image_not_bootable"),
+        ({"configuration": {"block": ["tpm2-luks"]}}, {"block_setup": "tpm2-luks"}, "image_not_bootable"),
+        ({"ukis": ("/boot/EFI/Linux/a.efi",)}, {"kernel_arguments": ("quiet",)}, "option_invalid"),
+        ({"version": (1, 9, 0)}, {"composefs": True}, "bootc_unsupported"),
+        ({"version": (1, 12, 1)}, {"bootloader": "none"}, "bootc_unsupported"),
+        ({"version": (1, 16, 2)}, {"bootloader": "grub-cc"}, "bootc_unsupported"),
+    ],
+)
 def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[str, Any], request_: dict[str, Any], code: str) -> None:
     with pytest.raises(ImageModeError) as caught:
         require_installable(replace(ABILITIES, **abilities), replace(REQUEST, **request_))
     assert caught.value.error == code
 
 
-@pytest.mark.parametrize(("abilities", "request_"), [
-    (ABILITIES, {}),
-    (ABILITIES, {"bootloader": "grub", "stateroot": "mine"}),
-    (replace(ABILITIES, bootupd=False), {"bootloader": "none"}),
-    (replace(ABILITIES, bootupd=False, configuration={"bootloader": "none"}), {}),
-    (replace(ABILITIES, configuration={"filesystem": {"root": {"type": "ext4"}}}), {"filesystem": None}),
-    (replace(ABILITIES, configuration={"root-fs-type": "ext4"}), {"filesystem": None}),
-    (COMPOSEFS, {"composefs": True}),
-    (COMPOSEFS, {"composefs": True, "bootloader": "systemd", "stateroot": "default"}),
-    (replace(COMPOSEFS, ukis=("a.efi",), kernels=()), {}),
-])
+@pytest.mark.parametrize(
+    ("abilities", "request_"),
+    [
+        (ABILITIES, {}),
+        (ABILITIES, {"bootloader": "grub", "stateroot": "mine"}),
+        (replace(ABILITIES, bootupd=False), {"bootloader": "none"}),
+        (replace(ABILITIES, bootupd=False, configuration={"bootloader": "none"}), {}),
+        (replace(ABILITIES, configuration={"filesystem": {"root": {"type": "ext4"}}}), {"filesystem": None}),
+        (replace(ABILITIES, configuration={"root-fs-type": "ext4"}), {"filesystem": None}),
+        (COMPOSEFS, {"composefs": True}),
+        (COMPOSEFS, {"composefs": True, "bootloader": "systemd", "stateroot": "default"}),
+        (replace(COMPOSEFS, ukis=("a.efi",), kernels=()), {}),
+    ],
+)
 def test_what_can_be_installed_is_let_through(abilities: Abilities, request_: dict[str, Any]) -> None:
     require_installable(abilities, replace(REQUEST, **request_))
 
 
-@pytest.mark.parametrize(("size", "request_", "fits"), [
-    (12 * GIB, {}, True),
-    (2 * GIB, {}, True),
-    (1800 * MIB, {}, False),
-    (2 * GIB, {"composefs": True}, False),
-    (12 * GIB, {"root_size": 9 * 1024 * GIB}, False),
-    (12 * GIB, {"root_size": 10 * GIB}, True),
-    (12 * GIB, {"root_size": 1 * GIB}, False),
-])
+@pytest.mark.parametrize(
+    ("size", "request_", "fits"),
+    [
+        (12 * GIB, {}, True),
+        (2 * GIB, {}, True),
+        (1800 * MIB, {}, False),
+        (2 * GIB, {"composefs": True}, False),
+        (12 * GIB, {"root_size": 9 * 1024 * GIB}, False),
+        (12 * GIB, {"root_size": 10 * GIB}, True),
+        (12 * GIB, {"root_size": 1 * GIB}, False),
+    ],
+)
 def test_whether_the_image_fits_is_known_before(size: int, request_: dict[str, Any], fits: bool) -> None:
     disk = replace(DISK, size=size)
     if fits:
@@ -253,24 +298,65 @@ def test_an_image_without_bootc_is_not_bootable(text: str) -> None:
 
 def test_the_plain_command() -> None:
     assert to_disk(REQUEST, "/dev/vdb", wipe=False) == [
-        "bootc", "install", "to-disk", "--target-imgref", "registry.test:5000/os:1", "--filesystem", "ext4", "/dev/vdb"]
+        "bootc",
+        "install",
+        "to-disk",
+        "--target-imgref",
+        "registry.test:5000/os:1",
+        "--filesystem",
+        "ext4",
+        "/dev/vdb",
+    ]
 
 
 def test_everything_asked_is_in_the_command() -> None:
-    request = Request(
-        "oci/path", "oci", "xfs", 20 * GIB, "none", ("a=1", "b"), ("KEY",), "mine", True, True, "tpm2-luks", "skip")
+    request = Request("oci/path", "oci", "xfs", 20 * GIB, "none", ("a=1", "b"), ("KEY",), "mine", True, True, "tpm2-luks", "skip")
     argv = to_disk(request, "/dev/vdb", wipe=True)
     assert argv == [
-        "bootc", "install", "to-disk", "--target-imgref", "oci/path", "--target-transport", "oci", "--bootloader", "none",
-        "--stateroot", "mine", "--bound-images", "skip", "--root-ssh-authorized-keys", "/root-ssh-authorized-keys",
-        "--karg", "a=1", "--karg", "b", "--composefs-backend", "--generic-image", "--filesystem", "xfs",
-        "--root-size", "20480M", "--block-setup", "tpm2-luks", "--wipe", "/dev/vdb"]
+        "bootc",
+        "install",
+        "to-disk",
+        "--target-imgref",
+        "oci/path",
+        "--target-transport",
+        "oci",
+        "--bootloader",
+        "none",
+        "--stateroot",
+        "mine",
+        "--bound-images",
+        "skip",
+        "--root-ssh-authorized-keys",
+        "/root-ssh-authorized-keys",
+        "--karg",
+        "a=1",
+        "--karg",
+        "b",
+        "--composefs-backend",
+        "--generic-image",
+        "--filesystem",
+        "xfs",
+        "--root-size",
+        "20480M",
+        "--block-setup",
+        "tpm2-luks",
+        "--wipe",
+        "/dev/vdb",
+    ]
 
 
 def test_file_systems_are_left_writable_for_the_machines_files() -> None:
     assert to_filesystem(replace(REQUEST, filesystem=None, root_mount_spec="LABEL=root")) == [
-        "bootc", "install", "to-filesystem", "--target-imgref", "registry.test:5000/os:1", "--root-mount-spec", "LABEL=root",
-        "--skip-finalize", "/target"]
+        "bootc",
+        "install",
+        "to-filesystem",
+        "--target-imgref",
+        "registry.test:5000/os:1",
+        "--root-mount-spec",
+        "LABEL=root",
+        "--skip-finalize",
+        "/target",
+    ]
 
 
 def test_the_container_gets_what_bootc_asks_for_and_no_network() -> None:
@@ -281,15 +367,18 @@ def test_the_container_gets_what_bootc_asks_for_and_no_network() -> None:
     assert "--network=none" not in podman_install("os:1", "x", ["bootc"], None, online=True)
 
 
-@pytest.mark.parametrize(("firmwares", "firmware", "request_", "fits"), [
-    (("EFI", "BIOS"), "bios", {}, True),
-    (("EFI",), "uefi", {}, True),
-    (("EFI",), "bios", {}, False),
-    (("BIOS",), "uefi", {}, False),
-    (("EFI",), "bios", {"generic_image": True}, True),
-    (("EFI",), "bios", {"bootloader": "none"}, True),
-    ((), "bios", {}, True),
-])
+@pytest.mark.parametrize(
+    ("firmwares", "firmware", "request_", "fits"),
+    [
+        (("EFI", "BIOS"), "bios", {}, True),
+        (("EFI",), "uefi", {}, True),
+        (("EFI",), "bios", {}, False),
+        (("BIOS",), "uefi", {}, False),
+        (("EFI",), "bios", {"generic_image": True}, True),
+        (("EFI",), "bios", {"bootloader": "none"}, True),
+        ((), "bios", {}, True),
+    ],
+)
 def test_a_boot_loader_for_the_other_firmware_is_refused(
     firmwares: tuple[str, ...], firmware: str, request_: dict[str, Any], fits: bool
 ) -> None:
@@ -335,15 +424,18 @@ def half_written(*types: str, **disk: Any) -> Device:
     return replace(DISK, children=parts, **disk)
 
 
-@pytest.mark.parametrize(("disk", "stamp", "resumed"), [
-    (half_written(), stamped(), True),
-    (half_written(ROOT_TYPE), stamped(), True),
-    (half_written(ROOT_TYPE), stamped(state="finished"), False),
-    (half_written(ROOT_TYPE, serial="COPY"), stamped(), False),
-    (half_written(ROOT_TYPE, size=13 * GIB), stamped(), False),
-    (half_written(ROOT_TYPE, "e6d6d379-f507-44c2-a23c-238f2a3df928"), stamped(), False),
-    (half_written(signatures=(Signature("/dev/vdb", "ext4"),)), stamped(), False),
-])
+@pytest.mark.parametrize(
+    ("disk", "stamp", "resumed"),
+    [
+        (half_written(), stamped(), True),
+        (half_written(ROOT_TYPE), stamped(), True),
+        (half_written(ROOT_TYPE), stamped(state="finished"), False),
+        (half_written(ROOT_TYPE, serial="COPY"), stamped(), False),
+        (half_written(ROOT_TYPE, size=13 * GIB), stamped(), False),
+        (half_written(ROOT_TYPE, "e6d6d379-f507-44c2-a23c-238f2a3df928"), stamped(), False),
+        (half_written(signatures=(Signature("/dev/vdb", "ext4"),)), stamped(), False),
+    ],
+)
 def test_only_what_an_interrupted_installation_left_is_made_anew_unasked(disk: Device, stamp: Stamp, resumed: bool) -> None:
     assert stamp.resumable(disk) == resumed
     if resumed:

@@ -184,8 +184,10 @@ def test_keys_may_have_options_and_come_as_a_file() -> None:
     assert keys.checked([f'from="10.0.0.0/8" {KEY}\n', f"\n{KEY}\n{KEY}\n"]) == (f'from="10.0.0.0/8" {KEY}', KEY)
 
 
-@pytest.mark.parametrize(("line", "words"), [
-    ("a=1 b", ("a=1", "b")), ('x="a b" c', ('x="a b"', "c")), ("  ", ()), ('dyndbg="file a +p"  quiet', ('dyndbg="file a +p"', "quiet"))])
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("a=1 b", ("a=1", "b")), ('x="a b" c', ('x="a b"', "c")), ("  ", ()), ('dyndbg="file a +p"  quiet', ('dyndbg="file a +p"', "quiet"))],
+)
 def test_a_kernel_command_line_is_split_as_the_kernel_does(line: str, words: tuple[str, ...]) -> None:
     assert kargs.split(line) == words
 
@@ -195,17 +197,22 @@ def test_missing_arguments_are_told_once_and_in_order() -> None:
     assert kargs.value("root", "root=1 x root=2") == "2"
 
 
-@pytest.mark.parametrize(("text", "result"), [
-    ("ostree-unverified-registry:quay.io/a/b:1", ("registry", "quay.io/a/b:1")),
-    ("ostree-unverified-image:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
-    ("ostree-image-signed:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
-    ("ostree-remote-registry:fedora:quay.io/a/b", ("registry", "quay.io/a/b")),
-    ("ostree-remote-image:fedora:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
-    ("ostree-unverified-image:oci:/var/image", ("oci", "/var/image")),
-    ("ostree-unverified-image:containers-storage:localhost/os", ("containers-storage", "localhost/os")),
-    ("docker://quay.io/a/b", ("registry", "quay.io/a/b")),
-    ("", (None, None)), ("fedora", (None, None)), ("ostree-unverified-registry:", (None, None)),
-])
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("ostree-unverified-registry:quay.io/a/b:1", ("registry", "quay.io/a/b:1")),
+        ("ostree-unverified-image:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+        ("ostree-image-signed:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+        ("ostree-remote-registry:fedora:quay.io/a/b", ("registry", "quay.io/a/b")),
+        ("ostree-remote-image:fedora:docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+        ("ostree-unverified-image:oci:/var/image", ("oci", "/var/image")),
+        ("ostree-unverified-image:containers-storage:localhost/os", ("containers-storage", "localhost/os")),
+        ("docker://quay.io/a/b", ("registry", "quay.io/a/b")),
+        ("", (None, None)),
+        ("fedora", (None, None)),
+        ("ostree-unverified-registry:", (None, None)),
+    ],
+)
 def test_references_in_origins(text: str, result: tuple[str | None, str | None]) -> None:
     assert parse_image_url(text) == result
 

@@ -16,18 +16,35 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._errors import Ima
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import network, on_root
 
 LINKS = [
-    {"ifname": "lo", "link_type": "loopback", "address": "00:00:00:00:00:00",
-     "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}]},
-    {"ifname": "eth0", "link_type": "ether", "address": "52:54:00:00:00:01", "addr_info": [
-        {"local": "192.0.2.10", "prefixlen": 24, "scope": "global"},
-        {"local": "fe80::1", "prefixlen": 64, "scope": "link"}]},
-    {"ifname": "eth1", "link_type": "ether", "address": "52:54:00:00:00:02",
-     "addr_info": [{"local": "198.51.100.7", "prefixlen": 24, "scope": "global", "dynamic": True}]},
-    {"ifname": "podman0", "link_type": "ether", "address": "52:54:00:00:00:03",
-     "addr_info": [{"local": "10.88.0.1", "prefixlen": 16, "scope": "global"}]},
+    {
+        "ifname": "lo",
+        "link_type": "loopback",
+        "address": "00:00:00:00:00:00",
+        "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}],
+    },
+    {
+        "ifname": "eth0",
+        "link_type": "ether",
+        "address": "52:54:00:00:00:01",
+        "addr_info": [{"local": "192.0.2.10", "prefixlen": 24, "scope": "global"}, {"local": "fe80::1", "prefixlen": 64, "scope": "link"}],
+    },
+    {
+        "ifname": "eth1",
+        "link_type": "ether",
+        "address": "52:54:00:00:00:02",
+        "addr_info": [{"local": "198.51.100.7", "prefixlen": 24, "scope": "global", "dynamic": True}],
+    },
+    {
+        "ifname": "podman0",
+        "link_type": "ether",
+        "address": "52:54:00:00:00:03",
+        "addr_info": [{"local": "10.88.0.1", "prefixlen": 16, "scope": "global"}],
+    },
 ]
-ROUTES = [{"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "static"},
-          {"dst": "default", "gateway": "198.51.100.1", "dev": "eth1", "protocol": "dhcp"}]
+ROUTES = [
+    {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "static"},
+    {"dst": "default", "gateway": "198.51.100.1", "dev": "eth1", "protocol": "dhcp"},
+]
 
 
 class Answers:
@@ -47,7 +64,9 @@ def test_the_network_is_kept_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> N
         {"mac": "52:54:00:00:00:02", "dhcp": True, "addresses": [], "gateways": [], "dns": []},
     ]
     assert [file.path for file in network.files(found, "systemd-networkd")] == [
-        "etc/systemd/network/05-52-54-00-00-00-01.network", "etc/systemd/network/05-52-54-00-00-00-02.network"]
+        "etc/systemd/network/05-52-54-00-00-00-01.network",
+        "etc/systemd/network/05-52-54-00-00-00-02.network",
+    ]
 
 
 def test_files_are_kept_with_mode_and_owner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -26,10 +26,19 @@ MAC = "52:54:00:00:00:01"
 
 
 def machine(suffix: str, network: dict[str, Any], top: str = "/vms", separator: str = "/") -> dict[str, Any]:
-    disks = [{"name": name, "size": size, "path": separator.join([top, "web", f"{name}.{suffix}"])}
-             for name, size in (("system", "20GiB"), ("data", "5GiB"))]
-    return {"name": "web", "cpus": 2, "memory": 2048, "firmware": "uefi", "keys": [KEY], "disks": disks,
-            "networks": [{"mac": MAC, **network}]}
+    disks = [
+        {"name": name, "size": size, "path": separator.join([top, "web", f"{name}.{suffix}"])}
+        for name, size in (("system", "20GiB"), ("data", "5GiB"))
+    ]
+    return {
+        "name": "web",
+        "cpus": 2,
+        "memory": 2048,
+        "firmware": "uefi",
+        "keys": [KEY],
+        "disks": disks,
+        "networks": [{"mac": MAC, **network}],
+    }
 
 
 # QEMU
@@ -133,7 +142,11 @@ SYSTEM, MORE = r"C:\vms\web\system.vhdx", r"C:\vms\web\data.vhdx"
 HYPERV = machine("vhdx", {"type": "network", "name": "Default Switch", "mac": "00:15:5d:00:00:01"}, r"C:\vms", "\\")
 HYPERV_HOST = {"directory": r"C:\vms", "source": r"\\files\images\os.vhdx"}
 HYPERV_SAID: dict[str, Any] = {
-    "name": "web", "generation": 2, "running": True, "cpus": 2, "memory": 2048,
+    "name": "web",
+    "generation": 2,
+    "running": True,
+    "cpus": 2,
+    "memory": 2048,
     "disks": [{"path": SYSTEM, "size": 20 << 30}, {"path": MORE, "size": 5 << 30}],
     "networks": [{"name": "Default Switch", "mac": "00155D000001"}],
 }
@@ -184,7 +197,13 @@ def test_a_network_that_the_hypervisor_has_not_is_refused(driver: str) -> None:
 PROXMOX = machine("qcow2", {"type": "bridge", "name": "vmbr0"})
 PROXMOX_HOST = {"storage": "local-lvm", "source": "/var/lib/vz/import/os.qcow2"}
 PROXMOX_SAID = {
-    "name": "web", "cores": 2, "sockets": 1, "memory": "2048", "bios": "ovmf", "machine": "q35", "scsihw": "virtio-scsi-single",
+    "name": "web",
+    "cores": 2,
+    "sockets": 1,
+    "memory": "2048",
+    "bios": "ovmf",
+    "machine": "q35",
+    "scsihw": "virtio-scsi-single",
     "net0": "virtio=52:54:00:00:00:01,bridge=vmbr0",
     "scsi0": "local-lvm:vm-100-disk-1,discard=on,serial=system,size=20G",
     "scsi1": "local-lvm:vm-100-disk-2,discard=on,serial=data,size=5G",
@@ -194,14 +213,19 @@ PROXMOX_SAID = {
 
 def test_proxmox_is_asked_for_a_machine() -> None:
     assert vm_plan(PROXMOX, "proxmox", host=PROXMOX_HOST)["options"] == {
-        "name": "web", "cores": 2, "memory": "2048", "serial": {"serial0": "socket"},
+        "name": "web",
+        "cores": 2,
+        "memory": "2048",
+        "serial": {"serial0": "socket"},
         "net": {"net0": "virtio=52:54:00:00:00:01,bridge=vmbr0"},
         "scsihw": "virtio-scsi-single",
         "scsi": {
             "scsi0": "local-lvm:0,import-from=/var/lib/vz/import/os.qcow2,serial=system,discard=on",
             "scsi1": "local-lvm:5,serial=data,discard=on",
         },
-        "boot": "order=scsi0", "bios": "ovmf", "machine": "q35",
+        "boot": "order=scsi0",
+        "bios": "ovmf",
+        "machine": "q35",
         "efidisk0": {"storage": "local-lvm", "format": "raw", "efitype": "4m", "pre_enrolled_keys": False},
     }
 
@@ -223,8 +247,13 @@ def test_proxmox_is_told_what_differs() -> None:
 
 VSPHERE = machine("ova", {"type": "network", "name": "VM Network"})
 VSPHERE_SAID = {
-    "hw_name": "web", "hw_processor_count": 2, "hw_memtotal_mb": 2048, "boot_firmware": "efi", "hw_power_status": "poweredOn",
-    "hw_interfaces": ["eth0"], "hw_eth0": {"summary": "VM Network", "macaddress": MAC},
+    "hw_name": "web",
+    "hw_processor_count": 2,
+    "hw_memtotal_mb": 2048,
+    "boot_firmware": "efi",
+    "hw_power_status": "poweredOn",
+    "hw_interfaces": ["eth0"],
+    "hw_eth0": {"summary": "VM Network", "macaddress": MAC},
     "hw_disks": {"0": {"label": "Hard disk 1", "capacity_in_kb": 20 << 20}, "1": {"label": "Hard disk 2", "capacity_in_kb": 5 << 20}},
 }
 
@@ -249,8 +278,12 @@ def test_vsphere_leaves_a_disk_as_large_as_its_appliance_made_it() -> None:
 
 
 def test_vsphere_takes_a_card_away_whose_address_is_another() -> None:
-    said = {**VSPHERE_SAID, "hw_interfaces": ["eth0", "eth1"], "hw_eth0": {"summary": "VM Network", "macaddress": "00:0C:29:00:00:01"},
-            "hw_eth1": {"summary": "VM Network", "macaddress": MAC}}
+    said = {
+        **VSPHERE_SAID,
+        "hw_interfaces": ["eth0", "eth1"],
+        "hw_eth0": {"summary": "VM Network", "macaddress": "00:0C:29:00:00:01"},
+        "hw_eth1": {"summary": "VM Network", "macaddress": MAC},
+    }
     told = vm_plan(VSPHERE, "vmware", said)
     assert (told["changes"], told["options"]["unwanted_macs"]) == (["networks"], ["00:0c:29:00:00:01"])
 

@@ -18,7 +18,12 @@ SYSTEM = {"name": "system", "size": "20GiB", "path": "/vms/web/system.qcow2"}
 DATA = {"name": "data", "size": "5GiB", "path": "/vms/web/data.qcow2"}
 BRIDGE = {"type": "bridge", "name": "br0"}
 WEB: dict[str, Any] = {
-    "name": "web", "cpus": 2, "memory": 2048, "firmware": "uefi", "keys": [KEY], "disks": [SYSTEM, DATA],
+    "name": "web",
+    "cpus": 2,
+    "memory": 2048,
+    "firmware": "uefi",
+    "keys": [KEY],
+    "disks": [SYSTEM, DATA],
     "networks": [{"type": "user", "forwards": [{"host": 2222, "guest": 22}]}, BRIDGE],
 }
 SIZES = {"/vms/web/system.qcow2": 20 << 30, "/vms/web/data.qcow2": 5 << 30}

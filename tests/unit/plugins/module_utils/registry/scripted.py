@@ -47,11 +47,14 @@ def manifest(config: bytes = b'{"architecture": "amd64", "os": "linux"}', layers
     def describe(media_type: str, content: bytes) -> dict[str, Any]:
         return {"mediaType": media_type, "digest": digest(content), "size": len(content)}
 
-    return json.dumps({
-        "schemaVersion": 2, "mediaType": MANIFEST,
-        "config": describe("application/vnd.oci.image.config.v1+json", config),
-        "layers": [describe("application/vnd.oci.image.layer.v1.tar+gzip", layer) for layer in layers],
-    }).encode()
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": describe("application/vnd.oci.image.config.v1+json", config),
+            "layers": [describe("application/vnd.oci.image.layer.v1.tar+gzip", layer) for layer in layers],
+        }
+    ).encode()
 
 
 def found(body: bytes, media_type: str = MANIFEST, **headers: str) -> Answer:

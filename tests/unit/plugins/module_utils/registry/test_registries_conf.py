@@ -51,14 +51,19 @@ insecure = true
 """
 
 
-@pytest.mark.parametrize(("text", "sources"), [
-    ("quay.test/team/os:1", [("near.test/team/os:1", False), ("inside.test:5000/quay/os:1", False)]),
-    (f"quay.test/team/os@{DIGEST}", [(f"near.test/team/os@{DIGEST}", False), (f"pins.test/team/os@{DIGEST}", True),
-                                     (f"inside.test:5000/quay/os@{DIGEST}", False)]),
-    ("quay.test/teams/os:1", [("quay.test/teams/os:1", False)]),
-    ("a.corp.test/os:1", [("a.corp.test/os:1", True)]),
-    ("corp.test/os:1", [("corp.test/os:1", False)]),
-])
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        ("quay.test/team/os:1", [("near.test/team/os:1", False), ("inside.test:5000/quay/os:1", False)]),
+        (
+            f"quay.test/team/os@{DIGEST}",
+            [(f"near.test/team/os@{DIGEST}", False), (f"pins.test/team/os@{DIGEST}", True), (f"inside.test:5000/quay/os@{DIGEST}", False)],
+        ),
+        ("quay.test/teams/os:1", [("quay.test/teams/os:1", False)]),
+        ("a.corp.test/os:1", [("a.corp.test/os:1", True)]),
+        ("corp.test/os:1", [("corp.test/os:1", False)]),
+    ],
+)
 def test_where_an_image_is_pulled_from(tmp_path: Path, text: str, sources: list[tuple[str, bool]]) -> None:
     there = conf(tmp_path, MIRRORED).sources(Reference.parse(text))
     assert [(str(source.reference), source.insecure) for source in there] == sources
@@ -74,16 +79,22 @@ def test_a_later_file_replaces_a_prefix(tmp_path: Path) -> None:
     assert len(there.sources(Reference.parse("quay.test/team/os:1"))) == 1
 
 
-@pytest.mark.parametrize(("short", "long"), [
-    ("debian:12", ["docker.io/library/debian:12"]),
-    ("fedora:42", ["registry.fedora.test/fedora:42"]),
-    (f"fedora@{DIGEST}", [f"registry.fedora.test/fedora@{DIGEST}"]),
-    ("tool", ["one.test/tool:latest", "docker.io/library/tool:latest"]),
-    ("team/tool:2", ["one.test/team/tool:2", "docker.io/team/tool:2"]),
-])
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        ("debian:12", ["docker.io/library/debian:12"]),
+        ("fedora:42", ["registry.fedora.test/fedora:42"]),
+        (f"fedora@{DIGEST}", [f"registry.fedora.test/fedora@{DIGEST}"]),
+        ("tool", ["one.test/tool:latest", "docker.io/library/tool:latest"]),
+        ("team/tool:2", ["one.test/team/tool:2", "docker.io/team/tool:2"]),
+    ],
+)
 def test_what_a_short_name_means(tmp_path: Path, short: str, long: list[str]) -> None:
-    there = conf(tmp_path, 'unqualified-search-registries = ["one.test", "docker.io"]\n',
-                 '[aliases]\nfedora = "registry.fedora.test/fedora"\ndebian = "docker.io/library/debian"\n')
+    there = conf(
+        tmp_path,
+        'unqualified-search-registries = ["one.test", "docker.io"]\n',
+        '[aliases]\nfedora = "registry.fedora.test/fedora"\ndebian = "docker.io/library/debian"\n',
+    )
     assert [str(reference) for reference in there.long_names(short)] == long
 
 
@@ -91,7 +102,7 @@ def test_without_configuration_a_short_name_is_docker_hubs() -> None:
     assert str(RegistriesConf().long_names("debian:12")[0]) == "docker.io/library/debian:12"
 
 
-@pytest.mark.parametrize("text", ["[[registry]]\nprefix = 7\n[x", "[[registry]]\ninsecure = true\n", 'registry = 3\n[aliases]\n'])
+@pytest.mark.parametrize("text", ["[[registry]]\nprefix = 7\n[x", "[[registry]]\ninsecure = true\n", "registry = 3\n[aliases]\n"])
 def test_a_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(RegistriesConfInvalid, match=r"0\.conf"):
         conf(tmp_path, text)

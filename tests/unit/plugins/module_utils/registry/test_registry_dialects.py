@@ -64,8 +64,11 @@ class Kind:
         header = "Bearer granted" if self.token else f"Basic {self.credentials and self.credentials.basic}"
         if seen.headers.get("authorization") != header:
             at = f"http://{seen.headers['host']}"
-            return Answer(401, b'{"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}',
-                          {"WWW-Authenticate": self.challenge.format(at=at)})
+            return Answer(
+                401,
+                b'{"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}',
+                {"WWW-Authenticate": self.challenge.format(at=at)},
+            )
         return found(BODY)
 
 
@@ -81,8 +84,12 @@ def bearer(path: str, service: str, credentials: Credentials | None, **more: Any
 
 GOOGLE_KEY = '{"type": "service_account",\n "private_key": "a:b\\n"}'
 KINDS = {
-    "docker-hub": bearer("/token", "registry.docker.io", None, answer={
-        "token": "granted", "access_token": "granted", "expires_in": 300, "issued_at": "2026-11-23T22:01:08Z"}),
+    "docker-hub": bearer(
+        "/token",
+        "registry.docker.io",
+        None,
+        answer={"token": "granted", "access_token": "granted", "expires_in": 300, "issued_at": "2026-11-23T22:01:08Z"},
+    ),
     "docker-hub-pat": bearer("/token", "registry.docker.io", Credentials("user", "dckr_pat_x")),
     "ghcr": bearer("/token", "ghcr.io", Credentials("user", "ghp_x")),
     "quay-robot": bearer("/v2/auth", "quay.io", Credentials("team+robot", "K" * 64)),
@@ -94,16 +101,24 @@ KINDS = {
     "gar-access-token": bearer("/v2/token", "europe-docker.pkg.dev", Credentials("oauth2accesstoken", "ya29.x")),
     # `az acr login`: the user of zeros, no password, and a refresh token that is exchanged.
     "acr-refresh-token": bearer(
-        "/oauth2/token", "x.azurecr.io", Credentials("00000000-0000-0000-0000-000000000000", "", "refresh"), method="POST",
+        "/oauth2/token",
+        "x.azurecr.io",
+        Credentials("00000000-0000-0000-0000-000000000000", "", "refresh"),
+        method="POST",
         form={"grant_type": ["refresh_token"], "refresh_token": ["refresh"], "client_id": ["imagemode.bootc"]},
-        answer={"access_token": "granted"}),
+        answer={"access_token": "granted"},
+    ),
     "acr-admin": bearer("/oauth2/token", "x.azurecr.io", USER, answer={"access_token": "granted"}),
     "gitlab-deploy-token": bearer("/jwt/auth", "container_registry", Credentials("gitlab+deploy-token-1", "gldt-x")),
     "artifactory-basic": Kind('Basic realm="Artifactory Realm"', USER),
     "artifactory-token": bearer("/v2/token", "x.jfrog.io", USER, answer={"token": "granted", "access_token": "granted"}),
     # Two challenges, the weaker one first, in one header, as proxies join them.
-    "both": Kind('Basic realm="Registry, of the team", Bearer realm="{at}/token",service="x",scope="repository:team/os:pull"',
-                 USER, "/token", {"service": ["x"], "scope": PULL}),
+    "both": Kind(
+        'Basic realm="Registry, of the team", Bearer realm="{at}/token",service="x",scope="repository:team/os:pull"',
+        USER,
+        "/token",
+        {"service": ["x"], "scope": PULL},
+    ),
     "distribution-htpasswd": Kind('Basic realm="Registry Realm"', USER),
     "zot-htpasswd": Kind('Basic realm="zot"', USER),
     "zot-bearer": bearer("/zot/auth/token", "zot", USER),
@@ -111,7 +126,10 @@ KINDS = {
     # The token specification: one parameter for each scope.
     "two-scopes": Kind(
         'Bearer realm="{at}/token?account=x",service="x",scope="repository:team/os:pull repository:team/base:pull"',
-        USER, "/token", {"account": ["x"], "service": ["x"], "scope": [*PULL, "repository:team/base:pull"]}),
+        USER,
+        "/token",
+        {"account": ["x"], "service": ["x"], "scope": [*PULL, "repository:team/base:pull"]},
+    ),
     "unquoted": Kind("bearer realm={at}/token,service=x", None, "/token", {"service": ["x"], "scope": PULL}),
 }
 
@@ -150,33 +168,55 @@ def test_everybodys_refusal_is_one_code(server: ScriptedRegistry, kind: str) -> 
         assert raised.value.hint
 
 
-@pytest.mark.parametrize(("status", "body", "error", "words"), [
-    # Docker Hub, of a limit and of a password
-    (429, {"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your unauthenticated pull rate limit."}]},
-     "registry_rate_limited", "unauthenticated pull rate limit"),
-    (401, {"details": "incorrect username or password"}, "registry_unauthorized", "incorrect username or password"),
-    # GHCR, of a package that is not there or is not public
-    (403, {"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]},
-     "registry_forbidden", "requested access"),
-    # Amazon, twelve hours after the login, and of a repository
-    (403, {"errors": [{"code": "DENIED", "message": "Your authorization token has expired. Reauthenticate and try again."}]},
-     "registry_unauthorized", "Reauthenticate"),
-    (404, {"errors": [{"code": "NAME_UNKNOWN", "message": "The repository does not exist"}]}, "image_missing", "has no image"),
-    # Azure's OAuth2 server
-    (401, {"error": "invalid_grant", "error_description": "the refresh token is expired"},
-     "registry_unauthorized", "refresh token is expired"),
-    # Harbor, of a project's quota, of a policy, and while it starts
-    (412, {"errors": [{"code": "PROJECTPOLICYVIOLATION", "message": "current image with 3 vulnerabilities cannot be pulled"}]},
-     "registry_error", "3 vulnerabilities"),
-    (502, {}, "registry_unavailable", "502"),
-    # Quay in read-only mode
-    (503, {"errors": [{"code": "READ_ONLY_MODE", "message": "System is currently read-only."}]}, "registry_unavailable", "read-only"),
-    # what is not of the specification is not repeated
-    (500, ["x"], "registry_unavailable", "500"),
-    (403, {"errors": [{"code": 7}]}, "registry_forbidden", "(403)."),
-])
-def test_a_refusal_has_its_code_and_the_registrys_words(
-        server: ScriptedRegistry, status: int, body: Any, error: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "error", "words"),
+    [
+        # Docker Hub, of a limit and of a password
+        (
+            429,
+            {"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your unauthenticated pull rate limit."}]},
+            "registry_rate_limited",
+            "unauthenticated pull rate limit",
+        ),
+        (401, {"details": "incorrect username or password"}, "registry_unauthorized", "incorrect username or password"),
+        # GHCR, of a package that is not there or is not public
+        (
+            403,
+            {"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]},
+            "registry_forbidden",
+            "requested access",
+        ),
+        # Amazon, twelve hours after the login, and of a repository
+        (
+            403,
+            {"errors": [{"code": "DENIED", "message": "Your authorization token has expired. Reauthenticate and try again."}]},
+            "registry_unauthorized",
+            "Reauthenticate",
+        ),
+        (404, {"errors": [{"code": "NAME_UNKNOWN", "message": "The repository does not exist"}]}, "image_missing", "has no image"),
+        # Azure's OAuth2 server
+        (
+            401,
+            {"error": "invalid_grant", "error_description": "the refresh token is expired"},
+            "registry_unauthorized",
+            "refresh token is expired",
+        ),
+        # Harbor, of a project's quota, of a policy, and while it starts
+        (
+            412,
+            {"errors": [{"code": "PROJECTPOLICYVIOLATION", "message": "current image with 3 vulnerabilities cannot be pulled"}]},
+            "registry_error",
+            "3 vulnerabilities",
+        ),
+        (502, {}, "registry_unavailable", "502"),
+        # Quay in read-only mode
+        (503, {"errors": [{"code": "READ_ONLY_MODE", "message": "System is currently read-only."}]}, "registry_unavailable", "read-only"),
+        # what is not of the specification is not repeated
+        (500, ["x"], "registry_unavailable", "500"),
+        (403, {"errors": [{"code": 7}]}, "registry_forbidden", "(403)."),
+    ],
+)
+def test_a_refusal_has_its_code_and_the_registrys_words(server: ScriptedRegistry, status: int, body: Any, error: str, words: str) -> None:
     server.script = lambda seen: Answer(status, json.dumps(body).encode())
     with pytest.raises(ImageModeError) as raised:
         client().manifest(image(server))
@@ -275,8 +315,7 @@ def tls_server(authority: Authority) -> Iterator[ScriptedRegistry]:
     registry.close()
 
 
-def test_a_ca_and_a_client_certificate_of_the_registrys_own(
-        tls_server: ScriptedRegistry, authority: Authority, tmp_path: Path) -> None:
+def test_a_ca_and_a_client_certificate_of_the_registrys_own(tls_server: ScriptedRegistry, authority: Authority, tmp_path: Path) -> None:
     reference = image(tls_server)
     known = {"plain_http": False, "ca_path": str(authority.ca)}
     shown = {"client_cert": str(authority.certificate), "client_key": str(authority.key)}
@@ -300,7 +339,8 @@ def test_a_ca_and_a_client_certificate_of_the_registrys_own(
 
 
 def test_certificates_of_the_machine_for_this_registry(
-        tls_server: ScriptedRegistry, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tls_server: ScriptedRegistry, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """containers-certs.d(5), where Podman looks, too."""
     monkeypatch.setenv("HOME", str(tmp_path))
     there = tmp_path / ".config/containers/certs.d" / tls_server.address
@@ -311,9 +351,14 @@ def test_certificates_of_the_machine_for_this_registry(
 
 
 def test_https_goes_through_a_proxys_tunnel_where_no_proxy_sees_it(
-        tls_server: ScriptedRegistry, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"plain_http": False, "ca_path": str(authority.ca), "client_cert": str(authority.certificate),
-               "client_key": str(authority.key)}
+    tls_server: ScriptedRegistry, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {
+        "plain_http": False,
+        "ca_path": str(authority.ca),
+        "client_cert": str(authority.certificate),
+        "client_key": str(authority.key),
+    }
     with tunnel() as (proxy, asked):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy}")
         assert client(USER, **options).digest(image(tls_server)) == digest(BODY)

@@ -77,8 +77,9 @@ def test_without_a_digest_in_the_header_the_content_tells_it(server: ScriptedReg
 
 
 def test_a_proxy_that_compresses_on_its_own_does_no_harm(server: ScriptedRegistry) -> None:
-    server.script = lambda seen: Answer(200, gzip.compress(BODY), {"Content-Type": "application/json", "Content-Encoding": "gzip",
-                                                                   "Docker-Content-Digest": digest(BODY)})
+    server.script = lambda seen: Answer(
+        200, gzip.compress(BODY), {"Content-Type": "application/json", "Content-Encoding": "gzip", "Docker-Content-Digest": digest(BODY)}
+    )
     assert client().manifest(image(server)).digest == digest(BODY)
     assert server.seen[0].headers["accept-encoding"] == "identity"
 
@@ -107,8 +108,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(server: ScriptedRegistry) -> 
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_passing_fault_is_waited_out_as_long_as_the_registry_asks(
-        server: ScriptedRegistry, waits: list[float], status: int) -> None:
+def test_a_passing_fault_is_waited_out_as_long_as_the_registry_asks(server: ScriptedRegistry, waits: list[float], status: int) -> None:
     server.script = once(Answer(status, headers={"Retry-After": "7"}), found(BODY))
     assert client().digest(image(server)) == digest(BODY)
     assert waits == [7]
@@ -128,18 +128,23 @@ def test_nobody_waits_an_hour_for_a_registry(server: ScriptedRegistry, waits: li
     assert waits == []
 
 
-@pytest.mark.parametrize(("answer", "error"), [
-    (Answer(401, headers={"WWW-Authenticate": "Basic realm=x"}), RegistryUnauthorized),
-    (Answer(401), RegistryUnauthorized),
-    (Answer(403), RegistryForbidden),
-    (Answer(404), ImageMissing),
-    (Answer(500), RegistryUnavailable),
-    (Answer(418), RegistryError),
-    (Answer(200, b"<html>log in</html>", {"Content-Type": "text/html"}), ManifestInvalid),
-    (Answer(200, b'{"schemaVersion": 1}', {"Content-Type": "application/vnd.docker.distribution.manifest.v1+prettyjws"}),
-     ManifestUnsupported),
-    (found(b'{"mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": 7}'), ManifestInvalid),
-])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(401, headers={"WWW-Authenticate": "Basic realm=x"}), RegistryUnauthorized),
+        (Answer(401), RegistryUnauthorized),
+        (Answer(403), RegistryForbidden),
+        (Answer(404), ImageMissing),
+        (Answer(500), RegistryUnavailable),
+        (Answer(418), RegistryError),
+        (Answer(200, b"<html>log in</html>", {"Content-Type": "text/html"}), ManifestInvalid),
+        (
+            Answer(200, b'{"schemaVersion": 1}', {"Content-Type": "application/vnd.docker.distribution.manifest.v1+prettyjws"}),
+            ManifestUnsupported,
+        ),
+        (found(b'{"mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": 7}'), ManifestInvalid),
+    ],
+)
 def test_each_fault_has_its_code(server: ScriptedRegistry, answer: Answer, error: type[RegistryError]) -> None:
     server.script = lambda seen: answer
     with pytest.raises(error) as raised:
@@ -276,8 +281,14 @@ def index(*platforms: str) -> bytes:
     entries = []
     for platform in platforms:
         os, _slash, architecture = platform.partition("/")
-        entries.append({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest(BODY), "size": len(BODY),
-                        "platform": {"os": os, "architecture": architecture}})
+        entries.append(
+            {
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": digest(BODY),
+                "size": len(BODY),
+                "platform": {"os": os, "architecture": architecture},
+            }
+        )
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
 
 
@@ -292,7 +303,8 @@ def test_an_index_leads_to_the_platforms_manifest(server: ScriptedRegistry, medi
 
 
 def test_a_proxy_of_the_environment_is_used_and_its_exceptions_count(
-        server: ScriptedRegistry, storage: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    server: ScriptedRegistry, storage: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy = storage
     proxy.script = lambda seen: found(BODY)
     monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
@@ -319,7 +331,7 @@ def test_an_answer_without_end_is_cut(server: ScriptedRegistry, monkeypatch: pyt
 def test_tags_come_in_pages(server: ScriptedRegistry) -> None:
     """With a relative address as Distribution sends it, or a whole one as Quay does; an address elsewhere is not followed."""
     pages = {
-        "/v2/team/os/tags/list?n=1000": (["1", "2"], "</v2/team/os/tags/list?last=2&n=1000>; rel=\"next\""),
+        "/v2/team/os/tags/list?n=1000": (["1", "2"], '</v2/team/os/tags/list?last=2&n=1000>; rel="next"'),
         "/v2/team/os/tags/list?last=2&n=1000": (["3"], f"<http://{server.address}/v2/team/os/tags/list?last=3>; rel=next"),
         "/v2/team/os/tags/list?last=3": (["4"], "<http://elsewhere.test/v2/other/tags/list?n=1>; rel=next"),
     }
@@ -357,7 +369,9 @@ def test_referrers_by_the_api_or_by_the_fallback_tag(server: ScriptedRegistry, a
     server.script = script
     there = attached(client(), image(server), digest(BODY))
     assert [(item.kind, item.digest, item.artifact_type) for item in there] == [
-        ("sbom", digest(b"sbom"), "application/spdx+json"), ("signature", digest(signature), "")]
+        ("sbom", digest(b"sbom"), "application/spdx+json"),
+        ("signature", digest(signature), ""),
+    ]
 
 
 def test_an_image_with_nothing_attached(server: ScriptedRegistry) -> None:

@@ -14,8 +14,10 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import Budget, Candidate, PlanInvalid, WaveRule, amount, cut
 
 NEW, OLD = "sha256:" + "b" * 64, "sha256:" + "a" * 64
-FLEET = [Candidate(f"h{number:02}", ("canary",) if number < 2 else ("rest",), {"site": "north" if number % 2 else "south"})
-         for number in range(20)]
+FLEET = [
+    Candidate(f"h{number:02}", ("canary",) if number < 2 else ("rest",), {"site": "north" if number % 2 else "south"})
+    for number in range(20)
+]
 
 
 def test_without_waves_one_goes_first_then_a_quarter_then_the_rest() -> None:
@@ -53,10 +55,14 @@ def test_shares_round_up_for_waves_and_down_for_budgets_but_never_to_none() -> N
 def test_each_host_goes_exactly_once_whatever_the_rules() -> None:
     chance = random.Random(7)
     for _round in range(200):
-        fleet = [Candidate(f"h{n}", (chance.choice("ab"),), {"site": chance.choice("xyz"), "rack": chance.choice("12345")})
-                 for n in range(chance.randint(1, 60))]
-        waves = [WaveRule("one", chance.choice([1, "5%", "50%"]), groups=chance.choice([(), ("a",)]),
-                          batch=chance.choice([None, 3, "30%"])), WaveRule("rest", batch=chance.choice([None, 7]))]
+        fleet = [
+            Candidate(f"h{n}", (chance.choice("ab"),), {"site": chance.choice("xyz"), "rack": chance.choice("12345")})
+            for n in range(chance.randint(1, 60))
+        ]
+        waves = [
+            WaveRule("one", chance.choice([1, "5%", "50%"]), groups=chance.choice([(), ("a",)]), batch=chance.choice([None, 3, "30%"])),
+            WaveRule("rest", batch=chance.choice([None, 7])),
+        ]
         budgets = chance.choice([[], [Budget(1, "rack")], [Budget("20%", "site"), Budget(4)]])
         batches = cut(fleet, waves, budgets)
         assert sorted(host for batch in batches for host in batch.hosts) == sorted(host.name for host in fleet)
