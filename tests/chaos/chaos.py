@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from verbs import Verb
 
 SHORT, LONG = 10, 60
+# Of the short run: they need no machine.
+QUICK = ("build", "push", "switch", "upgrade", "rollback")
 # Root's home is the harness's own; so are the mounts of engines.
 INSIDE = "mount --bind {base}/passwd /etc/passwd && export HOME={base}/home && exec {command}"
 
@@ -80,8 +82,9 @@ def run(asked: argparse.Namespace, base: Path) -> int:
     logs.mkdir(parents=True)
     count = asked.replay or asked.count or (SHORT if asked.short else LONG)
     with ExitStack() as stack:
-        verbs = {verb.name: verb for verb in _verbs(base, stack, asked.only)}
-        kills = plan(asked.seed, count, {name: verb.victims for name, verb in verbs.items()})
+        verbs = {verb.name: verb for verb in _verbs(base, stack, asked.only or (QUICK if asked.short else None))}
+        slow = [name for name, verb in verbs.items() if verb.slow]
+        kills = plan(asked.seed, count, {name: verb.victims for name, verb in verbs.items()}, slow)
         kills = kills[-1:] if asked.replay else kills
         print(f"seed {asked.seed}, {len(kills)} kills, logs in {logs}", flush=True)
         trials = Trials(logs, count, thorough=not asked.short)
@@ -109,9 +112,14 @@ def run(asked: argparse.Namespace, base: Path) -> int:
 def _verbs(base: Path, stack: ExitStack, only: Sequence[str] | None) -> Iterator[Verb]:
     """Of a place that no verb is wanted of, nothing is made."""
     from builder import Build, Builder, Push
+    from installer import Install, Installer
     from simulated import Rollback, Simulated, Switch, Upgrade
 
-    kinds: tuple[tuple[type, tuple[type[Verb], ...]], ...] = ((Builder, (Build, Push)), (Simulated, (Switch, Upgrade, Rollback)))
+    kinds: tuple[tuple[type, tuple[type[Verb], ...]], ...] = (
+        (Builder, (Build, Push)),
+        (Simulated, (Switch, Upgrade, Rollback)),
+        (Installer, (Install,)),
+    )
     for place, names in kinds:
         wanted = [verb for verb in names if not only or verb.name in only]
         if wanted:

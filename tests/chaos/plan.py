@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 # Of the time from the first module at work to the end of the play; later than that a play may have ended by itself.
@@ -24,10 +24,11 @@ class Kill:
     moment: float
 
 
-def plan(seed: int, count: int, victims: Mapping[str, Sequence[str]]) -> list[Kill]:
+def plan(seed: int, count: int, victims: Mapping[str, Sequence[str]], once: Collection[str] = ()) -> list[Kill]:
     """Every pair of a verb and a victim comes once before any comes again. A kill depends on the seed and its number alone.
 
     :param victims: verb → what can be killed while it is at work
+    :param once: verbs whose pairs do not come again, if there are others
     :returns: `count` kills, numbered from 1
     """
     pairs = [(verb, victim) for verb, names in victims.items() for victim in names]
@@ -37,4 +38,5 @@ def plan(seed: int, count: int, victims: Mapping[str, Sequence[str]]) -> list[Ki
         for verb, victim in pairs:
             number = len(kills) + 1
             kills.append(Kill(number, verb, victim, random.Random(f"{seed} number {number}").uniform(EARLIEST, LATEST)))
+        pairs = [pair for pair in pairs if pair[0] not in once] or pairs
     return kills[:count]
