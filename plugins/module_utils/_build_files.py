@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,21 @@ def _check_secret(secret: Mapping[str, Any]) -> None:
             raise OptionError(f"The file '{secret['file']}' of the secret '{secret['id']}' cannot be read where the task runs.")
     elif secret["env"] and secret["env"] not in os.environ:
         raise OptionError(f"The variable '{secret['env']}' of the secret '{secret['id']}' is not set where the task runs.")
+
+
+def secret_texts(secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """:param secrets: as the module's option has them; one that is not there is refused where it is needed
+    :returns: what must not be seen in any output
+    """
+    texts = []
+    for secret in secrets:
+        if secret["file"] and os.path.isfile(secret["file"]):
+            with suppress(OSError):
+                # As the output of commands is read.
+                texts.append(Path(secret["file"]).read_text(errors="replace"))
+        elif secret["value"] or secret["env"]:
+            texts.append(secret["value"] or os.environ.get(secret["env"], ""))
+    return tuple(texts)
 
 
 def secret_file(secret: Mapping[str, Any], directory: Path) -> Path:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import remove_values
 
 from ._errors import ImageModeError, OptionError
+from ._runner import secret_parts
 from ._scratch import sweep_private
 from ._session import own_session
 
 # Types whose C("") Ansible takes, and `unset` makes C(None).
 _TEXT = ("str", "path", "raw")
+# A secret of fewer characters would be found where it is not meant.
+_LONG = 8
 
 
 class CollectionModule(AnsibleModule):
@@ -51,6 +54,10 @@ class CollectionModule(AnsibleModule):
         if value is None:
             raise OptionError(f"The option '{option}' is required and is empty.", hint=f"Set '{option}'.")
         return value
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Let no result show these, which no option holds. Short ones are for who runs commands to mask: any word may have them in it."""
+        self.no_log_values.update(part for secret in secrets for part in secret_parts(secret) if len(part) >= _LONG)
 
     def _log_invocation(self) -> None:
         # Ansible writes a dictionary to syslog as Python shows it, and looks for secrets in that text: one with a quotation mark

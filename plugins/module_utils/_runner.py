@@ -21,6 +21,8 @@ from ._errors import ImageModeError
 MASK = "********"
 # The last lines of a command are what a reader needs; whole build logs are not kept in memory twice.
 TAIL_LINES = 40
+# Of a secret of several lines, shorter ones are brackets and the like, and tell nothing.
+_TELLING = 4
 
 
 class CommandMissing(ImageModeError):
@@ -86,7 +88,7 @@ class Runner:
     ) -> None:
         self.environment = {name: value for name, value in os.environ.items() if name not in without}
         self.environment.update({"LC_ALL": "C.UTF-8", **(environment or {})})
-        self._secrets = tuple(sorted((secret for secret in secrets if secret), key=len, reverse=True))
+        self._secrets = tuple(sorted({part for secret in secrets for part in secret_parts(secret)}, key=len, reverse=True))
 
     def mask(self, text: str) -> str:
         for secret in self._secrets:
@@ -206,6 +208,13 @@ class Runner:
                             on_line(self.mask(line.decode(errors="replace")))
         process.wait()
         return captured[0].decode(errors="replace"), self.mask(captured[1].decode(errors="replace"))
+
+
+def secret_parts(secret: str) -> set[str]:
+    """:returns: the secret as it may be seen: as a whole, and line by line, which is how output comes"""
+    whole = secret.strip()
+    lines = {line.strip() for line in whole.splitlines()}
+    return ({whole} | {line for line in lines if len(line) >= _TELLING}) - {""}
 
 
 def _tell(process: subprocess.Popen[bytes], text: str) -> None:

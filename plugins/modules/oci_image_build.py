@@ -244,7 +244,7 @@ hint:
 import os
 from pathlib import Path
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._build_files import context_directory
+from ansible_collections.imagemode.bootc.plugins.module_utils._build_files import context_directory, secret_texts
 from ansible_collections.imagemode.bootc.plugins.module_utils._builds import Builds
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, Engine, choose_engine, require_support
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
@@ -294,8 +294,9 @@ def main() -> None:
         params = {**module.params, "name": module.need("name"), "timestamp": timestamp(module)}
         builds = Builds(params, context)
         options = RegistryOptions.of(params, builds.name if builds.name.registry != LOCAL else None)
-        secrets = (*options.secrets, *(secret["value"] for secret in params["secrets"] if secret["value"]))
-        engine = choose_engine(params["engine"], Runner(secrets=secrets))
+        secrets = secret_texts(params["secrets"])
+        module.hide(secrets)
+        engine = choose_engine(params["engine"], Runner(secrets=(*options.secrets, *secrets)))
         require_support(engine, [name for name, value in params.items() if value not in (None, [], {})])
         if not module.check_mode:
             remove_left(module, engine)

@@ -153,7 +153,7 @@ class Engine(abc.ABC):
         :raises EngineFailed: with the registry client's code where the fault is known
         """
         chosen = ["--platform", platform] if platform else []
-        done = self._talk(["pull", "--quiet", *arguments(_ACCESS, access), *chosen, str(reference)], f"pull {reference}")
+        done = self._talk(["pull", "--quiet", *arguments(_ACCESS, access), *chosen, str(reference)], f"pull {reference}", parsed=True)
         return image_digest(done.stdout.strip().splitlines()[-1])
 
     def push(self, image_id: str, reference: Reference, access: RegistryAccess) -> str:
@@ -190,8 +190,8 @@ class Engine(abc.ABC):
             return None
         raise self._failed(done, f"inspect {name}")
 
-    def _talk(self, words: list[str], what: str) -> Completed:
-        done = self.runner.run([self.program, *words], check=False)
+    def _talk(self, words: list[str], what: str, parsed: bool = False) -> Completed:
+        done = self.runner.run([self.program, *words], check=False, parsed=parsed)
         if done.rc != 0:
             raise self._failed(done, what)
         return done
@@ -223,7 +223,7 @@ class _Containers(Engine):
 
     def remove_left(self) -> None:
         def root() -> Path:
-            return Path(self._talk(["info", "--format", self._root], "tell where its storage is").stdout.strip())
+            return Path(self._talk(["info", "--format", self._root], "tell where its storage is", parsed=True).stdout.strip())
 
         remove_left(root, lambda containers: self._talk([*self._remove, *containers], "remove what a killed build left"))
 

@@ -108,6 +108,33 @@ def test_a_run_instruction_sees_what_the_task_gives_it(
     assert built["changed"], built
 
 
+def test_no_output_shows_what_a_run_instruction_prints_of_a_secret(
+    module: Module, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs(context)
+    secrets = {name: f"{name}-canary-one\n{name}-canary-two\n" for name in ("value", "env", "file")}
+    (tmp_path / "key").write_text(secrets["file"])
+    monkeypatch.setenv("BUILD_TOKEN", secrets["env"])
+    mounts = " ".join(f"--mount=type=secret,id={name}" for name in secrets)
+    shows = "; ".join(f'while read -r line; do echo "it is $line"; done < /run/secrets/{name}' for name in secrets)
+    built = module(
+        "oci_image_build",
+        name="shows:1",
+        context=str(context),
+        network="host",
+        log_path=str(tmp_path / "log"),
+        content=f"FROM scratch\nCOPY root /\nRUN {mounts} {shows}\n",
+        secrets=[
+            {"id": "value", "value": secrets["value"]},
+            {"id": "env", "env": "BUILD_TOKEN"},
+            {"id": "file", "file": str(tmp_path / "key")},
+        ],
+    )
+    assert built["changed"], built
+    assert built["log"].count("it is ********") == 6, built["log"]
+    assert "canary" not in (tmp_path / "log").read_text() + json.dumps({**built, "invocation": ""})
+
+
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_labels_and_annotations_are_in_the_registry(module: Module, context: Path, registry: LiveRegistry, builder: str) -> None:
     options = {"name": f"{registry.address}/named-{builder}:1", "engine": builder, "plain_http": True}
