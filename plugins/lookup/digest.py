@@ -77,7 +77,8 @@ from ansible_collections.imagemode.bootc.plugins.plugin_utils.once import once
 
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
-        self.set_options(var_options=variables, direct=kwargs)
+        # Ansible would take "" for no, and refuse it as a number.
+        self.set_options(var_options=variables, direct={name: value for name, value in kwargs.items() if value != ""})
         params = {name: self.get_option(name) for name in (*REGISTRY_ARGUMENTS, "platform", "index")}
         unset(params)
         # The answer does not depend on who asks, and a secret belongs in no name.

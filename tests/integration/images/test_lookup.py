@@ -57,6 +57,17 @@ def test_many_hosts_make_one_request_for_each_question(registry: LiveRegistry, i
     assert len(registry.requests) - before == 3, registry.requests[before:]
 
 
+def test_an_empty_option_is_unset_and_certificates_are_checked(
+    registry: LiveRegistry, guarded_registry: LiveRegistry, image: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    name, digests = image
+    empty = "platform='amd64', validate_certs='', timeout='', retries='', index='', ca_path=''"
+    done = play(tmp_path, f"lookup('imagemode.bootc.digest', '{name}', plain_http=true, {empty})")
+    assert f'"msg": "0 {digests["amd64"]}"' in done.stdout, done.stdout
+    failed = play(tmp_path, f"lookup('imagemode.bootc.digest', '{guarded_registry.address}/os:1', plain_http='', {empty})")
+    assert "registry_tls: " in failed.stdout + failed.stderr
+
+
 def test_the_next_run_asks_again_and_errors_have_their_code(
     registry: LiveRegistry, image: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:
