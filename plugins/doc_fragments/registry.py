@@ -23,7 +23,10 @@ options:
     description: File with credentials as C(podman login) writes it.
     type: path
   validate_certs:
-    description: Whether the registry's certificate must be trusted and name its host.
+    description:
+      - Whether the registry's certificate must be trusted and name its host. As O(plain_http), O(ca_path), O(client_cert) and
+        O(client_key), it is for the registries that the task itself names; others, such as those of mirrors and of base images, are
+        reached as the machine's C(registries.conf) and C(certs.d) have it.
     type: bool
     default: true
   plain_http:

@@ -15,18 +15,21 @@ from typing import Any
 from ._build import Build, Decision
 from ._engine import Engine, local_name
 from ._fingerprint import lock
+from ._reference import Reference
 from ._registry import RegistryOptions
 
 
 class Builds:
     """What a task asks for.
 
+    :ivar caches: where layers come from and go to
     :raises OptionError: see C(Build.of)
     """
 
     def __init__(self, params: Mapping[str, Any], context: Path) -> None:
         self.name = local_name(params["name"])
         self._builds = Build.each(params, context)
+        self.caches = tuple(Reference.parse(text) for text in (*params["cache_from"], *params["cache_to"]))
         self._several = bool(params["platforms"])
         self._decisions: tuple[Decision, ...] = ()
 

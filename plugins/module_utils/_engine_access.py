@@ -19,7 +19,7 @@ from ._scratch import private_directory
 @contextmanager
 def engine_access(options: RegistryOptions, registry: str) -> Iterator[RegistryAccess]:
     """Files for the engine while it works: credentials and certificates, removed whatever happens."""
-    access = options.access
+    access = options.access.to(registry)
     insecure = access.plain_http or not access.validate_certs
     with options.engine_auth_file(registry) as auth_file, private_directory() as directory:
         yield RegistryAccess(auth_file, _certificates(access, registry, directory), insecure)

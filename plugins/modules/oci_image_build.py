@@ -293,7 +293,7 @@ def main() -> None:
     with module.errors(), context_directory(Path(module.need("context"))) as context:
         params = {**module.params, "name": module.need("name"), "timestamp": timestamp(module)}
         builds = Builds(params, context)
-        options = RegistryOptions.of(params, builds.name if builds.name.registry != LOCAL else None)
+        options = RegistryOptions.of(params, builds.name if builds.name.registry != LOCAL else None, *builds.caches)
         secrets = secret_texts(params["secrets"])
         module.hide(secrets)
         engine = choose_engine(params["engine"], Runner(secrets=(*options.secrets, *secrets)))

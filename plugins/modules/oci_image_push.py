@@ -198,7 +198,7 @@ def push(module: CollectionModule) -> None:
     if name is None and not module.params["to"]:
         raise OptionError(f"The id '{given}' does not say where the image goes.", hint="Set 'to', or give the name of the image.")
     targets = [target(reference) for reference in dict.fromkeys(map(Reference.parse, module.params["to"] or [str(name)]))]
-    options = RegistryOptions.of(module.params, targets[0])
+    options = RegistryOptions.of(module.params, *targets)
     compression = module.params["compression"]
     engine = choose_engine(module.params["engine"], Runner(secrets=options.secrets))
     require_support(engine, [option for option in ("compression", "ca_path", "client_cert") if module.params[option]])

@@ -29,6 +29,7 @@ class Access:
     :ivar client_key: its key, if it is not in the same file
     :ivar timeout: seconds for a connection, and for each wait for data
     :ivar retries: how often a request is repeated after 429, 5xx or a broken connection
+    :ivar registries: whom all but I(timeout) and I(retries) is for; empty, it is for every registry
     """
 
     validate_certs: bool = True
@@ -38,6 +39,13 @@ class Access:
     client_key: str | None = None
     timeout: float = 30.0
     retries: int = 3
+    registries: tuple[str, ...] = ()
+
+    def to(self, registry: str) -> Access:
+        """:returns: how this registry is reached: what one needs that speaks no TLS would give away the password of another"""
+        if not self.registries or registry in self.registries:
+            return self
+        return Access(timeout=self.timeout, retries=self.retries)
 
     def base(self, registry: str) -> str:
         """:returns: the address of the registry's API: scheme and host"""

@@ -203,7 +203,7 @@ class Registry:
 
         :param what: what comes after C(/v2/REPOSITORY/), or a whole address that the registry gave
         """
-        return self._ask_at(_Place(reference, self._access), method, what, headers, body)
+        return self._ask_at(_Place(reference, self._access.to(reference.registry)), method, what, headers, body)
 
     def _fallback(self, reference: Reference, digest: str) -> tuple[Descriptor, ...]:
         try:
@@ -237,8 +237,10 @@ class Registry:
 
     def _find_places(self, reference: Reference) -> tuple[_Place, ...]:
         places: list[_Place] = []
-        for source in self._conf.sources(reference) if self._conf else (Source(reference),):
-            access = self._access
+        *mirrors, itself = self._conf.sources(reference) if self._conf else (Source(reference),)
+        for source in (*mirrors, itself):
+            # Wherever the machine's configuration says that the registry itself is, the task means it by its name.
+            access = self._access.to((reference if source is itself else source.reference).registry)
             if source.insecure and not access.plain_http:
                 access = replace(access, validate_certs=False)
                 places.append(_Place(source.reference, access))

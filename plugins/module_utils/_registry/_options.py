@@ -50,8 +50,10 @@ class RegistryOptions:
     default_files: bool
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], reference: Reference | None) -> RegistryOptions:
-        """:param reference: the image of the task; C(None) if it is not in a registry
+    def of(cls, params: Mapping[str, Any], reference: Reference | None, *more: Reference) -> RegistryOptions:
+        """
+        :param reference: the image of the task; C(None) if it is not in a registry
+        :param more: what else the task itself names; what they lead to, as base images, is reached as the machine is configured
         :raises OptionError: half of the credentials is missing, or nothing says where they belong
         """
         username, password = params.get("username"), params.get("password")
@@ -75,7 +77,8 @@ class RegistryOptions:
         if auth_file and not os.path.exists(auth_file):
             raise OptionError(f"'auth_file' names '{auth_file}', which is not there.", hint="Log in first, or correct the path.")
         names = ("validate_certs", "plain_http", "ca_path", "client_cert", "client_key", "timeout", "retries")
-        access = Access(**{name: params[name] for name in names if params.get(name) is not None})
+        registries = tuple(dict.fromkeys(named.registry for named in (reference, *more) if named))
+        access = Access(**{name: params[name] for name in names if params.get(name) is not None}, registries=registries)
         files = (Path(auth_file),) if auth_file else auth_file_places()
         return cls(access, given, files, not auth_file)
 
