@@ -169,8 +169,8 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
     """
     _need_bootc_host(host)
     if not want.queued:
-        if host.rollback_queued and host.staged is None:
-            return Plan("the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,))
+        if host.going_back:
+            return Plan("the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,), _thrown_away(host))
         return Plan("no rollback is queued", host)
     booted, target = host.booted, host.rollback
     if booted and want.away_from and not _satisfied(booted, want.away_from):
@@ -188,6 +188,12 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
             f"The rollback deployment is {target.digest}, not {want.digest}.",
             error="digest_mismatch",
             hint="Use bootc_switch to go to an image that is neither booted nor the rollback deployment.",
+        )
+    if want.away_from and _satisfied(target, want.away_from):
+        raise Refused(
+            f"The rollback deployment is {want.away_from}, too: going back to it would not leave that image.",
+            error="no_rollback_deployment",
+            hint="Use bootc_switch with the image that you want, or bootc_upgrade with its digest.",
         )
     return _go_back(host, "the next boot goes to the rollback deployment", want.soft_reboot)
 
@@ -254,19 +260,24 @@ def _stay(host: Host, source: Source, cancel_rollback: bool) -> Plan:
 
 def _keep(host: Host, reason: str) -> Plan:
     """What is next is what is wanted, unless a rollback is queued before it."""
-    if host.rollback_queued and host.staged is None:
-        return Plan(f"{reason}: the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,))
-    return Plan(reason, host)
+    if not host.going_back:
+        return Plan(reason, host)
+    if host.staged and host.booted and host.spec != host.booted.source:  # taking the rollback back would drop what is followed
+        return Plan(reason, host, warnings=("A rollback is queued: the next boot goes to the rollback deployment.",))
+    return Plan(f"{reason}: the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,), _thrown_away(host))
 
 
 def _go_back(host: Host, reason: str, soft_reboot: str | None = None) -> Plan:
-    if host.rollback_queued and host.staged is None:
+    if host.going_back:
         return Plan("the rollback is queued already", host)
     step = (*QUEUE_ROLLBACK, f"--soft-reboot={soft_reboot}") if soft_reboot else QUEUE_ROLLBACK
     # With a rollback queued the first call only takes it back and drops the staged deployment.
     steps = (CANCEL_ROLLBACK, step) if host.rollback_queued else (step,)
-    warnings = ("The staged deployment is thrown away.",) if host.staged else ()
-    return Plan(reason, replace(host, staged=None, rollback_queued=True), steps, warnings)
+    return Plan(reason, replace(host, staged=None, rollback_queued=True), steps, _thrown_away(host))
+
+
+def _thrown_away(host: Host) -> tuple[str, ...]:
+    return ("The staged deployment is thrown away.",) if host.staged else ()
 
 
 def _drop_stage(host: Host, reason: str) -> Plan:

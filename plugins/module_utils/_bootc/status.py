@@ -56,7 +56,8 @@ class Deployment:
 
     :ivar image: C(None) if the deployment is no container image, or was changed by layering (I(incompatible))
     :ivar download_only: staged, but locked: not applied at the next boot
-    :ivar identity: what tells it from others with the same digest: ostree checksum.serial, or composefs verity
+    :ivar identity: what tells it from others with the same digest: ostree checksum.serial, or composefs verity. It outlives the boot
+    :ivar bootloader: C(grub), C(grub-cc), C(systemd) or C(none); C(None) on ostree
     """
 
     image: Image | None
@@ -67,6 +68,7 @@ class Deployment:
     download_only: bool = False
     stateroot: str | None = None
     identity: str | None = None
+    bootloader: str | None = None
     composefs: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,6 +87,8 @@ class Deployment:
             "incompatible": self.incompatible,
             "soft_reboot_capable": self.soft_reboot_capable,
             "stateroot": self.stateroot,
+            "identity": self.identity,
+            "bootloader": self.bootloader,
             "cached_update_digest": self.cached_update.digest if self.cached_update else None,
         }
 
@@ -139,6 +143,11 @@ class Host:
         if self.staged and not self.staged.download_only:
             return self.staged
         return self.rollback if self.rollback_queued else None
+
+    @property
+    def going_back(self) -> bool:
+        """Whether the next boot is a queued rollback: one is, and nothing is staged that would boot before it."""
+        return self.rollback_queued and (self.staged is None or self.staged.download_only)
 
     @property
     def reboot_required(self) -> bool:
@@ -206,9 +215,11 @@ def _host(document: Mapping[str, Any]) -> Host:
     spec: Mapping[str, Any] = document.get("spec") or {}
     status: Mapping[str, Any] = document.get("status") or {}
     overlay = status.get("usrOverlay")
+    staged = _deployment(status.get("staged"))
     return Host(
-        spec=_source(spec.get("image")),
-        staged=_deployment(status.get("staged")),
+        # Before 1.16.3 composefs names the booted image there while another is staged (contract.md 2.2).
+        spec=staged.source if staged and staged.source else _source(spec.get("image")),
+        staged=staged,
         booted=_deployment(status.get("booted")),
         rollback=_deployment(status.get("rollback")),
         other=tuple(entry for entry in map(_deployment, status.get("otherDeployments") or ()) if entry),
@@ -252,5 +263,6 @@ def _deployment(entry: Mapping[str, Any] | None) -> Deployment | None:
         download_only=bool(entry.get("downloadOnly")),
         stateroot=ostree.get("stateroot"),
         identity=identity,
+        bootloader=str(composefs["bootloader"]).lower() if composefs.get("bootloader") else None,
         composefs=bool(composefs),
     )

@@ -203,3 +203,48 @@ def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
     assert commands(plan_rollback(host, GoBack(queued=False))) == []
     with pytest.raises(BootcError, match=r"1\.7\.0"):
         Capabilities((1, 6, 0)).need_for(queued.steps[0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_rollback_is_next_although_an_update_was_downloaded(backend: str) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.image
+    locked = replace(host.booted, image=replace(host.booted.image, digest=NEW), download_only=True)
+    host = replace(host, staged=locked, rollback_queued=True)
+    assert host.reboot_required
+    assert commands(plan_rollback(host, GoBack())) == []
+    plan = plan_rollback(host, GoBack(queued=False))
+    assert commands(plan) == ["bootc rollback"]
+    assert not plan.after.reboot_required
+    assert plan.warnings
+    assert host.spec
+    assert commands(plan_switch(host, Follow(host.spec))) == ["bootc rollback"]
+    # What was downloaded has another tag, and to take the rollback back would throw it away.
+    following = Source(tagged(host, "next"))
+    host = replace(host, spec=following, staged=replace(locked, image=replace(host.booted.image, source=following, digest=NEW)))
+    plan = plan_switch(host, Follow(following))
+    assert (commands(plan), len(plan.warnings)) == ([], 1)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_image_is_left_for_itself(backend: str) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.digest
+    with pytest.raises(BootcError) as refusal:
+        plan_rollback(replace(host, rollback=host.booted), GoBack(away_from=host.booted.digest))
+    assert refusal.value.error == "no_rollback_deployment"
+
+
+def test_a_host_follows_what_is_staged_also_where_bootc_does_not_say_so() -> None:
+    """Composefs before bootc 1.16.3 (contract.md 2.2)."""
+    document = next(
+        step["before"]
+        for step in map(json.loads, (RECORDINGS / "composefs.jsonl").read_text().splitlines())
+        if step["before"]["status"].get("staged")
+    )
+    staged = document["status"]["staged"]["image"]["image"]
+    document["spec"]["image"] = {**staged, "image": "registry.test/old:1"}
+    host = parse_status(json.dumps(document))
+    assert host.spec == Source(staged["image"], staged["transport"])
