@@ -77,10 +77,11 @@ class ActionModule(ActionBase):
         before = self._info(task_vars)
         result.update(before=before["host"], digest=before["digest"], soft=False)
         expected = self._expected(options, before)
-        if not (before["reboot_required"] or options["force"]):
+        foretold = expected != (before["pending_digest"] or before["digest"])
+        if not (before["reboot_required"] or options["force"] or foretold):
             return
         result.update(digest=expected, diff=_diff(before["digest"], expected))
-        soft = self._soft(options, before)
+        soft = not foretold and self._soft(options, before)
         result["soft"] = soft
         if self._task.check_mode:
             result.update(changed=True, rebooted=True)
@@ -127,6 +128,9 @@ class ActionModule(ActionBase):
         next_digest: str = before["pending_digest"] or before["digest"]
         asked = options["digest"]
         if asked and asked != next_digest and not _pinned_to(before["host"], asked):
+            if self._task.check_mode:  # a task before this one may have foretold that it would be staged
+                self._display.warning(f"The host would boot {next_digest} as it is now, not {asked}; nothing is staged in check mode.")
+                return str(asked)
             raise RebootRefused(
                 "digest_mismatch",
                 f"The host would boot {next_digest}, not {asked}.",
@@ -200,13 +204,17 @@ class ActionModule(ActionBase):
             self._connection.reset()
 
     def _prove(self, expected: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-        """:raises RebootRefused: the host runs another image than the one that was pending"""
-        if after["digest"] == expected:
+        """:raises RebootRefused: the host runs another deployment than the one that was pending"""
+        pending, booted = _next(before["host"]), before["host"]["booted"]
+        stayed = pending["identity"] != booted["identity"] == after["host"]["booted"]["identity"]
+        # The same image may be pending with other kernel arguments.
+        if after["digest"] == expected and not stayed:
             return
         rolled_back = after["digest"] == before["digest"]
         raise RebootRefused(
             "rolled_back" if rolled_back else "digest_mismatch",
-            f"The host was to boot {expected} and came up with {after['digest']}" + (", the image it ran before." if rolled_back else "."),
+            f"The host was to boot {expected} and came up with {after['digest']}"
+            + (", the deployment it ran before." if rolled_back else "."),
             "Look at the journal of the failed boot (journalctl -b -1) and at ostree-finalize-staged.service.",
             rolled_back=rolled_back,
         )
@@ -257,10 +265,18 @@ class ActionModule(ActionBase):
         return result
 
 
+def _next(host: dict[str, Any]) -> dict[str, Any]:
+    """The deployment that boots next."""
+    staged: dict[str, Any] | None = host["staged"]
+    if staged and not staged["download_only"]:
+        return staged
+    following: dict[str, Any] = host["rollback"] if host["rollback_queued"] else host["booted"]
+    return following
+
+
 def _pinned_to(host: dict[str, Any], digest: str) -> bool:
     """Whether what boots next was named by this digest, which may be an index's."""
-    deployment = host["staged"] or (host["rollback"] if host["rollback_queued"] else host["booted"])
-    return bool(deployment and str(deployment["image"]).endswith(f"@{digest}"))
+    return str(_next(host)["image"]).endswith(f"@{digest}")
 
 
 def _diff(before: str, after: str) -> dict[str, str]:
