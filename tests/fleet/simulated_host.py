@@ -83,13 +83,13 @@ def skopeo(base: Path, words: list[str]) -> int:
         requests.write(f"{base.name} {image}\n")
     if not registry(base):
         return unreachable()
-    print(
-        json.dumps(
-            {"schemaVersion": 2, "manifests": [{"digest": registry(base)[image], "platform": {"architecture": "amd64", "os": "linux"}}]}
-        ),
-        end="",
-    )
+    print(index(registry(base)[image]), end="")
     return 0
+
+
+def index(digest: str) -> str:
+    """What the registry has under a tag."""
+    return json.dumps({"schemaVersion": 2, "manifests": [{"digest": digest, "platform": {"architecture": "amd64", "os": "linux"}}]})
 
 
 def registry(base: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fleet import CLOSED, IMAGE, NEW, OLD, Fleet, recap
+from simulated_host import index
 
 ROLLOUT = "imagemode.bootc.rollout"
 OPTIONS: dict[str, Any] = {
@@ -116,9 +118,10 @@ def test_failures_below_the_limit_do_not_stop_it_and_everybody_is_told(tmp_path:
     assert states == {name: {"rolls_back": "rolled_back"}.get(faults.get(name, ""), faults.get(name, "current")) for name in fleet.names}
 
 
-def test_a_halted_wave_goes_back_where_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("digest", [NEW, "sha256:" + hashlib.sha256(index(NEW).encode()).hexdigest()], ids=["manifest", "index"])
+def test_a_halted_wave_goes_back_where_asked(tmp_path: Path, digest: str) -> None:
     fleet = Fleet(tmp_path / "fleet", 4, {"host0001": "unhealthy"})
-    rc, output = rollout(fleet, rollout_waves=[{"name": "all"}], rollout_on_halt="rollback")
+    rc, output = rollout(fleet, rollout_waves=[{"name": "all"}], rollout_on_halt="rollback", rollout_digest=digest)
     assert rc != 0
     assert set(fleet.digests().values()) == {OLD}, output
 
