@@ -38,7 +38,7 @@ def foresee(bootc: Bootc, plan: Plan) -> None:
         return
     name = source.image
     if source.transport == "registry":
-        name = str(Reference.parse(name).with_digest(bootc.answer.digest))
+        name = str(Reference.parse(name).with_digest(bootc.answer.pullable))
     check_policy(source, name)
     check_configuration(bootc.configuration(Source(name, source.transport)), source.image)
 

@@ -113,7 +113,7 @@ from typing import Any
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.about import about, packages
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 
 
@@ -127,7 +127,7 @@ def main() -> None:
         facts: dict[str, Any] = {}
         try:
             host, found = about(Bootc(timeout=module.params["timeout"] or None))
-        except BootcError as error:  # gathering must not stop a play that does not need root
+        except ImageModeError as error:  # gathering must not stop a play that does not need root
             module.warn(f"The host cannot be asked for its bootc status: {error.message} {error.hint or ''}".rstrip())
             facts["ansible_bootc"] = {"managed": None, **error.as_result()}
         else:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+from .._reference import Reference
 from .._runner import CommandMissing, Runner
 from . import lock
 from .errors import BootcError, NotManaged, failure
@@ -34,15 +37,16 @@ class Bootc:
     """The bootc of this machine.
 
     :param timeout: seconds that one command may take
-    :param lock_timeout: seconds to wait for another bootc or rpm-ostree; bootc itself waits without limit (contract.md 1.0)
+    :param lock_timeout: seconds to wait for another bootc or rpm-ostree, by default those of the command; bootc itself waits without
+        limit (contract.md 1.0)
     :ivar answer: what the registry said to L(decide), if it was asked
     """
 
-    def __init__(self, timeout: float | None = None, lock_timeout: float = 300) -> None:
+    def __init__(self, timeout: float | None = None, lock_timeout: float | None = None) -> None:
         # A variable named "container" makes bootc take a managed host for a container (recording in-container-env).
         self._runner = Runner(without=("container",))
         self._timeout = timeout
-        self._lock_timeout = lock_timeout
+        self._lock_timeout = (timeout or math.inf) if lock_timeout is None else lock_timeout
         self.answer: Remote | None = None
         self._capabilities: Capabilities | None = None
 
@@ -61,12 +65,18 @@ class Bootc:
         """:returns: the document as bootc printed it, for L(parse_status)"""
         return self._run(("bootc", "status", "--json", "--format-version=1"))
 
-    def remote(self, source: Source) -> Remote:
+    def remote(self, source: Source, host: Host) -> Remote:
         """Ask where the source points, with the host's own credentials, mirrors and certificates.
 
         :raises BootcError: the image cannot be reached, read or found
         """
-        return remote_of(self.manifest(source), architecture())
+        raw = self.manifest(source)
+        found = remote_of(raw, architecture())
+        if host.backend != "composefs" or self.capabilities.has("composefs_manifest_digest"):
+            return found
+        if found.index and source.transport == "registry":
+            raw = self.manifest(replace(source, image=str(Reference.parse(source.image).with_digest(found.digest))))
+        return Remote(digest=config_of(raw), index=found.index, manifest=found.digest)
 
     def manifest(self, source: Source) -> str:
         """:returns: the manifest or index that the source points at, byte for byte
@@ -92,7 +102,7 @@ class Bootc:
         """
         plan = planner(None)
         if plan.ask:
-            self.answer = self.remote(plan.ask)
+            self.answer = self.remote(plan.ask, plan.after)
             plan = planner(self.answer)
         for step in plan.steps:
             if any(word.startswith("-") or word == "delete-deployment" for word in step):
@@ -162,6 +172,16 @@ def remote_of(raw: str, here: str) -> Remote:
         error="architecture_mismatch",
         hint="Publish the image for this host's architecture.",
     )
+
+
+def config_of(raw: str) -> str:
+    """:returns: the digest of an image's configuration, by its manifest
+    :raises BootcError: C(manifest_invalid)
+    """
+    try:
+        return str(json.loads(raw)["config"]["digest"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BootcError(f"The registry sent something that is no image manifest: {error!r}.", error="manifest_invalid") from None
 
 
 def digest_of(raw: str) -> str:

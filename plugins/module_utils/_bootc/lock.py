@@ -34,7 +34,7 @@ def wait(seconds: float) -> None:
             raise BootcError(
                 f"{who} is changing this host's deployments and holds the lock {PATH}; waited for {seconds:g} seconds.",
                 error="bootc_locked",
-                hint="Wait until it has finished, or raise 'lock_timeout'.",
+                hint="Wait until it has finished, or raise 'lock_timeout'; modules without that option wait for their 'timeout'.",
                 holder=holder,
             )
         time.sleep(PAUSE_SECONDS)

@@ -32,15 +32,22 @@ UNLOCK: Step = ("bootc", "upgrade", "--from-downloaded")
 class Remote:
     """What a registry holds under a reference.
 
-    :ivar digest: digest of the manifest for the host's platform, as `bootc status` reports it
+    :ivar digest: digest of the manifest for the host's platform, or what `bootc status` of that host reports instead of it
     :ivar index: digest of the index that the reference points at, or C(None)
+    :ivar manifest: digest of the manifest where I(digest) is another; see L(pullable)
     """
 
     digest: str
     index: str | None = None
+    manifest: str | None = None
+
+    @property
+    def pullable(self) -> str:
+        """The digest by which the registry knows the image for the host's platform."""
+        return self.manifest or self.digest
 
     def is_digest(self, digest: str) -> bool:
-        return digest in (self.digest, self.index)
+        return digest in (self.digest, self.index, self.manifest)
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,11 @@ def plan_switch(host: Host, want: Follow, remote: Remote | None = None) -> Plan:
         return _ask(host, want.source)
     if digest:
         _checked(remote, digest, want.source)
-    return _converge(host, want.source, remote, _switch_step(want), new_source=True)
+    plan = _converge(host, want.source, remote, _switch_step(want), new_source=True)
+    if plan.steps and host.spec and _policy(host.spec) and not _policy(want.source):
+        lost = f"The host verified its image by '{host.spec.signature}'; it does not verify '{want.source.image}'."
+        return replace(plan, warnings=(*plan.warnings, lost))
+    return plan
 
 
 def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan:
@@ -430,6 +441,8 @@ def _policy(source: Source) -> str | None:
 def _other_name(deployment: Deployment | None, source: Source) -> tuple[str, ...]:
     if deployment is None or deployment.source is None or _same_source(deployment.source, source):
         return ()
+    if not deployment.composefs:
+        return (f"The host follows '{deployment.source.image}' again, which is this image; switch it to '{source.image}' once more.",)
     return (
         f"The host has this image as '{deployment.source.image}' and goes on following that name: "
         f"the composefs backend cannot hold the same content under '{source.image}' too.",

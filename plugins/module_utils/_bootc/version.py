@@ -28,6 +28,8 @@ CAPABILITIES: dict[str, Version] = {
     "usr_overlay_read_only": (1, 15, 0),
     "karg_delete": (1, 15, 1),
     "loader_entries": (1, 15, 2),
+    # Before, the status has the digest of the configuration (contract.md 2.2).
+    "composefs_manifest_digest": (1, 16, 4),
 }
 
 

@@ -47,13 +47,15 @@ class FakeHost:
             link.chmod(link.stat().st_mode | stat.S_IXUSR)
         self.set(status="", steps={}, registry={})
 
-    def set(self, status: str | None = None, steps: Any = None, registry: Any = None) -> None:
+    def set(self, status: str | None = None, steps: Any = None, registry: Any = None, version: str | None = None) -> None:
         if status is not None:
             (self.base / "status").write_text(status)
         if steps is not None:
             (self.base / "steps.json").write_text(json.dumps(steps))
         if registry is not None:
             (self.base / "registry.json").write_text(json.dumps(registry))
+        if version is not None:
+            (self.base / "version").write_text(version)
         (self.base / "calls").write_text("")
 
     def refuse_status(self, stderr: str) -> None:

@@ -170,3 +170,21 @@ def test_an_overlay_that_does_not_come_is_not_believed(host: Any, documents: Any
     host.set(documents("booted"), {"bootc usr-overlay": {"rc": 0}})
     result = host.run("bootc_usr_overlay")
     assert (result["error"], result["changed"]) == ("bootc_ignored", False)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_composefs_before_1_16_4_is_known_by_its_configuration(host: Any, documents: Any, indexed: bool) -> None:
+    """bootc reports the digest of the configuration as that of the image there (contract.md 2.2)."""
+    document = json.loads(documents("composefs"))
+    booted = document["status"]["booted"]["image"]
+    name = booted["image"]["image"]
+    manifest = json.dumps({"schemaVersion": 2, "config": {"digest": booted["imageDigest"]}, "layers": []})
+    digest = "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
+    index = json.dumps({"manifests": [{"digest": digest, "platform": {"architecture": "amd64", "os": "linux"}}]})
+    there = {name: index if indexed else manifest, f"{name.rpartition(':')[0]}@{digest}": manifest}
+    host.set(json.dumps(document), registry=there, version="bootc 1.16.3")
+    for options in ({}, {"digest": digest}):
+        result = host.run("bootc_upgrade", **options)
+        assert (result.get("changed"), result.get("commands")) == (False, []), result
+    remote = host.run("bootc_info", gather=["update"])["remote"]
+    assert (remote["booted"], remote["digest"]) == (True, digest)
