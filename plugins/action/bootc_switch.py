@@ -26,7 +26,7 @@ LOST_SECONDS = 300
 FOLLOW = (
     "timeout {seconds} tail --pid={pid} -s 0.3 -f /dev/null; "
     "if test -d /proc/{pid} && ! test -s {directory}/rc; then echo running; else echo ended; fi; "
-    "tail -c 4096 {directory}/progress 2>/dev/null || true"
+    "tail -n 2 {directory}/progress 2>/dev/null || true"
 )
 
 

@@ -38,6 +38,8 @@ echo $$ > pid
 """
 START_SECONDS = 5.0
 TICK_SECONDS = 0.05
+# Each line of bootc's progress lists all the layers that are finished, with some 180 bytes for each.
+PROGRESS_BYTES = 65536
 # Of timeout(1): the command was asked to end, or killed; the latter is also what a shell says of a command that was killed.
 TIMEOUT_CODES = (124, 137)
 ENDED_FROM_OUTSIDE = 137
@@ -133,7 +135,7 @@ class Job:
 
     def as_dict(self) -> dict[str, Any]:
         """:returns: what the controller needs to follow it"""
-        command, progress = " ".join(self.argv), _read("progress")[-4096:]
+        command, progress = " ".join(self.argv), _end("progress", PROGRESS_BYTES)
         return {"id": self.id, "pid": self.pid, "directory": DIRECTORY, "command": command, "progress": progress}
 
     def collect(self) -> bool:
@@ -203,6 +205,16 @@ def _read(name: str) -> str:
     try:
         with open(f"{DIRECTORY}/{name}", encoding="utf-8", errors="replace") as file:
             return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _end(name: str, size: int) -> str:
+    """:returns: at most so many of the last bytes of a file that may be large"""
+    try:
+        with open(f"{DIRECTORY}/{name}", "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
 
