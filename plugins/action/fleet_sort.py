@@ -27,6 +27,7 @@ class ActionModule(ControllerAction):
     arguments: ClassVar[dict[str, Any]] = {
         "image": {"type": "str"},
         "digest": {"type": "str"},
+        "enforce_container_sigpolicy": {"type": "bool"},
         "resolve": {"type": "bool", "default": True},
         "registry_options": {"type": "dict", "default": {}, "no_log": True},
         "group": {"type": "str", "required": True},
@@ -45,13 +46,15 @@ class ActionModule(ControllerAction):
     def _settled(self, info: dict[str, Any], options: dict[str, Any]) -> bool:
         if not info.get("managed") or info.get("failed") or info["on_trial"] == info["digest"]:
             return False
-        return converged(info, options["digest"] or self._resolved(info["host"], options), options["image"])
+        digest = options["digest"] or self._resolved(info, options)
+        return converged(info, digest, options["image"], options["enforce_container_sigpolicy"])
 
-    def _resolved(self, host: dict[str, Any], options: dict[str, Any]) -> str:
+    def _resolved(self, info: dict[str, Any], options: dict[str, Any]) -> str:
         """The digest of the image in its registry; asked once for all hosts of the same platform."""
+        host = info["host"]
         if not options["resolve"] or (not options["image"] and host["transport"] != "registry"):
             return ""
-        image, platform = options["image"] or host["image"], f"linux/{host['booted']['architecture'] or 'amd64'}"
+        image, platform = options["image"] or host["image"], f"linux/{info['architecture']}"
         return once([self._task.action, image, platform], lambda: self._ask(image, platform, options["registry_options"]))
 
     def _ask(self, image: str, platform: str, registry_options: dict[str, Any]) -> str:

@@ -26,6 +26,9 @@ options:
     description: The image that it must follow. Empty for the one that it follows.
     type: str
     default: ""
+  verified:
+    description: Whether it must have its image checked by C(policy.json), or must not. Unset, either will do.
+    type: bool
 """
 
 EXAMPLES = r"""
@@ -43,11 +46,15 @@ _value:
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import same_reference
 
-def converged(info: Mapping[str, Any], digest: str, image: str | None = "") -> bool:
+
+def converged(info: Mapping[str, Any], digest: str, image: str | None = "", verified: bool | None = None) -> bool:
     host = info["host"]
-    follows_another = bool(image) and image != host["image"]
-    return bool(digest) and digest == info["digest"] and not (host["staged"] or info["reboot_required"] or follows_another)
+    follows_another = bool(image) and not same_reference(str(image), host["image"] or "")
+    as_verified = verified is None or verified == (host["signature"] == "containerPolicy")
+    there = bool(digest) and digest == info["digest"] and as_verified
+    return there and not (host["staged"] or info["reboot_required"] or follows_another)
 
 
 class FilterModule:

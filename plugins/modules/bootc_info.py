@@ -89,6 +89,11 @@ backend:
   returned: success
   type: str
   sample: ostree
+architecture:
+  description: The architecture of the host as images name it; bootc itself does not tell it before 1.1.7.
+  returned: success
+  type: str
+  sample: amd64
 bootc_version:
   description: The version of bootc on the host; null if it has none.
   returned: success

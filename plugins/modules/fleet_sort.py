@@ -20,6 +20,9 @@ options:
   digest:
     description: The digest that they must run, of their platform. Unset, that of the image in its registry, which is asked once.
     type: str
+  enforce_container_sigpolicy:
+    description: Whether they must have their image checked by C(policy.json), or must not. Unset, either will do.
+    type: bool
   resolve:
     description: Whether the registry is asked. If not, hosts without O(digest) are put into the group.
     type: bool

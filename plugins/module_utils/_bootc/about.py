@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .client import Bootc
+from .client import Bootc, architecture
 from .errors import NotManaged
 from .status import Host
 
@@ -53,6 +53,7 @@ def about(bootc: Bootc) -> tuple[Host, dict[str, Any]]:
         "managed": host.managed,
         "kind": kind(host, is_container(), os.path.exists("/run/ostree-booted")),
         "backend": host.backend,
+        "architecture": architecture(),
         "bootc_version": capabilities.text if capabilities else None,
         "capabilities": capabilities.as_dict() if capabilities else {},
         "digest": host.booted.digest if host.booted else None,

@@ -161,6 +161,8 @@ def test_a_signature_policy_is_set_and_given_up_by_switching(backend: str) -> No
     assert commands(signed) == [f"bootc switch --enforce-container-sigpolicy --retain --soft-reboot=auto {host.spec.image}"]
     back = asked(plan_switch, signed.after, Follow(Source(host.spec.image)), "sha256:" + "8" * 64)
     assert commands(back) == [f"bootc switch {host.spec.image}"]
+    assert not signed.warnings
+    assert "verified its image by 'containerPolicy'" in back.warnings[0]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,0 +1,34 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a host has anything to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.imagemode.bootc.plugins.filter.converged import converged
+from ansible_collections.imagemode.bootc.plugins.filter.same_image import same_image
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def info(image: str = "registry.test/os:latest", signature: str | None = None) -> dict[str, Any]:
+    return {"digest": DIGEST, "reboot_required": False, "host": {"image": image, "signature": signature, "staged": None}}
+
+
+def test_an_image_may_be_spelt_in_another_way() -> None:
+    assert converged(info(), DIGEST, "registry.test/os")
+    assert not converged(info(), DIGEST, "registry.test/os:2")
+    assert same_image("os", "docker.io/library/os:latest")
+    assert same_image("/media/os", "/media/os")
+    assert not same_image("os:1", None)
+
+
+def test_verification_counts_where_it_was_asked_for() -> None:
+    verified = info(signature="containerPolicy")
+    assert converged(verified, DIGEST)
+    assert converged(verified, DIGEST, verified=True)
+    assert not converged(info(), DIGEST, verified=True)
+    assert not converged(verified, DIGEST, verified=False)
