@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from . import base, machine, namespace, packages, registry, store
@@ -23,6 +24,9 @@ CONTAINERFILE = """FROM {base}
 LABEL org.opencontainers.image.version="{version}"
 RUN echo {version} > /usr/share/conformance
 """
+# A guest that crashes has told nothing of what is tested.
+ATTEMPTS = 3
+LOOK_SECONDS = 2
 # What a host refuses, by tag. The first two are refused before a layer is fetched.
 FAULTY = {
     "unlabelled": "FROM scratch\nCOPY Containerfile /\n",
@@ -125,7 +129,18 @@ def run_here(arguments: list[str], *, flavour: str, keep: bool) -> int:
         *arguments,
     ]
     command, environment = namespace.command(words)
-    done = subprocess.call(command, env=environment)
+    for attempt in range(1, ATTEMPTS + 1):
+        with subprocess.Popen(command, env=environment) as runner:
+            while runner.poll() is None and not machine.crashed(name):
+                time.sleep(LOOK_SECONDS)
+            said = machine.crashed(name)
+            if said:
+                runner.terminate()
+        done = runner.returncode
+        if not said or attempt == ATTEMPTS:
+            break
+        say(f"machine {name}: {said}; from the beginning, attempt {attempt + 1} of {ATTEMPTS}")
+        machine.restore(name)
     if done:
         say(f"machine {name} is left for you to look at; `lab machine remove {name}` removes it")
     elif not keep:

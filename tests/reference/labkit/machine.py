@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 import shutil
 import socket
@@ -18,6 +19,7 @@ from . import accel, installer, namespace, process, store
 from .say import LabError, progress, run, say
 
 BOOT_ATTEMPTS = 3
+CRASH = r"Kernel panic - not syncing.*|traps: systemd\[1\] .*|systemd\[1\]: segfault .*|systemd\[1\]: Freezing execution.*"
 FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
                "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8"]  # fmt: skip
@@ -219,24 +221,24 @@ def ssh(name: str, *words: str, timeout: float | None = None) -> subprocess.Comp
 
 
 def wait(name: str, timeout: float, *, other_boot_than: str | None = None) -> None:
-    """Until SSH answers (from another boot than the one given). A guest kernel that panicked is started again, counted, and said so."""
+    """Until SSH answers (from another boot than the one given). A guest that crashed is started again, counted, and said so."""
     with progress(f"waiting for machine {name}"):
         for attempt in range(1, BOOT_ATTEMPTS + 1):
             if _answers(name, timeout, other_boot_than):
                 return
             if attempt < BOOT_ATTEMPTS:
-                say(f"machine {name}: guest kernel panicked, boot attempt {attempt + 1} of {BOOT_ATTEMPTS}")
+                say(f"machine {name}: {crashed(name)}; boot attempt {attempt + 1} of {BOOT_ATTEMPTS}")
                 kill(name)
                 described = state(name)
                 _start(name, {**described, "live": described["live"] and not (where(name) / "from-disk").exists()})
-    raise LabError(f"machine {name} panicked {BOOT_ATTEMPTS} times; console: {state(name)['console']}")
+    raise LabError(f"machine {name} crashed {BOOT_ATTEMPTS} times; console: {state(name)['console']}")
 
 
 def _answers(name: str, timeout: float, other_boot_than: str | None) -> bool:
     machine, deadline = state(name), time.monotonic() + timeout
     console = Path(machine["console"])
     while time.monotonic() < deadline:
-        if console.exists() and b"Kernel panic - not syncing" in console.read_bytes():
+        if crashed(name):
             return False
         if not process.alive(machine["process"]):
             raise LabError(f"machine {name} is not running; console: {console}")
@@ -248,6 +250,19 @@ def _answers(name: str, timeout: float, other_boot_than: str | None) -> bool:
             return True
         time.sleep(1)
     raise LabError(f"machine {name} did not answer in {timeout:.0f} s; end of {console}:\n{tail(console)}")
+
+
+def crashed(name: str) -> str | None:
+    """How the guest has come to an end without being told to: by a panic of its kernel, or the death of its init.
+
+    An emulated processor now and then computes wrongly while the kernel changes its own code, and whatever runs then is lost: its
+    first process, too, after which nothing is started or stopped any more, and SSH still answers.
+
+    :returns: the line of its console that says so
+    """
+    console = where(name) / "console.log"
+    said = re.search(CRASH, console.read_text(errors="replace"), re.M) if console.exists() else None
+    return said.group(0).strip() if said else None
 
 
 def tail(console: Path, lines: int = 12) -> str:
