@@ -185,7 +185,9 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
         return Plan("no rollback is queued", host)
     booted, target = host.booted, host.rollback
     if booted and want.away_from and not _satisfied(booted, want.away_from):
-        return Plan(f"the host does not run {want.away_from}", host)
+        known = any(_satisfied(slot, want.away_from) for slot in (host.staged, target, *host.other))
+        index = f"No deployment of this host is {want.away_from}; if that is the digest of an index, name the one for the host's platform."
+        return Plan(f"the host does not run {want.away_from}", host, warnings=() if known else (index,))
     if booted and want.digest and _satisfied(booted, want.digest):
         return _keep(host, f"the host runs {want.digest} already")
     if target is None:

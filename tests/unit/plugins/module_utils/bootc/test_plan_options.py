@@ -230,6 +230,14 @@ def test_a_rollback_is_next_although_an_update_was_downloaded(backend: str) -> N
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_digest_that_no_deployment_has_is_told_of(backend: str) -> None:
+    host = booted(backend)
+    assert host.rollback
+    assert "digest of an index" in plan_rollback(host, GoBack(away_from=NEW)).warnings[0]
+    assert plan_rollback(host, GoBack(away_from=host.rollback.digest)).warnings == ()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_no_image_is_left_for_itself(backend: str) -> None:
     host = booted(backend)
     assert host.booted
