@@ -19,12 +19,14 @@ class Signature:
     :ivar type: for example C(gpt), C(ext4), C(LVM2_member)
     :ivar offset: where it is, as C(wipefs) writes it
     :ivar uuid: its UUID, or C("")
+    :ivar label: its label, or C("")
     """
 
     device: str
     type: str
     offset: str = ""
     uuid: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Device:
     :ivar filesystem: what lsblk takes it for, for example C(ext4), C(LVM2_member)
     :ivar table: type of its partition table, C(gpt) or C(dos)
     :ivar partition_type: GPT type GUID or MBR type of a partition
+    :ivar partition_label: name of a partition in the GPT
     :ivar children: partitions, and what is built on the device
     """
 
@@ -78,6 +81,7 @@ class Device:
     table: str | None = None
     label: str | None = None
     partition_type: str | None = None
+    partition_label: str | None = None
     links: tuple[str, ...] = ()
     mountpoints: tuple[str, ...] = ()
     swap: bool = False
@@ -156,6 +160,7 @@ def _device(node: Mapping[str, Any], around: Surroundings) -> Device:
         table=_text(node.get("pttype")),
         label=_text(node.get("label")),
         partition_type=_text(node.get("parttype")),
+        partition_label=_text(node.get("partlabel")),
         links=tuple(sorted(around.links.get(kname, ()))),
         mountpoints=tuple(dict.fromkeys(mounts)),
         swap=path in around.swaps,

@@ -38,6 +38,7 @@ COLUMNS = (
     "PTTYPE",
     "LABEL",
     "PARTTYPE",
+    "PARTLABEL",
 )
 
 
@@ -94,7 +95,8 @@ class Scanner:
                 text = text[end:].strip()
                 for mark in document["signatures"]:
                     path = f"/dev/{mark['device']}" if not mark["device"].startswith("/") else mark["device"]
-                    found.setdefault(path, []).append(Signature(path, mark["type"], mark["offset"], mark.get("uuid") or ""))
+                    words = (mark.get(name) or "" for name in ("uuid", "label"))
+                    found.setdefault(path, []).append(Signature(path, mark["type"], mark["offset"], *words))
         except (ValueError, KeyError, TypeError) as error:
             raise _unreadable("wipefs --json", error) from error
         return {path: tuple(marks) for path, marks in found.items()}

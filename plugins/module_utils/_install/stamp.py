@@ -36,6 +36,10 @@ _PARTITION_TYPES = (
     "72ec70a6-cf74-40e6-bd49-4bda08e8f224",
     "bc13c2ff-59e6-4262-a352-b275fd6f7172",
 )
+# Its partitions' names, and the labels of the file systems in them: `sfdisk`, `mkfs` in recordings/install.jsonl (bootc 1.16.9).
+_PARTITION_LABELS = ("BIOS-BOOT", "PowerPC-PReP-boot", "EFI-SYSTEM", "boot", "root")
+# mkfs.fat writes the label after the rest; LUKS has none.
+_MAY_LACK_LABEL = ("vfat", "crypto_LUKS")
 _TABLES = ("gpt", "PMBR")
 
 
@@ -67,12 +71,23 @@ class Stamp:
             self.state == "begun"
             and self.disk == identity(disk)
             and all(mark.type in _TABLES for mark in disk.signatures)
-            and all((partition.partition_type or "").lower() in _PARTITION_TYPES for partition in disk.partitions)
+            and all(_made_by_bootc(partition) for partition in disk.partitions)
         )
 
     def holds(self, disk: Device, target: str, digests: frozenset[str]) -> bool:
         """:returns: whether that image was installed completely; an upgrade since then is not known here"""
         return self.state == "finished" and self.disk == identity(disk) and self.digest in digests and self.target == target
+
+
+def _made_by_bootc(partition: Device) -> bool:
+    """Whoever partitioned the disk since then, or made other file systems in it, would lose data."""
+    return (
+        (partition.partition_type or "").lower() in _PARTITION_TYPES
+        and partition.partition_label in _PARTITION_LABELS
+        and all(
+            mark.label == partition.partition_label or (not mark.label and mark.type in _MAY_LACK_LABEL) for mark in partition.signatures
+        )
+    )
 
 
 def identity(disk: Device) -> str:

@@ -419,20 +419,43 @@ def stamped(**more: str) -> Stamp:
 ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 
 
-def half_written(*types: str, **disk: Any) -> Device:
-    parts = tuple(Device(f"vdb{number}", f"/dev/vdb{number}", "part", GIB, partition_type=kind) for number, kind in enumerate(types, 1))
-    return replace(DISK, children=parts, **disk)
+def partition(number: int, kind: str, name: str | None, *marks: tuple[str, str]) -> Device:
+    """:param marks: type and label of what is in it"""
+    path = f"/dev/vdb{number}"
+    signatures = tuple(Signature(path, filesystem, label=label) for filesystem, label in marks)
+    return Device(f"vdb{number}", path, "part", GIB, partition_type=kind, partition_label=name, signatures=signatures)
+
+
+def half_written(*partitions: Device, **disk: Any) -> Device:
+    return replace(DISK, children=partitions, **disk)
+
+
+BIOS = partition(1, "21686148-6449-6E6F-744E-656564454649", "BIOS-BOOT")
+ESP = partition(2, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "EFI-SYSTEM", ("vfat", "EFI-SYSTEM"))
+ROOT = partition(3, ROOT_TYPE, "root", ("ext4", "root"))
 
 
 @pytest.mark.parametrize(
     ("disk", "stamp", "resumed"),
     [
         (half_written(), stamped(), True),
-        (half_written(ROOT_TYPE), stamped(), True),
-        (half_written(ROOT_TYPE), stamped(state="finished"), False),
-        (half_written(ROOT_TYPE, serial="COPY"), stamped(), False),
-        (half_written(ROOT_TYPE, size=13 * GIB), stamped(), False),
-        (half_written(ROOT_TYPE, "e6d6d379-f507-44c2-a23c-238f2a3df928"), stamped(), False),
+        (half_written(BIOS, ESP, ROOT), stamped(), True),
+        (half_written(BIOS, replace(ESP, signatures=()), replace(ROOT, signatures=())), stamped(), True),
+        (half_written(BIOS, partition(2, str(ESP.partition_type), "EFI-SYSTEM", ("vfat", "")), ROOT), stamped(), True),
+        (
+            half_written(ESP, partition(3, ROOT_TYPE, "boot", ("xfs", "boot")), partition(4, ROOT_TYPE, "root", ("crypto_LUKS", ""))),
+            stamped(),
+            True,
+        ),
+        (half_written(BIOS, ESP, ROOT), stamped(state="finished"), False),
+        (half_written(ROOT, serial="COPY"), stamped(), False),
+        (half_written(ROOT, size=13 * GIB), stamped(), False),
+        (half_written(partition(1, "e6d6d379-f507-44c2-a23c-238f2a3df928", "root")), stamped(), False),
+        (half_written(ESP, partition(3, ROOT_TYPE, None, ("ext4", "customer-data"))), stamped(), False),
+        (half_written(ESP, partition(3, ROOT_TYPE, "data")), stamped(), False),
+        (half_written(BIOS, ESP, partition(3, ROOT_TYPE, "root", ("ext4", "customer-data"))), stamped(), False),
+        (half_written(BIOS, ESP, partition(3, ROOT_TYPE, "root", ("ext4", ""))), stamped(), False),
+        (half_written(BIOS, ESP, partition(3, ROOT_TYPE, "root", ("LVM2_member", ""))), stamped(), False),
         (half_written(signatures=(Signature("/dev/vdb", "ext4"),)), stamped(), False),
     ],
 )
