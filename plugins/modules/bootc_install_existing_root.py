@@ -22,7 +22,11 @@ options:
     description: The machine's host name, once more. It allows that the running system is replaced.
     type: str
   keep_root_ssh_keys:
-    description: Whether the lines of C(/root/.ssh/authorized_keys) are kept, with O(root_ssh_authorized_keys) added.
+    description:
+      - Whether root's SSH keys are kept, with O(root_ssh_authorized_keys) added. Those of the user who becomes root with sudo count as
+        root's, and a key that only runs a command, as clouds put it for root, is not kept.
+      - If no key is left then, the machine cannot be taken over. V(false), without O(root_ssh_authorized_keys), leaves it to the image who
+        can log in.
     type: bool
     default: true
   keep_host_keys:
@@ -156,10 +160,15 @@ hint:
 from pathlib import Path
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import files, keys
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import files
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import InstallError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.files import PlacedFile
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_root import RootInstallation, kept, running_network
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_root import (
+    RootInstallation,
+    kept,
+    running_keys,
+    running_network,
+)
 from ansible_collections.imagemode.bootc.plugins.module_utils._install_module import InstallModule
 
 ARGUMENTS = {
@@ -172,7 +181,6 @@ ARGUMENTS = {
     "boot_mount_spec": {"type": "str"},
 }
 HOST_KEYS = "/etc/ssh/ssh_host_*"
-AUTHORIZED = Path("/root/.ssh/authorized_keys")
 
 
 def what_is_kept(module: InstallModule) -> tuple[PlacedFile, ...]:
@@ -180,9 +188,8 @@ def what_is_kept(module: InstallModule) -> tuple[PlacedFile, ...]:
     params = module.params
     if params["keep_network"] and params["network"] is None:
         params["network"] = running_network(module.runner) or None
-    if params["keep_root_ssh_keys"] and AUTHORIZED.exists():
-        lines = [line for line in AUTHORIZED.read_text(errors="replace").splitlines() if line.strip() and not line.startswith("#")]
-        params["root_ssh_authorized_keys"] = [*keys.checked(lines), *(params["root_ssh_authorized_keys"] or ())]
+    if params["keep_root_ssh_keys"]:
+        params["root_ssh_authorized_keys"] = [*running_keys(), *(params["root_ssh_authorized_keys"] or ())]
     patterns = [*params["keep"], *([HOST_KEYS] if params["keep_host_keys"] else [])]
     found = {file.path: file for file in kept(patterns)}
     if params["keep_hostname"]:

@@ -39,6 +39,20 @@ def checked(lines: Iterable[str]) -> tuple[str, ...]:
     return keys
 
 
+def usable(text: str) -> tuple[str, ...]:
+    """:param text: an authorized_keys file, in which sshd overlooks what it cannot read
+    :returns: its keys that let somebody in: none that only runs a command, as clouds write it for root ("Please login as…")
+    """
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(line for line in lines if not line.startswith("#") and _KEY.search(line) and not _runs_command(line))
+
+
+def _runs_command(line: str) -> bool:
+    # Options are the first field, which has blanks and commas in quotes only.
+    options = re.sub(r'"(?:\\.|[^"\\])*"', '""', line).split(maxsplit=1)[0]
+    return any(option.lower().startswith("command=") for option in options.split(","))
+
+
 def file_text(keys: Iterable[str]) -> str:
     """:returns: the authorized_keys file"""
     return "".join(f"{key}\n" for key in keys)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from .._disk.scan import mount_table
 from .._disk.size import human
 from .._errors import ImageModeError
 from .._runner import Runner
+from . import keys
 from . import plan as plans
 from .claim import Claim
 from .command import TARGET_IN_CONTAINER, to_existing_root
@@ -123,6 +126,7 @@ class RootInstallation(Installation):
         size = room.f_blocks * room.f_frsize
         said = f"/boot is on {self._source('/boot')} with {human(size)}; {human(_BOOT_MINIMUM)} are needed."
         yield Finding("boot", size >= _BOOT_MINIMUM, said)
+        yield login(self._request.root_keys)
         separate = [entry.path for entry in self._table if entry.path in _SEPARATE]
         yield Finding("separate", True, f"File systems that the new system mounts only if told: {', '.join(separate) or 'none'}.")
 
@@ -198,6 +202,25 @@ class RootInstallation(Installation):
 
     def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
         return work({self._source("/"): _ROOT})
+
+
+def login(root_keys: Collection[str] | None) -> Finding:
+    """:param root_keys: that the new system gets; C(None) if that is left to the image"""
+    if root_keys is None:
+        return Finding("login", True, "Who can log in afterwards is left to the image.")
+    if root_keys:
+        return Finding("login", True, f"Root's SSH keys on the new system: {len(root_keys)}.")
+    said = "Nobody could log in afterwards: no SSH key of root is kept or given, and one that only runs a command is not kept."
+    return Finding("login", False, f"{said} Set 'root_ssh_authorized_keys', or 'keep_root_ssh_keys: false' if the image lets somebody in.")
+
+
+def running_keys() -> tuple[str, ...]:
+    """:returns: SSH keys that lead to root now: its own, and those of the user who became root by sudo"""
+    found: list[str] = []
+    for user in filter(None, ("root", os.environ.get("SUDO_USER"))):
+        with suppress(KeyError, OSError):
+            found += keys.usable(Path(pwd.getpwnam(user).pw_dir, ".ssh/authorized_keys").read_text(errors="replace"))
+    return tuple(dict.fromkeys(found))
 
 
 def kept(paths: Iterable[str]) -> tuple[PlacedFile, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import network, on_root
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys, network, on_root
 
 LINKS = [
     {
@@ -67,6 +67,44 @@ def test_the_network_is_kept_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> N
         "etc/systemd/network/05-52-54-00-00-00-01.network",
         "etc/systemd/network/05-52-54-00-00-00-02.network",
     ]
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== me@desk"
+OF_A_CLOUD = f"""no-port-forwarding,no-agent-forwarding,command="echo 'Please login as the user \\"ubuntu\\", not root.';sleep 10" {KEY}"""
+
+
+@pytest.mark.parametrize(
+    ("line", "lets_in"),
+    [
+        (KEY, True),
+        (f"  {KEY}", True),
+        (f'from="10.0.0.0/8,command=x",environment="A=b c" {KEY} command=no', True),
+        (OF_A_CLOUD, False),
+        (f'COMMAND="x" {KEY}', False),
+        (f"  # {KEY}", False),
+        ("what sshd overlooks", False),
+        ("", False),
+    ],
+)
+def test_only_keys_that_let_somebody_in_are_kept(line: str, lets_in: bool) -> None:
+    assert keys.usable(f"# managed\n{line}\n") == ((line.strip(),) if lets_in else ())
+
+
+def test_the_keys_of_who_became_root_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in (("root", OF_A_CLOUD), ("ubuntu", KEY)):
+        (tmp_path / name / ".ssh").mkdir(parents=True)
+        (tmp_path / name / ".ssh/authorized_keys").write_text(f"{text}\n")
+    monkeypatch.setattr(on_root.pwd, "getpwnam", lambda name: SimpleNamespace(pw_dir=str(tmp_path / name)))
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    assert on_root.running_keys() == ()
+    monkeypatch.setenv("SUDO_USER", "ubuntu")
+    assert on_root.running_keys() == (KEY,)
+
+
+def test_a_machine_that_nobody_could_log_in_to_is_not_taken_over() -> None:
+    assert not on_root.login(()).ok
+    assert on_root.login((KEY,)).ok
+    assert on_root.login(None).ok
 
 
 def test_files_are_kept_with_mode_and_owner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
