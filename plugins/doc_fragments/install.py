@@ -125,8 +125,8 @@ options:
         description: A file on the machine that the task runs on. For one of the controller, use O(files[].content) with a lookup.
         type: path
       mode:
-        description: Its mode, as octal digits in quotes.
-        type: str
+        description: Its mode, as M(ansible.builtin.copy) has it; octal digits in quotes are best.
+        type: raw
         default: "0644"
       owner:
         description: Name in the image, or number.

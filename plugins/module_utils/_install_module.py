@@ -29,7 +29,7 @@ FILE = {
     "dest": {"type": "path", "required": True},
     "content": {"type": "str", "no_log": True},
     "src": {"type": "path"},
-    "mode": {"type": "str", "default": "0644"},
+    "mode": {"type": "raw", "default": "0644"},
     "owner": {"type": "str", "default": "0"},
     "group": {"type": "str", "default": "0"},
 }

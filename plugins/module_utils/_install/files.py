@@ -22,7 +22,7 @@ from .._errors import ImageModeError, OptionError
 _PLACES = ("etc", "var")
 _LABEL = "security.selinux"
 _HOSTNAME = re.compile(r"^(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*\Z")
-_MODE = re.compile(r"^0?[0-7]{3,4}\Z")
+_MODE = re.compile(r"^(0o?)?[0-7]{3,4}\Z")
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,11 @@ def checked(options: Iterable[Mapping[str, Any]]) -> tuple[PlacedFile, ...]:
                 f"'{dest}' is not a file below /etc or /var, the only places of a deployment that belong to the machine.",
                 hint="Put files for other places into the image.",
             )
-        mode = str(option.get("mode") or "0644")
-        if not _MODE.match(mode):
-            raise OptionError(f"'{mode}' is not a mode for '{dest}'.", hint="Write it as octal digits in quotes, for example '0600'.")
+        mode = _mode("0644" if option.get("mode") is None else option["mode"], dest)
         if (content is None) == (source is None):
             raise OptionError(f"'{dest}' needs either 'content' or 'src'.", hint="Set one of the two.")
         data = content.encode() if content is not None else _read(str(source), dest)
-        files.append(PlacedFile("/".join(parts), data, int(mode, 8), str(option.get("owner") or 0), str(option.get("group") or 0)))
+        files.append(PlacedFile("/".join(parts), data, mode, str(option.get("owner") or 0), str(option.get("group") or 0)))
     return tuple(files)
 
 
@@ -204,6 +202,14 @@ def _number(deployed: Deployed, database: str, name: str) -> int:
         error="install_incomplete",
         hint="Give the number, or make the account in the image.",
     )
+
+
+def _mode(asked: object, dest: str) -> int:
+    """As Ansible's own modules take it: text has octal digits, and a number is what YAML made of C(0600) without quotes: 384."""
+    mode = int(asked, 8) if isinstance(asked, str) and _MODE.match(asked) else asked
+    if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o7777:
+        raise OptionError(f"'{asked}' is not a mode for '{dest}'.", hint="Write it as octal digits in quotes, for example '0600'.")
+    return mode
 
 
 def _read(source: str, dest: str) -> bytes:

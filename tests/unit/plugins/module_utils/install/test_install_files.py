@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import network
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.files import (
@@ -23,6 +24,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.files imp
     place,
     without_duplicates,
 )
+from ansible_collections.imagemode.bootc.plugins.module_utils._install_module import FILE
 
 STATIC: dict[str, Any] = {
     "interface": "eth0",
@@ -49,6 +51,18 @@ def deployed(tmp_path: Path) -> Deployed:
 
 def mine(path: str, content: bytes = b"1\n", mode: int = 0o640) -> PlacedFile:
     return PlacedFile(path, content, mode, "me", "us")
+
+
+@pytest.mark.parametrize("mode", ["0400", "400", "0o400", yaml.safe_load("0400")])
+def test_a_mode_is_taken_as_ansible_takes_it(mode: object) -> None:
+    assert FILE["mode"]["type"] == "raw"  # as text, a number would have lost that it was one
+    assert checked([{"dest": "/etc/key", "content": "x", "mode": mode}])[0].mode == 0o400
+
+
+@pytest.mark.parametrize("mode", ["u=r", "0900", "40", True, 0o10000, -1, 4.0])
+def test_what_is_no_mode_is_refused(mode: object) -> None:
+    with pytest.raises(OptionError, match="is not a mode"):
+        checked([{"dest": "/etc/key", "content": "x", "mode": mode}])
 
 
 def test_files_are_put_there_with_mode_and_owner_and_then_nothing_is_lacking(deployed: Deployed) -> None:
