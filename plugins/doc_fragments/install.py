@@ -119,7 +119,9 @@ options:
         type: path
         required: true
       content:
-        description: What is in it; this or O(files[].src) is required.
+        description:
+          - What is in it; this or O(files[].src) is required.
+          - While code of the image installs it, nothing of it is in a file on the machine where the task runs.
         type: str
       src:
         description: A file on the machine that the task runs on. For one of the controller, use O(files[].content) with a lookup.

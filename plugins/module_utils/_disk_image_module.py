@@ -122,8 +122,7 @@ class DiskImageModule(InstallModule):
         return Appliance(**(self.params["appliance"] or {}))
 
     def _build(self, file: DiskImageFile, request: Request, builder: Builder) -> tuple[Made, dict[str, Any]]:
-        if self.params["registry_password"] or self.params["target_registry_password"]:
-            self.forget_file()
+        self.forget_file()  # passwords, and the content of files: the image's code must not find them
         wanted, machine = self.params["format"], os.uname().machine
         with file.scratch() as folder:
             built = builder.build(folder)

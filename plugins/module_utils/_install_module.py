@@ -161,8 +161,7 @@ class InstallModule(CollectionModule):
             job.repair(plan)
         if plan.verb != "install":
             return {}
-        if self.params["registry_password"] or self.params["target_registry_password"]:
-            self.forget_file()
+        self.forget_file()  # passwords, and the content of files: the image's code must not find them
         image = self.fetched(source)
         name = image.id if self.wanted.files else self.wanted.name
         container, abilities = job.install(image, name, plan, machine, self.params["timeout"])
