@@ -104,7 +104,9 @@ options:
     type: bool
     default: false
   block_setup:
-    description: How the root is put onto the disk. V(tpm2-luks) encrypts it, bound to the machine's TPM; the image must allow it.
+    description:
+      - How the root is put onto the disk. V(tpm2-luks) encrypts it, bound to the machine's TPM; the image must allow it.
+      - An installation that was made otherwise is another one, and replacing it must be confirmed.
     type: str
     choices: [direct, tpm2-luks]
 extends_documentation_fragment:

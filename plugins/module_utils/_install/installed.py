@@ -43,6 +43,7 @@ class Installed:
     :ivar entry_device: the partition that holds the boot entries, or C(None) if there are none
     :ivar entry: the default entry, or C(None): the disk will not boot by itself
     :ivar var: the deployment's C(/var), relative to the partition's root
+    :ivar filesystem: type of the partition's file system, or C(None) if that is not known
     :ivar lacking: of the files that were asked for, those that are not there as asked
     """
 
@@ -58,6 +59,7 @@ class Installed:
     entry_device: str | None = None
     entry: BootEntry | None = None
     var: str = ""
+    filesystem: str | None = None
     lacking: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:

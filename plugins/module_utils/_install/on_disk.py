@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from .command import to_disk
 from .errors import DiskGone
 from .image import Abilities, Image, Request, require_room
 from .installation import Installation
+from .installed import Installed
 from .mounts import mountable, with_mounted
 from .plan import Plan, plan, sealed
 from .stamp import Stamp
@@ -174,6 +176,11 @@ class DiskInstallation(Installation):
         while is_claimed(self.disk.path) and time.monotonic() < deadline:
             time.sleep(0.5)  # the mounts of a killed container go a moment after it
         self._examine()
+
+    def _read(self) -> Installed | None:
+        found = super()._read()
+        kinds = {partition.path: partition.content for partition in self.disk.partitions}
+        return None if found is None else replace(found, filesystem=kinds.get(found.device))
 
     def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
         found = mountable(self.disk)

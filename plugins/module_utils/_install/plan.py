@@ -69,7 +69,8 @@ def plan(
         return Plan("install", f"an installation of {stamp.image} to {disk.path} was interrupted; it is made anew", wipe=bool(contents))
     if not contents and installed is None:
         return Plan("install", f"{disk.path} is empty")
-    if installed is None and stamp is not None and sealed(disk) and stamp.holds(disk, request.target, digests):
+    believed = stamp is not None and sealed(disk) and stamp.holds(disk, request.target, digests)
+    if installed is None and believed and request.block_setup != "direct":
         return Plan("none", f"{disk.path} is encrypted; by its stamp it holds this image already")
     other = [] if installed is None else differences(installed, request, digests)
     if installed is not None and not other:
@@ -103,6 +104,10 @@ def differences(installed: Installed, request: Request, digests: frozenset[str])
     # The composefs backend of bootc 1.16.9 ignores the option.
     if request.stateroot is not None and installed.backend == "ostree" and request.stateroot != installed.stateroot:
         found.append(f"stateroot {installed.stateroot}, not {request.stateroot}")
+    if request.block_setup == "tpm2-luks":
+        found.append("it is not encrypted, and block_setup is tpm2-luks")  # or it could not have been read
+    if request.filesystem is not None and installed.filesystem not in (None, request.filesystem):
+        found.append(f"its file system is {installed.filesystem}, not {request.filesystem}")
     if installed.entry is None:
         found.append("no boot entry starts it: an unfinished installation")
     return found

@@ -85,6 +85,19 @@ def test_a_disk_with_this_image_is_left_alone(confirmed: bool) -> None:
     assert (made.verb, made.changes) == ("none", False)
 
 
+@pytest.mark.parametrize(
+    ("installed", "request_"),
+    [
+        ({}, {"block_setup": "direct"}),
+        ({"filesystem": None}, {"filesystem": "ext4"}),
+        ({"filesystem": "ext4"}, {"filesystem": "ext4"}),
+        ({"filesystem": "xfs"}, {"filesystem": None}),
+    ],
+)
+def test_partitions_as_they_were_asked_for_are_no_difference(installed: dict[str, Any], request_: dict[str, Any]) -> None:
+    assert decide(replace(INSTALLED, **installed), **request_).verb == "none"
+
+
 def test_one_of_several_digests_is_enough() -> None:
     assert decide(digests=frozenset([OTHER, DIGEST])).verb == "none"
 
@@ -104,6 +117,8 @@ def test_an_equal_reference_written_otherwise_is_equal() -> None:
         ({"backend": "composefs"}, {"composefs": False}, "backend composefs"),
         ({}, {"stateroot": "other"}, "stateroot default"),
         ({"entry": None}, {}, "no boot entry"),
+        ({}, {"block_setup": "tpm2-luks"}, "not encrypted"),
+        ({"filesystem": "xfs"}, {"filesystem": "ext4"}, "file system is xfs"),
     ],
 )
 def test_another_installation_is_refused_and_replaced_when_confirmed(installed: dict[str, Any], request_: dict[str, Any], why: str) -> None:
@@ -473,10 +488,14 @@ def test_only_what_an_interrupted_installation_left_is_made_anew_unasked(disk: D
 def test_an_encrypted_disk_is_told_by_its_stamp() -> None:
     disk = replace(DISK, children=(Device("vdb1", "/dev/vdb1", "part", GIB, filesystem="crypto_LUKS"),))
 
-    def decided(stamp: Stamp) -> Plan:
-        return plan(disk, CONTENTS, None, REQUEST, frozenset([DIGEST]), confirmed=False, confirmation="TARGET01", stamp=stamp)
+    def decided(stamp: Stamp, **request: Any) -> Plan:
+        asked = replace(REQUEST, **request)
+        return plan(disk, CONTENTS, None, asked, frozenset([DIGEST]), confirmed=False, confirmation="TARGET01", stamp=stamp)
 
-    assert decided(stamped(state="finished")).verb == "none"
+    for setup in (None, "tpm2-luks"):
+        assert decided(stamped(state="finished"), block_setup=setup).verb == "none"
+    with pytest.raises(DiskHasData):
+        decided(stamped(state="finished"), block_setup="direct")
     for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", target="os:2"), stamped(state="finished", disk="x/1")):
         with pytest.raises(DiskHasData):
             decided(other)
