@@ -11,14 +11,16 @@ that installs to disks is sent there over SSH and does it; the machine has no ne
 from __future__ import annotations
 
 import base64
+import ctypes
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -41,6 +43,7 @@ INITRDS = ("initrd", "initrd.img", "initramfs.img")
 ROOTS = ("root.squashfs", "squashfs.img", "rootfs.img")
 ARGUMENTS = "root=/dev/vda rootfstype=squashfs ro systemd.volatile=overlay enforcing=0 quiet panic=1"
 _BOOT_ATTEMPTS = 3
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GIB = 1 << 30
 
 
@@ -138,6 +141,7 @@ class ThrowAwayMachine:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
+                    preexec_fn=_end_with_parent(),
                 )
             if self._answers():
                 return
@@ -296,6 +300,18 @@ def _running(machine: ThrowAwayMachine) -> Iterator[ThrowAwayMachine]:
         yield machine
     finally:
         machine.stop()
+
+
+def _end_with_parent() -> Callable[[], None]:
+    """:returns: what a child calls before it becomes a program that must not outlive this process, whatever ends it"""
+    libc, parent = ctypes.CDLL(None), os.getpid()
+
+    def ask() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before that
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return ask
 
 
 def _scratch_disk(runner: Runner, image: Path, path: Path) -> Path:

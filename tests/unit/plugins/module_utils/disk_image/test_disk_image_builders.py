@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._errors import Ima
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.files import PlacedFile
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Request
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Wanted
+from ansible_collections.imagemode.bootc.plugins.module_utils._machine.qemu import PLATFORMS
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 REQUEST = Request(
@@ -152,6 +156,39 @@ def test_the_machine_is_told_about_three_disks_and_no_network() -> None:
     )
     drop_in = base64.b64decode(smbios.partition("tmpfiles.extra=")[2]).decode()
     assert base64.b64decode(drop_in.split()[-1]).decode() == "ssh-ed25519 AAAA\n"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_a_machine_does_not_outlive_a_task_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    qemu = PLATFORMS[os.uname().machine].program
+    for name, script in (("ssh-keygen", 'touch "$9" "$9.pub"'), ("ssh", "exit 255"), (qemu, f"echo $$ > {tmp_path}/pid; exec sleep 600")):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    script = f"""
+from pathlib import Path
+from {machine.__name__} import Medium, Runner, ThrowAwayMachine
+ThrowAwayMachine(Runner(), Medium(kernel="k"), [], Path({str(tmp_path)!r})).start()
+"""
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as task:
+        until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+        pid = int((tmp_path / "pid").read_text())
+        task.kill()
+    until(lambda: not alive(pid))
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_job_arrives_as_it_was_sent() -> None:
