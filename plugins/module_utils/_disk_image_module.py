@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ._disk_image.recipe import Recipe
 from ._disk_image.sidecar import DiskImageFile, Made
 from ._install.image import ARCHITECTURES, Image, Request
 from ._install.installed import Installed
+from ._install.loop import release
 from ._install.source import Source
 from ._install_module import InstallModule
 
@@ -37,7 +39,7 @@ class DiskImageModule(InstallModule):
         file.require_directory()
         if self.check_mode:
             return self._converge(file)
-        with file.locked(3 * self.params["timeout"]):
+        with file.locked(3 * self.params["timeout"], partial(release, self.runner)):
             result = self._converge(file)
             there = self.load_file_common_arguments(self.params, path=str(file.path))
             result["changed"] = self.set_fs_attributes_if_different(there, result["changed"])

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,17 +137,20 @@ class DiskImageFile:
             self._write([Made(made.recipe, identity, made.virtual_size)])
 
     @contextmanager
-    def locked(self, timeout: float) -> Iterator[None]:
+    def locked(self, timeout: float, release: Callable[[Path], None]) -> Iterator[None]:
         """Others that make the same file wait; what a killed run left is removed.
 
         :param timeout: seconds to wait
+        :param release: called with each path that is left, for what may still use it
         :raises ImageModeError: C(install_running)
         """
         lock = self.path.with_name(f".{self.path.name}.imagemode-lock")
         deadline = time.monotonic() + timeout
         descriptor = self._take(lock, deadline)
         try:
-            for left in self.path.parent.glob(f".{self.path.name}.*.imagemode"):
+            # As tempfile names them: another disk image's may begin with the same name.
+            for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.{'[a-z0-9_]' * 8}.imagemode"):
+                release(left)
                 _remove(left)
             yield
         finally:

@@ -27,6 +27,10 @@ class Claim:
         self._runner = runner
         self._lock: int | None = None
 
+    @classmethod
+    def of_disk(cls, runner: Runner, kname: str) -> Claim:
+        return cls(runner, f"bootc-install-{kname}")
+
     def take(self) -> None:
         """:raises InstallError: C(install_running)"""
         if self._lock is not None:

@@ -28,6 +28,7 @@ from .errors import DiskGone
 from .image import Abilities, Image, Request, require_room
 from .installation import Installation
 from .installed import Installed
+from .loop import attached
 from .mounts import mountable, with_mounted
 from .plan import Plan, plan, sealed
 from .stamp import Stamp
@@ -46,7 +47,7 @@ class DiskInstallation(Installation):
         self._scanner = Scanner(runner)
         self._devices = self._scanner.devices()
         disk = self._choose(self._devices)
-        super().__init__(runner, request, Claim(runner, f"bootc-install-{disk.kname}"))
+        super().__init__(runner, request, Claim.of_disk(runner, disk.kname))
         require_tpm(request)
         self.stamp = self._read_stamp(disk)
         if self.stamp is not None and self.stamp.state == "begun":
@@ -199,8 +200,8 @@ class FileInstallation(DiskInstallation):
     def __init__(self, runner: Runner, file: str, size: int | None, request: Request, *, may_write: bool) -> None:
         self.file = os.path.realpath(file)
         self._open = ExitStack()
-        self._device = self._attached(runner, size, may_write)
         try:
+            self._device = self._attached(runner, size, may_write)
             super().__init__(runner, Hints(name=self.file), request, may_write=may_write)
         except BaseException:
             self.close()
@@ -247,12 +248,7 @@ class FileInstallation(DiskInstallation):
                 error="disk_not_found",
                 hint="For a disk use 'disk', for a directory 'root_path'.",
             )
-        there = runner.run(["losetup", "--noheadings", "--output", "NAME", "--associated", self.file]).stdout.split()
-        if there:  # somebody's, who keeps it; if it is in use, it is refused like any disk
-            return there[0]
-        device = runner.run(["losetup", "--find", "--partscan", "--show", self.file]).stdout.strip()
-        self._open.callback(runner.run, ["losetup", "--detach", device], check=False)
-        return device
+        return self._open.enter_context(attached(runner, self.file))
 
 
 def require_tpm(request: Request) -> None:

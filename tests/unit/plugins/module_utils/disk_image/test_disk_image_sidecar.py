@@ -37,6 +37,10 @@ def recipe(request: Request = REQUEST, digest: str = ONE, tools: dict[str, str] 
     return Recipe.of(request, digest, tools or TOOLS, **{"format": "qcow2", "size": "10GiB", **file})
 
 
+def kept(left: Path) -> None:
+    pytest.fail(f"{left} is released")
+
+
 def made(tmp_path: Path, content: bytes = b"a disk") -> DiskImageFile:
     file = DiskImageFile(str(tmp_path / "os.qcow2"))
     with file.scratch() as folder:
@@ -158,28 +162,38 @@ def test_a_killed_run_leaves_the_sidecar_of_the_file_that_is_there(tmp_path: Pat
 
 def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
     file = made(tmp_path)
-    (tmp_path / ".os.qcow2.abc.imagemode/deep").mkdir(parents=True)
-    (tmp_path / ".os.qcow2.abc.imagemode/deep/disk.raw").write_bytes(b"half")
-    with file.locked(1):
+    (tmp_path / ".os.qcow2.abcdefg_.imagemode/deep").mkdir(parents=True)
+    (tmp_path / ".os.qcow2.abcdefg_.imagemode/deep/disk.raw").write_bytes(b"half")
+    released = []
+    with file.locked(1, lambda left: released.append((left / "deep/disk.raw").read_bytes())):
         pass
+    assert released == [b"half"]
     assert sorted(os.listdir(tmp_path)) == ["os.qcow2", "os.qcow2.imagemode.json"]
+
+
+@pytest.mark.parametrize(("name", "other"), [("os", "os.qcow2"), ("o[s]*", "os")])
+def test_what_is_at_work_on_another_disk_image_is_left_alone(tmp_path: Path, name: str, other: str) -> None:
+    with DiskImageFile(str(tmp_path / other)).scratch() as folder:
+        with DiskImageFile(str(tmp_path / name)).locked(1, kept):
+            pass
+        assert folder.is_dir()
 
 
 def test_of_two_that_make_the_same_file_one_waits(tmp_path: Path) -> None:
     file, order = made(tmp_path), []
 
     def other() -> None:
-        with DiskImageFile(str(file.path)).locked(20):
+        with DiskImageFile(str(file.path)).locked(20, kept):
             order.append("second")
 
     thread = threading.Thread(target=other)
-    with file.locked(1):
+    with file.locked(1, kept):
         thread.start()
         time.sleep(0.3)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
-    with file.locked(1), pytest.raises(ImageModeError) as caught, DiskImageFile(str(file.path)).locked(0):
+    with file.locked(1, kept), pytest.raises(ImageModeError) as caught, DiskImageFile(str(file.path)).locked(0, kept):
         pass
     assert caught.value.error == "install_running"
 
