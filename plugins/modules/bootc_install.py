@@ -24,6 +24,7 @@ description:
   - If an installation fails, partition table and signatures are taken away, so that nothing half-written boots,
     and the task can be run again. A stamp before the first partition says that an installation was begun; after a power cut
     the next run recognises by it what it may make anew, without O(wipe_confirm).
+    For O(root_path) the machine that installs notes the same in C(/var/lib/imagemode-bootc).
 options:
   disk:
     description:
@@ -340,7 +341,7 @@ def installation(module: InstallModule, runner: Runner, asked: Request) -> Itera
     """The place that the options name; a loop device is detached afterwards."""
     params, may_write = module.params, not module.check_mode
     if params["root_path"]:
-        yield TreeInstallation(runner, params["root_path"], asked)
+        yield TreeInstallation(runner, params["root_path"], asked, may_write=may_write)
     elif params["file"]:
         size = parse_size(params["file_size"], "file_size") if params["file_size"] else None
         job = FileInstallation(runner, params["file"], size, asked, may_write=may_write)

@@ -215,7 +215,7 @@ def main() -> None:
         params = module.params
         asked = module.request(more, root_mount_spec=params["root_mount_spec"], boot_mount_spec=params["boot_mount_spec"])
         require_other_system(module)
-        result = module.converge(RootInstallation(module.runner, asked))
+        result = module.converge(RootInstallation(module.runner, asked, may_write=not module.check_mode))
         names = [f"/{file.path}" for file in asked.files]
         module.exit_json(**result, kept=names, reboot_required=result["installed"]["after"] is not None)
 

@@ -54,6 +54,21 @@ class Claim:
         """:returns: whether a container of this name exists, left by a run that was killed or at work for one that is not"""
         return self._runner.run(["podman", "container", "exists", self.name], check=False).rc == 0
 
+    def end_interrupted(self, *, may_write: bool) -> bool:
+        """End what a run that was killed has left at work.
+
+        :param may_write: not in check mode
+        :returns: whether something was
+        :raises InstallError: C(install_running)
+        """
+        self.take()
+        if not self.container_left():
+            return False
+        if not may_write:
+            raise self.running()
+        self.end_container()
+        return True
+
     def end_container(self) -> None:
         """End what still writes. Only with the lock."""
         self._runner.run(["podman", "rm", "--force", "--ignore", "--time=2", self.name], check=False, timeout=120)

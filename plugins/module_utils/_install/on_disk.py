@@ -50,8 +50,9 @@ class DiskInstallation(Installation):
         super().__init__(runner, request, Claim.of_disk(runner, disk.kname))
         require_tpm(request)
         self.stamp = self._read_stamp(disk)
-        if self.stamp is not None and self.stamp.state == "begun":
-            self._end_interrupted(may_write)
+        begun = self.stamp is not None and self.stamp.state == "begun"
+        if begun and self._claim.end_interrupted(may_write=may_write):
+            self._devices = self._scanner.devices()
         self.disk = self._scanner.examine(self._choose(self._devices))
         require_free(self.disk)
         if not (self.stamp and self.stamp.resumable(self.disk)):
@@ -90,14 +91,6 @@ class DiskInstallation(Installation):
 
     def _confirmation(self) -> str:
         return confirmation(self.disk, self._devices)
-
-    def _end_interrupted(self, may_write: bool) -> None:
-        self._claim.take()
-        if self._claim.container_left():
-            if not may_write:
-                raise self._claim.running()
-            self._claim.end_container()
-            self._devices = self._scanner.devices()
 
     def _command(self, what: Plan) -> list[str]:
         return to_disk(self._request, self.disk.path, wipe=what.wipe)

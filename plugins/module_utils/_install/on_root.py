@@ -30,11 +30,12 @@ from .errors import DiskHasData
 from .files import PlacedFile
 from .image import OVERHEAD_PERCENT, Abilities, Image, Request
 from .installation import Installation
+from .note import DIRECTORY, Note
 from .on_tree import make_mutable, remove
 from .plan import Plan
 
 _ROOT = Path("/")
-_NOTES = Path("/var/lib/imagemode-bootc")
+_BOOT = DIRECTORY / "boot"
 _FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
 # File systems of the old system that the new one does not mount by itself.
 _SEPARATE = ("/home", "/var", "/usr", "/opt", "/srv", "/root")
@@ -60,19 +61,27 @@ class Finding:
 class RootInstallation(Installation):
     """The machine that the task runs on.
 
+    :param may_write: not in check mode; a container that a killed run left behind is ended then
     :ivar findings: what was looked at
     """
 
     formats = False
 
-    def __init__(self, runner: Runner, request: Request) -> None:
+    def __init__(self, runner: Runner, request: Request, *, may_write: bool) -> None:
         super().__init__(runner, request, Claim(runner, "bootc-install-existing-root"))
         self._table = mount_table("1") or mount_table()
         self.hostname = os.uname().nodename
         self.findings = tuple(self._look())
-        self._notes = self._read_notes()
-        if self._notes.get("state") != "begun":
+        self._note = Note("takeover.json")
+        self._noted = self._note.read()
+        if self._begun:
+            self._claim.end_interrupted(may_write=may_write)
+        else:
             self.installed = self._read()
+
+    @property
+    def _begun(self) -> bool:
+        return self._noted.get("state") == "begun"
 
     @property
     def place(self) -> str:
@@ -156,31 +165,21 @@ class RootInstallation(Installation):
             )
 
     def _begin(self, image: Image, name: str, what: Plan) -> None:
-        _NOTES.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._notes.get("state") != "begun":  # else the copy is of the system as it was before the first try
-            remove(_NOTES / "boot")
-            shutil.copytree("/boot", _NOTES / "boot", symlinks=True, ignore=shutil.ignore_patterns("efi"))
-            self._note({"state": "begun", "digest": image.digest, "had_ostree": Path("/ostree").exists()})
+        DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._begun:  # else the copy is of the system as it was before the first try
+            remove(_BOOT)
+            shutil.copytree("/boot", _BOOT, symlinks=True, ignore=shutil.ignore_patterns("efi"))
+            self._write_note({"state": "begun", "digest": image.digest, "had_ostree": Path("/ostree").exists()})
 
-    def _note(self, notes: dict[str, Any]) -> None:
-        temporary = _NOTES / ".takeover.json"
-        temporary.write_text(json.dumps(notes))
-        os.replace(temporary, _NOTES / "takeover.json")
-        self._notes = notes
-
-    @staticmethod
-    def _read_notes() -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads((_NOTES / "takeover.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
+    def _write_note(self, content: dict[str, Any]) -> None:
+        self._note.write(content)
+        self._noted = content
 
     def _look_again(self) -> None:
         self.installed = self._read()
 
     def _finish(self) -> None:
-        self._note({**self._notes, "state": "finished"})
+        self._write_note({**self._noted, "state": "finished"})
         os.sync()
 
     def _undo(self) -> bool:
@@ -192,12 +191,13 @@ class RootInstallation(Installation):
         for path in Path("/boot").iterdir():
             if str(path) not in _SETTLED and path.name != "lost+found":
                 remove(path)
-        shutil.copytree(_NOTES / "boot", "/boot", symlinks=True, dirs_exist_ok=True)
-        if not self._notes.get("had_ostree"):
+        shutil.copytree(_BOOT, "/boot", symlinks=True, dirs_exist_ok=True)
+        if not self._noted.get("had_ostree"):
             make_mutable(_ROOT)
             remove(Path("/ostree"))
             remove(Path("/.bootc-aleph.json"))
-        remove(_NOTES)
+        remove(_BOOT)
+        self._note.remove()
         os.sync()
 
     def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:

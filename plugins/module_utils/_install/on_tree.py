@@ -28,6 +28,7 @@ from .command import TARGET_IN_CONTAINER, to_filesystem
 from .errors import BootloaderMissing, DiskHasData, DiskHasOtherImage
 from .image import OVERHEAD_PERCENT, Abilities, Image, Request
 from .installation import Installation, firmware
+from .note import Note
 from .plan import Plan
 
 _RUNNING_SYSTEM = ("/", "/usr", "/var", "/boot", "/boot/efi", "/efi", "/home", "/etc", "/run")
@@ -36,6 +37,8 @@ _BOOT_PARTITIONS = {
     # BIOS boot, PReP; an MBR needs none.
     "bios": ("21686148-6449-6e6f-744e-656564454649", "9e1a2d38-c612-4316-aa26-8b49521e5a8b"),
 }
+# What an installation has at the top of its root: an interrupted one is told by it from somebody's data.
+_INSTALLED = ("ostree", "composefs", "state", "boot", "efi", ".bootc-aleph.json", ".bootc-meta.json")
 # linux/fs.h: ostree makes deployments immutable.
 _GETFLAGS, _SETFLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x00000010
 
@@ -57,11 +60,12 @@ class TreeInstallation(Installation):
     """A directory where file systems are mounted, and what is to be on them.
 
     :param root: a mount point
+    :param may_write: not in check mode; a container that a killed run left behind is ended then
     """
 
     formats = False
 
-    def __init__(self, runner: Runner, root: str, request: Request) -> None:
+    def __init__(self, runner: Runner, root: str, request: Request, *, may_write: bool) -> None:
         self.root = Path(os.path.realpath(root))
         super().__init__(runner, request, Claim(runner, f"bootc-install{str(self.root).replace('/', '-')}"))
         for option in ("root_size", "filesystem", "block_setup"):
@@ -71,7 +75,13 @@ class TreeInstallation(Installation):
         self._uuid = self._identity()
         var = next((mount.path for mount in self._mounts if mount.inner == "var"), None)
         self._var = var
-        self.installed = self._read()
+        self._note = Note(f"{self._claim.name}.json")
+        begun = self._note.read().get("uuid") == self._uuid
+        if begun:
+            self._claim.end_interrupted(may_write=may_write)
+        self._interrupted = begun and all(name.partition("/")[0] in _INSTALLED for name in self._contents())
+        if not self._interrupted:
+            self.installed = self._read()
 
     @property
     def place(self) -> str:
@@ -93,6 +103,8 @@ class TreeInstallation(Installation):
                 hint="One of the two is wrong. Nothing was written.",
                 wipe_confirm_needed=self._uuid,
             )
+        if self._interrupted:
+            return Plan("install", f"an installation to {self.root} was interrupted; it is made anew", wipe=bool(found))
         if not found and self.installed is None:
             return Plan("install", f"{self.root} is empty")
         other = [] if self.installed is None else plans.differences(self.installed, self._request, digests)
@@ -155,8 +167,9 @@ class TreeInstallation(Installation):
                 error="disk_changed",
                 hint="Something else works there. Nothing was written; run the task again.",
             )
+        self._note.write({"uuid": self._uuid, "image": name})
         if what.wipe:
-            self._clear()
+            self._empty()
 
     def _look_again(self) -> None:
         self._mounts = self._examined()
@@ -164,6 +177,7 @@ class TreeInstallation(Installation):
 
     def _finish(self) -> None:
         self._runner.run(["sync", "--file-system", *(str(mount.path) for mount in self._mounts)])
+        self._note.remove()
 
     def _undo(self) -> bool:
         found = bool(self._contents())
@@ -171,7 +185,11 @@ class TreeInstallation(Installation):
         return found
 
     def _clear(self) -> None:
-        """Empty the file systems: they were empty before, or it was agreed that they may be."""
+        self._empty()
+        self._note.remove()
+
+    def _empty(self) -> None:
+        """They were empty before, or it was agreed that they may be."""
         make_mutable(self.root)
         for path in self._entries():
             remove(path)
