@@ -39,7 +39,7 @@ from ._fingerprint import (
 )
 from ._fingerprint._ignore import Rules
 from ._reference import Reference
-from ._registry import ImageMissing, Platform, PlatformMissing, Registry, RegistryOptions
+from ._registry import ImageMissing, Platform, PlatformMissing, Registry, RegistryError, RegistryOptions
 from ._scratch import private_directory
 
 _DEFAULT_NAMES = ("Containerfile", "Dockerfile")
@@ -65,6 +65,7 @@ class Decision:
     :ivar bases: base image as written → what it is
     :ivar tags: further names that do not mean the image yet
     :ivar found: the registry holds an image of the same fingerprint
+    :ivar unasked: why the registry could not tell; C("") if it could
     """
 
     reasons: tuple[str, ...]
@@ -76,6 +77,7 @@ class Decision:
     found: bool = False
     name: str = ""
     tags: tuple[str, ...] = ()
+    unasked: str = ""
 
     @property
     def changes(self) -> bool:
@@ -193,7 +195,7 @@ class Build:
         else:
             files = (recall_files(before.digest), context.files()) if before.digest != fingerprint.digest else None
             why = reasons(before, fingerprint, files)
-        found = bool(why) and not self.params["force"] and self._in_registry(options.puller(), fingerprint)
+        found, unasked = self._in_registry(options.puller(), fingerprint) if why and not self.params["force"] else (False, "")
         if why and not found:
             check_files(self.params)
         return Decision(
@@ -206,6 +208,7 @@ class Build:
             found,
             str(self.name),
             self._tags(engine, None if why or image is None else image.id),
+            unasked,
         )
 
     def carry_out(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
@@ -312,15 +315,20 @@ class Build:
         if here is None or here.digest != resolved.digest:
             _pull(engine, resolved.reference, options, base.platform or str(self.platform))
 
-    def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> bool:
+    def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> tuple[bool, str]:
+        """:returns: whether the image is there to be reused, and why that is not known: many registries answer 401 or 403 for a
+        repository that is to be made yet, and one that is down is no reason not to build
+        """
         if not self.params["reuse"] or self.name.registry == LOCAL:
-            return False
+            return False, ""
         try:
             image, _index = registry.image(self.name, self.platform)
+            labels = (registry.config(self.name, image).get("config") or {}).get("Labels") or {}
         except (ImageMissing, PlatformMissing):
-            return False
-        labels = (registry.config(self.name, image).get("config") or {}).get("Labels") or {}
-        return _has(labels, fingerprint)
+            return False, ""
+        except RegistryError as error:
+            return False, error.message
+        return _has(labels, fingerprint), ""
 
     def _inputs(self, context: str, top: Mapping[str, str], resolved: Mapping[str, str]) -> Inputs:
         params = self.params

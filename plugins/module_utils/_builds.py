@@ -44,6 +44,11 @@ class Builds:
         self._decisions = tuple(build.decide(engine, options) for build in self._builds)
         return any(decision.changes for decision in self._decisions)
 
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """Why the registry could not tell whether there is an image to reuse."""
+        return tuple(dict.fromkeys(decision.unasked for decision in self._decisions if decision.unasked))
+
     def carry_out(self, engine: Engine, options: RegistryOptions) -> Iterator[dict[str, Any]]:
         """Do what was decided; after each image, all that is known."""
         done: list[dict[str, Any]] = []

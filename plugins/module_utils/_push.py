@@ -27,7 +27,9 @@ from ._registry import (
     Platform,
     Registry,
     RegistryError,
+    RegistryForbidden,
     RegistryOptions,
+    RegistryUnauthorized,
     digest_of,
     parse_manifest,
     put_manifest,
@@ -48,12 +50,14 @@ class Tag:
     :ivar before: what it meant before; C(None) if there was no such tag
     :ivar same: whether that is the image already
     :ivar digest: what it means now; C(None) while that is not known
+    :ivar hidden: whether the registry does not let this user look
     """
 
     reference: Reference
     before: Content | None
     same: bool
     digest: str | None
+    hidden: bool = False
 
     @property
     def changed(self) -> bool:
@@ -63,6 +67,8 @@ class Tag:
     def reason(self) -> str:
         if self.same:
             return "the registry has this image under this tag"
+        if self.hidden:
+            return "the registry does not let this user read the repository, as many do until it exists"
         return "the registry has another image under this tag" if self.before else "the registry does not have this tag"
 
     def as_result(self) -> dict[str, Any]:
@@ -92,6 +98,9 @@ class Push:
             there = self._registry.content(reference)
         except ImageMissing:
             return Tag(reference, None, False, self._digest_in(reference))
+        except (RegistryUnauthorized, RegistryForbidden):
+            # What Quay, GHCR and Docker Hub say of a repository that the first push makes. Who may not push is told so then.
+            return Tag(reference, None, False, self._digest_in(reference), hidden=True)
         same = there.digest == self._digest_in(reference) or self._is_image(reference, there)
         if same:
             self._known[reference.name] = there

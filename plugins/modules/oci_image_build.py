@@ -130,7 +130,9 @@ options:
       - Where the controller is the builder, C(-v) shows the output as it comes, without this.
     type: path
   reuse:
-    description: Whether an image with the same fingerprint is pulled from its registry instead of built.
+    description:
+      - Whether an image with the same fingerprint is pulled from its registry instead of built. A registry that cannot be asked, or
+        does not let this user read the repository, as many do until it exists, has none; there is a warning.
     type: bool
     default: true
   force:
@@ -302,6 +304,8 @@ def main() -> None:
             remove_left(module, engine)
         with builds.alone():
             changed = builds.decide(engine, options)
+            for why in builds.unasked:
+                module.warn(f"{why} Whether the image is there already is not known, so it is built.")
             result = builds.result()
             if changed and not module.check_mode:
                 for done in builds.carry_out(engine, options):

@@ -48,7 +48,10 @@ _ACCESS = (
 _FAULTS = (
     (re.compile(r"docker daemon|docker\.sock", re.I), "engine_unreachable"),
     (re.compile(r"toomanyrequests|too many requests", re.I), "registry_rate_limited"),
-    (re.compile(r"unauthorized|authentication required|invalid username/password", re.I), "registry_unauthorized"),
+    (
+        re.compile(r"unauthorized|authentication required|no basic auth credentials|invalid username/password", re.I),
+        "registry_unauthorized",
+    ),
     # "permission denied" is what this machine says of a file.
     (re.compile(r"(?<!permission )denied|forbidden", re.I), "registry_forbidden"),
     (re.compile(r"x509:|tls:|server gave HTTP response to HTTPS client", re.I), "registry_tls"),

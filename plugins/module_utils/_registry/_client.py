@@ -269,6 +269,9 @@ class Registry:
         # Once for the challenge; a token that ran out meanwhile is the challenge of a later request.
         if response.status == 401 and here and authorization.answer(response):
             response = http.request(method, url, {**given, **authorization.headers}, body)
+        if response.status in (401, 403):
+            # A token that was given before the repository was made is no good afterwards.
+            self._authorizations.pop((base, reference.repository), None)
         # Amazon's registry says 403 where its password of twelve hours has run out.
         if response.status == 401 or (response.status == 403 and "expired" in response.words):
             raise RegistryUnauthorized(

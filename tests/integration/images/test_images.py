@@ -175,6 +175,17 @@ def test_info_says_what_an_update_transfers(module: Module, context: Path, regis
     assert module("oci_image_info", name=f"{registry.address}/nope:1", tags=True, **plain)["tags"] == []
 
 
+def test_a_wrong_password_is_one_code_whoever_pushes(
+    module: Module, context: Path, engine: str, guarded_registry: LiveRegistry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = f"{guarded_registry.address}/wrong:1"
+    options = {"name": name, "engine": engine, "validate_certs": False}
+    module("oci_image_build", context=str(context), **options)
+    for login in ({}, {"username": USER, "password": "wrong"}):
+        refused = module("oci_image_push", **options, **login)
+        assert (refused["error"], refused["changed"]) == ("registry_unauthorized", False), refused
+
+
 def test_a_private_registry_with_a_ca_of_its_own(module: Module, context: Path, guarded_registry: LiveRegistry) -> None:
     name = f"{guarded_registry.address}/private:1"
     ca = str(guarded_registry.base / "ca.crt")

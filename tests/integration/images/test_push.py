@@ -124,6 +124,28 @@ def test_a_push_waits_as_long_as_the_registry_asks(module: Module, context: Path
         assert second - first >= 2
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_repository_that_the_first_push_makes_is_hidden_until_then(
+    module: Module, context: Path, registry: LiveRegistry, engine: str, status: int
+) -> None:
+    """As Quay, GHCR and Docker Hub do it."""
+    day = BadDay(registry.address, Fault("GET", "/manifests/", status, times=2))
+    with day.standing() as address:
+        options = {"name": f"{address}/hidden-{engine}-{status}:1", "engine": engine, "plain_http": True}
+        built = module("oci_image_build", context=str(context), **options)
+        assert (built["changed"], built["reused"]) == (True, False), built
+        assert str(status) in json.dumps(built["warnings"])
+        pushed = module("oci_image_push", **options)
+        assert (pushed["changed"], pushed["before_digest"]) == (True, None), pushed
+        assert not module("oci_image_push", **options)["changed"]
+
+
+def test_a_build_does_not_wait_for_its_registry_to_be_there(module: Module, context: Path) -> None:
+    built = module("oci_image_build", name="127.0.0.1:1/nobody:1", context=str(context), retries=0)
+    assert built["changed"], built
+    assert "127.0.0.1:1" in json.dumps(built["warnings"])
+
+
 def test_a_push_is_repeated_only_as_often_as_asked(module: Module, context: Path, registry: LiveRegistry) -> None:
     day = BadDay(registry.address, Fault("PATCH", "/blobs/uploads/", 503, times=1000))
     with day.standing() as address:
