@@ -68,7 +68,8 @@ class Registry:
         self._access = access
         self._credentials = credentials
         self._conf = conf
-        self._places: dict[str, tuple[_Place, ...]] = {}
+        # Some mirrors are for digests only, or for tags only.
+        self._places: dict[tuple[str, bool], tuple[_Place, ...]] = {}
         self._https: dict[str, Http] = {}
         self._authorizations: dict[tuple[str, str], Authorization] = {}
 
@@ -223,15 +224,18 @@ class Registry:
         return entries
 
     def _ask(self, method: str, reference: Reference, what: str) -> Response:
-        """Ask the mirrors, and the registry itself last; the one that had the answer is asked first from then on."""
-        places = self._places.get(reference.name) or self._find_places(reference)
+        """Ask the mirrors, and the registry itself last; the one that had the answer is asked first from then on, and not alone: no
+        mirror needs to have everything.
+        """
+        key = (reference.name, reference.pinned)
+        places = self._places.get(key) or self._find_places(reference)
         for place in places[:-1]:
             try:
                 response = self._ask_at(place, method, what)
             except RegistryError:
                 continue
             if response.status == 200:
-                self._places[reference.name] = (place,)
+                self._places[key] = (place, *(other for other in places if other is not place))
                 return response
         return self._ask_at(places[-1], method, what)
 

@@ -138,6 +138,37 @@ def test_a_mirror_is_asked_first_and_the_registry_when_it_fails(tmp_path: Path) 
         origin.close()
 
 
+def test_a_mirror_that_has_one_image_need_not_have_the_next(tmp_path: Path) -> None:
+    body = manifest()
+    mirror = ScriptedRegistry(lambda seen: found(body) if seen.path.endswith("/1") else Answer(404))
+    origin = ScriptedRegistry(lambda seen: found(body))
+    there = conf(tmp_path, f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n')
+    try:
+        registry = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
+        for tag, asked in (("1", 0), ("2", 1), ("1", 1)):
+            assert registry.digest(Reference.parse(f"{origin.address}/os:{tag}")) == digest(body)
+            assert len(origin.seen) == asked
+    finally:
+        mirror.close()
+        origin.close()
+
+
+def test_a_mirror_for_digests_is_not_asked_for_a_tag_after_it_had_a_digest(tmp_path: Path) -> None:
+    old, new = manifest(layers=(b"old",)), manifest(layers=(b"new",))
+    mirror, origin = ScriptedRegistry(lambda seen: found(old)), ScriptedRegistry(lambda seen: found(new))
+    text = f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n'
+    there = conf(tmp_path, f'{text}pull-from-mirror = "digest-only"\n')
+    image = Reference.parse(f"{origin.address}/os:1")
+    try:
+        registry = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
+        assert registry.digest(image.with_digest(digest(old))) == digest(old)
+        assert len(mirror.seen) == 1
+        assert registry.digest(image) == digest(new)
+    finally:
+        mirror.close()
+        origin.close()
+
+
 def test_an_insecure_registry_of_the_machine_is_spoken_to_without_tls(tmp_path: Path) -> None:
     body = manifest()
     origin = ScriptedRegistry(lambda seen: found(body))
