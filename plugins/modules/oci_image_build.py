@@ -12,7 +12,7 @@ short_description: Build a container image when something that goes into it chan
 version_added: 0.1.0
 description:
   - Builds an image when, and only when, something that goes into it changed - the Containerfile, a file of the context
-    (content, permissions or link target), a build argument, a secret's id, the target, the platform, a label, or the digest
+    (content, permissions, capabilities or link target), a build argument, a secret's id, the target, the platform, a label, or the digest
     of a base image in its registry.
   - What went in is kept as a fingerprint in the image's labels, so that it travels with the image. Another builder that finds
     the image in the registry does not build it again.

@@ -19,8 +19,9 @@ from .._errors import ImageModeError
 from . import _cache
 from ._ignore import Rules
 
-_VERSION = 1
+_VERSION = 2
 _BLOCK = 1 << 20
+_TAKEN_ALONG = ("security.capability", "security.ima")
 
 
 class ContextMissing(ImageModeError):
@@ -33,7 +34,7 @@ class ContextMissing(ImageModeError):
 class Context:
     """What an engine sees of a directory.
 
-    :ivar digest: of all entries: path, type, permission bits, and content or link target
+    :ivar digest: of all entries: path, type, permission bits, content or link target, and the extended attributes that engines take along
     :ivar top: the digest of each entry at the top, directories with all that is in them
     :ivar count: number of entries
     """
@@ -45,7 +46,7 @@ class Context:
     _cache_file: Path | None = field(default=None, repr=False, compare=False)
 
     def files(self) -> Mapping[str, str]:
-        """:returns: path → C(<type and permissions>:<content digest or link target>)"""
+        """:returns: path → C(<type and permissions>:<content digest or link target>[+<attributes' digest>])"""
         if self._lines is not None:
             return self._lines
         body = _cached(self._cache_file, self.digest)
@@ -53,7 +54,10 @@ class Context:
 
 
 class _Seen(NamedTuple):
-    """One directory entry, as lstat(2) tells it."""
+    """One directory entry, as lstat(2) tells it.
+
+    :ivar attributes: of a directory; those of a file are a part of what is hashed when its times change
+    """
 
     path: str
     mode: int
@@ -61,6 +65,7 @@ class _Seen(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     inode: int
+    attributes: str
 
     @property
     def stamp(self) -> str:
@@ -106,14 +111,15 @@ def _walk(root: str, rules: Rules, below: str = "", above: tuple[bool, ...] = ()
             is_directory = entry.is_dir(follow_symlinks=False)
             if not out:
                 found = entry.stat(follow_symlinks=False)
-                yield _Seen(path, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+                attributes = _attributes(entry.path) if is_directory else ""
+                yield _Seen(path, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, attributes)
             if is_directory and (not out or rules.has_exceptions):
                 yield from _walk(root, rules, path, matches)
 
 
 def _signature(seen: list[_Seen], apart: str) -> str:
     """What lstat(2) told of everything. A directory's size and times are left out: its entries are all here."""
-    lines = [f"{entry.path}\0{entry.mode:o}\0{'' if stat.S_ISDIR(entry.mode) else entry.stamp}" for entry in seen]
+    lines = [f"{entry.path}\0{entry.mode:o}\0{entry.attributes if stat.S_ISDIR(entry.mode) else entry.stamp}" for entry in seen]
     text = f"{_VERSION}\n{apart}\n" + "\n".join(lines)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
@@ -128,7 +134,8 @@ def _hashed(root: str, seen: list[_Seen], apart: str, cache_file: Path, signatur
         if stat.S_ISREG(entry.mode) and entry.path != apart:
             stamp, content = known.get(entry.path, ("", ""))
             if stamp != entry.stamp:
-                content = _content(os.path.join(root, entry.path))
+                path = os.path.join(root, entry.path)
+                content = _content(path) + _attributes(path)
             if max(entry.mtime_ns, entry.ctime_ns) < started - _cache.RACY_NS:
                 stamps[entry.path] = (entry.stamp, content)
             else:
@@ -137,7 +144,7 @@ def _hashed(root: str, seen: list[_Seen], apart: str, cache_file: Path, signatur
             # The permission bits of a symbolic link mean nothing on Linux.
             kind, content = _kind(entry.mode), os.readlink(os.path.join(root, entry.path))
         else:
-            content = ""
+            content = entry.attributes
         lines[entry.path] = f"{kind}:{content}"
     digest, top = _digests(lines)
     header = {"version": _VERSION, "signature": "" if racy else signature, "digest": digest, "top": top}
@@ -170,6 +177,19 @@ def _content(path: str) -> str:
     return digest.hexdigest()
 
 
+def _attributes(path: str) -> str:
+    """A digest of the extended attributes, file capabilities among them; C("") if there are none.
+
+    Others than these are no part of an image (Buildah's C(copier/xattrs.go)), and differ from machine to machine, as labels of SELinux do.
+    """
+    try:
+        names = [name for name in os.listxattr(path) if name.startswith("user.") or name in _TAKEN_ALONG]
+        found = {name: os.getxattr(path, name).hex() for name in sorted(names)}
+    except OSError:
+        return ""  # the file system has none
+    return f"+{hashlib.sha256(json.dumps(found).encode(errors='surrogateescape')).hexdigest()}" if found else ""
+
+
 def _header(cache_file: Path) -> dict[str, Any] | None:
     try:
         with cache_file.open("rb") as file:
@@ -181,6 +201,8 @@ def _header(cache_file: Path) -> dict[str, Any] | None:
 
 
 def _stamps(cache_file: Path) -> dict[str, tuple[str, str]]:
+    if _header(cache_file) is None:
+        return {}
     content = _cache.read(cache_file)
     try:
         stamps = json.loads((content or b"").split(b"\n")[1])
