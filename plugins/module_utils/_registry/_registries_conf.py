@@ -102,16 +102,8 @@ class RegistriesConf:
         return tuple(Reference.parse(f"{registry}/{short}") for registry in self.search)
 
     def _prefix(self, reference: Reference) -> str | None:
-        """The longest prefix that the reference lies under; a prefix of whole host names may start with C(*.)."""
-        full = (reference.name, f"{reference.name}:{reference.tag}", f"{reference.name}@{reference.digest}")
-        matching = [
-            prefix
-            for prefix in self.registries
-            if prefix in full
-            or reference.name.startswith(f"{prefix}/")
-            or (prefix.startswith("*.") and reference.registry.partition(":")[0].endswith(prefix[1:]))
-        ]
-        return max(matching, key=len, default=None)
+        """The longest prefix that the reference lies under."""
+        return max((prefix for prefix in self.registries if _length(prefix, reference)), key=len, default=None)
 
 
 def places(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
@@ -147,11 +139,26 @@ def credential_helpers(paths: Iterable[Path] | None = None) -> tuple[str, ...]:
     return helpers
 
 
+def _length(prefix: str, reference: Reference) -> int:
+    """How much of a reference a prefix stands for: C(*.example.com) for the whole name of a host, without a port.
+
+    :returns: 0 if the reference does not lie under it
+    """
+    text = str(reference)
+    if prefix.startswith("*."):
+        host = text.partition("/")[0]
+        at = host.find(prefix[1:])
+        end = at + len(prefix) - 1 if at > 0 else 0
+    else:
+        end = len(prefix) if text.startswith(prefix) else 0
+    return end if text[end : end + 1] in ("", ":", "/", "@") else 0
+
+
 def _moved(reference: Reference, prefix: str, location: str) -> Reference:
-    """The reference with the prefix replaced by the location."""
-    if not location or prefix.startswith("*."):
+    """The reference with the prefix replaced by the location; a wildcard without one stays what was asked for."""
+    if not location:
         return reference
-    rest = reference.name[len(prefix) :] if reference.name.startswith(prefix) else ""
+    rest = reference.name[_length(prefix, reference) :]
     registry, _slash, repository = f"{location}{rest}".partition("/")
     return replace(reference, registry=registry, repository=repository or reference.repository)
 

@@ -48,6 +48,14 @@ blocked = true
 [[registry]]
 prefix = "*.corp.test"
 insecure = true
+[[registry]]
+prefix = "*.cloud.test"
+location = "inside.test/cloud"
+[[registry.mirror]]
+location = "near.test"
+[[registry.mirror]]
+location = "tags.test/all"
+pull-from-mirror = "tag-only"
 """
 
 
@@ -62,6 +70,14 @@ insecure = true
         ("quay.test/teams/os:1", [("quay.test/teams/os:1", False)]),
         ("a.corp.test/os:1", [("a.corp.test/os:1", True)]),
         ("corp.test/os:1", [("corp.test/os:1", False)]),
+        ("a.corp.test:5000/os:1", [("a.corp.test:5000/os:1", True)]),
+        ("a.corp.tests/os:1", [("a.corp.tests/os:1", False)]),
+        ("quay.test/a.corp.test/os:1", [("quay.test/a.corp.test/os:1", False)]),
+        (
+            "a.b.cloud.test/team/os:1",
+            [("near.test/team/os:1", False), ("tags.test/all/team/os:1", False), ("inside.test/cloud/team/os:1", False)],
+        ),
+        (f"a.cloud.test/os@{DIGEST}", [(f"near.test/os@{DIGEST}", False), (f"inside.test/cloud/os@{DIGEST}", False)]),
     ],
 )
 def test_where_an_image_is_pulled_from(tmp_path: Path, text: str, sources: list[tuple[str, bool]]) -> None:
