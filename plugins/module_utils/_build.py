@@ -171,6 +171,11 @@ class Build:
             builds.append(replace(build, name=platform_name(name, platform), platform=Platform.parse(platform)))
         return tuple(builds)
 
+    @property
+    def carries_history(self) -> bool:
+        """Whether a checkout's own C(.git) is of the context: it is another one after each fetch, though not a file changed."""
+        return (self.context / ".git").is_dir() and not self._rules().leaves_out(".git")
+
     def decide(self, engine: Engine, options: RegistryOptions) -> Decision:
         """Compare what goes in with what went into the image that is there."""
         document = here_document(self.text)

@@ -45,9 +45,17 @@ class Builds:
         return any(decision.changes for decision in self._decisions)
 
     @property
-    def unasked(self) -> tuple[str, ...]:
-        """Why the registry could not tell whether there is an image to reuse."""
-        return tuple(dict.fromkeys(decision.unasked for decision in self._decisions if decision.unasked))
+    def warnings(self) -> tuple[str, ...]:
+        """What the user may not have meant, after the decision."""
+        found = [
+            f"{decision.unasked} Whether it has the image is not known, so it is built." for decision in self._decisions if decision.unasked
+        ]
+        if self._builds[0].carries_history:
+            found.append(
+                f"The context '{self._builds[0].context}' has a '.git' in it, which differs after each clone and fetch, so that every"
+                " one is a reason to build. Write '.git' into '.containerignore'."
+            )
+        return tuple(dict.fromkeys(found))
 
     def carry_out(self, engine: Engine, options: RegistryOptions) -> Iterator[dict[str, Any]]:
         """Do what was decided; after each image, all that is known."""

@@ -304,8 +304,8 @@ def main() -> None:
             remove_left(module, engine)
         with builds.alone():
             changed = builds.decide(engine, options)
-            for why in builds.unasked:
-                module.warn(f"{why} Whether the image is there already is not known, so it is built.")
+            for text in builds.warnings:
+                module.warn(text)
             result = builds.result()
             if changed and not module.check_mode:
                 for done in builds.carry_out(engine, options):

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import bases
+from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint._ignore import Rules
 from ansible_collections.imagemode.bootc.tests import specs
 
 EXAMPLES = specs.ROOT / "examples"
@@ -50,6 +51,21 @@ def test_both_pipelines_roll_out_what_was_tested_and_no_secret_is_an_argument() 
         commands = [text for text in texts(yaml.safe_load((EXAMPLES / "pipelines" / name).read_text())) if "ansible-playbook" in text]
         assert any("rollout_digest=" in command for command in commands), name
         assert not any(secret in command for command in commands for secret in ("PASSWORD", "PRIVATE_KEY", "TOKEN")), name
+
+
+def test_what_a_pipeline_or_a_checkout_changes_is_no_reason_to_build() -> None:
+    rules = Rules((EXAMPLES / "pipelines/.containerignore").read_text())
+    of_the_pipeline = {
+        ".git/FETCH_HEAD",
+        ".github/workflows/image.yml",
+        ".gitlab-ci.yml",
+        "build.yml",
+        "inventory.yml",
+        "inventory/hosts.yml",
+    }
+    written = {"digest", "digest.env", "report/os.json"}
+    assert {path for path in of_the_pipeline | written if not rules.leaves_out(path)} == set()
+    assert not any(rules.leaves_out(path) for path in ("Containerfile", "etc/motd", "files/usr/bin/report"))
 
 
 def texts(node: Any) -> Iterator[str]:

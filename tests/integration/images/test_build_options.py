@@ -155,6 +155,14 @@ def test_the_first_build_and_its_diff_say_what_changed(module: Module, context: 
     assert module("oci_image_build", force=True, **options)["reasons"] == ["a build was forced"]
 
 
+def test_a_checkout_whose_history_is_of_the_context_is_told(module: Module, context: Path) -> None:
+    (context / ".git").mkdir()
+    options = {"name": "history:1", "context": str(context), "check_mode": True}
+    assert ".containerignore" in json.dumps(module("oci_image_build", **options)["warnings"])
+    (context / ".containerignore").write_text(".git\n")
+    assert "warnings" not in module("oci_image_build", **options)
+
+
 def test_a_context_may_be_an_archive(module: Module, context: Path, tmp_path: Path, engine: str) -> None:
     options = {"name": f"archived-{engine}:1", "engine": engine}
     module("oci_image_build", context=str(context), **options)
