@@ -17,7 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from ._build_files import check_files, output_file, secret_file
-from ._engine import LOCAL, PLATFORMS_LABEL, BuildFailed, BuildRequest, Engine, LocalImage, RegistryAccess, local_name, platform_name
+from ._engine import (
+    LOCAL,
+    PLATFORMS_LABEL,
+    BuildFailed,
+    BuildRequest,
+    Engine,
+    EngineUnsupported,
+    LocalImage,
+    RegistryAccess,
+    image_digest,
+    local_name,
+    named_by_id,
+    platform_name,
+)
 from ._engine_access import engine_access
 from ._errors import OptionError
 from ._fingerprint import (
@@ -288,6 +301,8 @@ class Build:
         """
         local = local_name(base.text)
         platform = Platform.parse(base.platform) if base.platform else self.platform
+        if named_by_id(base.text):
+            return Resolved(local, _by_id(base, engine, platform).id)
         if local.registry == LOCAL:
             image = engine.find(str(local)) if base.short else engine.need(str(local))
             if image and not _fits(image, platform):
@@ -426,6 +441,18 @@ def _has(labels: Mapping[str, str], fingerprint: Fingerprint) -> bool:
     """Whether the labels are of an image that was made of these inputs."""
     there = from_labels(labels)
     return there is not None and there.digest == fingerprint.digest
+
+
+def _by_id(base: Base, engine: Engine, platform: Platform) -> LocalImage:
+    if not engine.takes_ids:
+        raise EngineUnsupported(
+            f"The base image '{base.text}' is an id, which {engine.program} does not take in a build.",
+            hint="Give the image a name, and write that.",
+        )
+    image = engine.need(image_digest(base.text))
+    if not _fits(image, platform):
+        raise _unfit(base, image, platform)
+    return image
 
 
 def _unfit(base: Base, image: LocalImage, platform: Platform) -> PlatformMissing:

@@ -76,6 +76,7 @@ class Engine(abc.ABC):
     :ivar runner: runs it
     :ivar tidies: whether it removes a build's containers itself when a step ends, but not when it is told to end
     :ivar heredocs_since: the first version that knows here-documents in a Containerfile; older ones take their lines for instructions
+    :ivar takes_ids: whether FROM may name an image by its id
     :ivar lacks: options of the collection's modules that this engine has nothing for
     """
 
@@ -84,6 +85,7 @@ class Engine(abc.ABC):
     build_environment: Mapping[str, str] = MappingProxyType({})
     tidies = False
     heredocs_since: tuple[int, int]
+    takes_ids = True
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner

@@ -43,6 +43,8 @@ class Docker(Engine):
     program = "docker"
     # Before, only with "# syntax=docker/dockerfile:1.4".
     heredocs_since = (23, 0)
+    # BuildKit takes one for a name of Docker Hub's, or for no name (moby, builder-next/adapters/containerimage).
+    takes_ids = False
     lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert"})
     build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from .._reference import DEFAULT_TAG, Reference
 
 LOCAL = "localhost"
+_ID = re.compile(r"^(?:sha256:)?[0-9a-f]{64}\Z")
 # Of an image that is one of several for as many platforms: all of them, so that a push knows what belongs together.
 PLATFORMS_LABEL = "io.imagemode.platforms"
 
@@ -53,6 +55,11 @@ def stored_name(text: str) -> str:
     :raises ReferenceInvalid: the text is neither
     """
     return text if text.startswith("sha256:") else str(local_name(text))
+
+
+def named_by_id(text: str) -> bool:
+    """Whether the text is an image's id in full length, with or without C(sha256:), for which no registry is asked."""
+    return bool(_ID.match(text))
 
 
 def platform_name(name: Reference, platform: str) -> Reference:

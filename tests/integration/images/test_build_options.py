@@ -155,6 +155,26 @@ def test_the_first_build_and_its_diff_say_what_changed(module: Module, context: 
     assert module("oci_image_build", force=True, **options)["reasons"] == ["a build was forced"]
 
 
+def test_a_base_image_may_be_named_by_its_id(module: Module, context: Path, engine: str) -> None:
+    image_id = module("oci_image_build", name=f"identified-{engine}:1", context=str(context), engine=engine)["image_id"]
+    for number, text in enumerate((image_id, image_id.removeprefix("sha256:"))):
+        child = {
+            "name": f"of-an-id-{engine}:{number}",
+            "context": str(context),
+            "content": f"FROM {text}\nLABEL child=1\n",
+            "engine": engine,
+        }
+        built = module("oci_image_build", **child)
+        if engine == "docker":
+            assert built["error"] == "engine_unsupported", built
+            continue
+        assert built["changed"], built
+        assert built["base_images"] == {text: image_id}
+        assert not module("oci_image_build", **child)["changed"]
+    gone = module("oci_image_build", name="of-nothing:1", context=str(context), content=f"FROM {'0' * 64}\n")
+    assert gone["error"] == "image_missing_local", gone
+
+
 def test_a_checkout_whose_history_is_of_the_context_is_told(module: Module, context: Path) -> None:
     (context / ".git").mkdir()
     options = {"name": "history:1", "context": str(context), "check_mode": True}
