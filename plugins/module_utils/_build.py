@@ -62,7 +62,7 @@ _DEFAULT_NAMES = ("Containerfile", "Dockerfile")
 class Resolved:
     """A base image as it is now.
 
-    :ivar digest: in its registry; the local image id if it is only in local storage
+    :ivar digest: in its registry; the image id if it is only in local storage, or that is where it is looked for first
     """
 
     reference: Reference
@@ -299,24 +299,26 @@ class Build:
         """
         :raises ImageMissing: nowhere where the name may lead there is such an image
         """
-        local = local_name(base.text)
+        short = base.short and engine.short_is_local
+        local = base.reference if base.short and not short else local_name(base.text)
         platform = Platform.parse(base.platform) if base.platform else self.platform
         if named_by_id(base.text):
             return Resolved(local, _by_id(base, engine, platform).id)
         if local.registry == LOCAL:
-            image = engine.find(str(local)) if base.short else engine.need(str(local))
+            image = engine.find(str(local)) if short else engine.need(str(local))
             if image and not _fits(image, platform):
                 raise _unfit(base, image, platform)
             if image:
                 return Resolved(local, image.id)
+        names = registry.long_names(base.text) if short else (local,)
         if self.params["pull"] != "newer":
-            for reference in registry.long_names(base.text) if base.short else (local,):
+            for reference in names:
                 image = engine.find(str(reference))
                 if image and _fits(image, platform):
-                    return Resolved(reference, image.digest or image.id)
+                    return Resolved(reference, image.id)
             if self.params["pull"] == "never":
                 raise _unfit(base, engine.need(str(local)), platform)
-        *others, last = registry.long_names(base.text) if base.short else (local,)
+        *others, last = names
         for reference in others:
             try:
                 return Resolved(reference, self._digest(reference, platform, registry))
@@ -325,6 +327,10 @@ class Build:
         return Resolved(last, self._digest(last, platform, registry))
 
     def _digest(self, reference: Reference, platform: Platform, registry: Registry) -> str:
+        if self.params["pull"] == "missing":
+            # The next time it is found in local storage. There its id is the same with every engine, and its digest is not: of an
+            # index Docker and Podman 4.3 know the index's own, Buildah 1.28 that of the platform's image.
+            return registry.image(reference, platform)[0].config.digest
         return reference.digest or registry.platform_digest(reference, platform)
 
     def _fetch(self, base: Base, resolved: Resolved, engine: Engine, options: RegistryOptions) -> None:
@@ -332,7 +338,7 @@ class Build:
         if resolved.reference.registry == LOCAL:
             return
         here = engine.find(str(resolved.reference))
-        if here is None or here.digest != resolved.digest:
+        if here is None or resolved.digest not in (here.digest, here.id):
             _pull(engine, resolved.reference, options, base.platform or str(self.platform))
 
     def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> tuple[bool, str]:

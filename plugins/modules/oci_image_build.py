@@ -101,6 +101,8 @@ options:
     description:
       - When a base image is pulled. With V(newer) its digest in the registry decides, and a new digest is a reason to build.
         With V(missing) a local image is taken as it is, and with V(never) nothing else is.
+      - A base image without a registry is what the engine takes it for - with Docker one of Docker Hub, with Podman and Buildah a local
+        one, C(localhost/…), before those that C(registries.conf) leads to.
     type: str
     default: newer
     choices: [newer, missing, never]
@@ -195,7 +197,7 @@ name:
   type: str
   sample: registry.example.com/os:1
 base_images:
-  description: Base image → its digest in the registry, or its local image id.
+  description: Base image → its digest in the registry, or its image id where it is local or O(pull) is not V(newer).
   returned: success
   type: dict
   sample: {quay.io/centos-bootc/centos-bootc:stream10: "sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7"}

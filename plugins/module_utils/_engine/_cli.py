@@ -77,6 +77,8 @@ class Engine(abc.ABC):
     :ivar tidies: whether it removes a build's containers itself when a step ends, but not when it is told to end
     :ivar heredocs_since: the first version that knows here-documents in a Containerfile; older ones take their lines for instructions
     :ivar takes_ids: whether FROM may name an image by its id
+    :ivar short_is_local: whether a name without a registry may mean an image of C(localhost), or one of the registries that
+        registries.conf has for it; otherwise it is Docker Hub's
     :ivar lacks: options of the collection's modules that this engine has nothing for
     """
 
@@ -86,6 +88,7 @@ class Engine(abc.ABC):
     tidies = False
     heredocs_since: tuple[int, int]
     takes_ids = True
+    short_is_local = True
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner

@@ -45,6 +45,7 @@ class Docker(Engine):
     heredocs_since = (23, 0)
     # BuildKit takes one for a name of Docker Hub's, or for no name (moby, builder-next/adapters/containerimage).
     takes_ids = False
+    short_is_local = False
     lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert"})
     build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
 

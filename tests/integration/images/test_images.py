@@ -142,6 +142,23 @@ def test_a_base_without_a_registry_means_what_the_engine_means(
         assert built["base_images"][short] == registry.digest("base", "2")
 
 
+def test_a_base_without_a_registry_is_docker_hubs_for_docker(
+    module: Module, context: Path, docker: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in docker.items():
+        monkeypatch.setenv(name, value)
+    base = module("oci_image_build", name="hubs:1", context=str(context), engine="docker")
+    child = {"name": "hubs-child:1", "context": str(context), "content": "FROM hubs:1\nLABEL child=1\n", "engine": "docker"}
+    missed = module("oci_image_build", pull="never", **child)
+    assert missed["error"] == "image_missing_local", missed
+    assert "docker.io/library/hubs:1" in missed["msg"]
+    subprocess.run(["docker", "tag", "localhost/hubs:1", "hubs:1"], check=True)
+    for pull in ("never", "missing"):
+        built = module("oci_image_build", pull=pull, force=True, **child)
+        assert (built["changed"], built["base_images"]) == (True, {"hubs:1": base["image_id"]}), built
+        assert not module("oci_image_build", pull=pull, **child)["changed"]
+
+
 def test_info_says_what_the_registry_has(module: Module, context: Path, registry: LiveRegistry) -> None:
     name = f"{registry.address}/info:1"
     module("oci_image_build", name=name, context=str(context), labels={"containers.bootc": "1"}, plain_http=True)

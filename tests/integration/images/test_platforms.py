@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from .artifacts import put_image, put_index
 from .conftest import LiveRegistry, document
 
 Module = Callable[..., dict[str, Any]]
@@ -84,6 +85,20 @@ def test_x86_64_is_amd64(module: Module, context: Path, engine: str) -> None:
     options = {"name": f"spelled-{engine}:1", "context": str(context), "engine": engine}
     module("oci_image_build", platform="x86_64", **options)
     assert not module("oci_image_build", platform="linux/amd64", **options)["changed"]
+
+
+def test_a_base_that_was_missing_is_the_same_one_when_it_is_there(
+    module: Module, context: Path, registry: LiveRegistry, engine: str
+) -> None:
+    """The base is an index. Some engines remember its digest, others that of the platform's image, and all the image's id."""
+    base = f"{registry.address}/missing-{engine}:1"
+    put_index(base, **{architecture: put_image(base, architecture) for architecture in ("amd64", "arm64")})
+    child = {"name": f"of-missing-{engine}:1", "context": str(context), "content": f"FROM {base}\nLABEL child=1\n"}
+    options = {"engine": engine, "plain_http": True, "pull": "missing", **child}
+    built = module("oci_image_build", **options)
+    assert built["changed"], built
+    again = module("oci_image_build", **options)
+    assert (again["changed"], again["reasons"], again["base_images"]) == (False, [], built["base_images"])
 
 
 def test_each_platform_builds_upon_its_own_base(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
