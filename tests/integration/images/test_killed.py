@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,9 +34,18 @@ for _ in range(300):
 
 
 def test_a_killed_build_leaves_no_secret_after_the_next_run(
-    module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: Module,
+    context: Path,
+    registry: LiveRegistry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # A memory of its own: any other run on this machine removes what a killed one left.
+    memory = tempfile.TemporaryDirectory(dir="/dev/shm")
+    request.addfinalizer(memory.cleanup)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", memory.name)
     secret = f"canary-of-{os.getpid()}"
     add_programs(context / "etc", "/bin/sh", "/bin/sleep")
     text = 'FROM scratch\nCOPY etc /\nRUN --mount=type=secret,id=token ["/bin/sleep", "40"]\n'
