@@ -41,7 +41,8 @@ options:
     description:
       - Whether the addresses, gateways and name servers that the machine has now are written down for O(network_renderer), by MAC
         address, unless O(network) is set. An address that came by DHCP is asked for by DHCP again.
-      - Bonds, bridges and VLANs are not.
+      - Bonds, bridges and VLANs are not. A machine whose default route leads over one cannot be taken over like this; set O(network), or
+        V(false), and the files of its network in O(keep).
     type: bool
     default: true
   keep:
@@ -211,11 +212,13 @@ def require_other_system(module: InstallModule) -> None:
 def main() -> None:
     module = InstallModule(ARGUMENTS)
     with module.errors():
-        more = what_is_kept(module)
         params = module.params
+        keep_network = params["keep_network"] and params["network"] is None
+        more = what_is_kept(module)
         asked = module.request(more, root_mount_spec=params["root_mount_spec"], boot_mount_spec=params["boot_mount_spec"])
         require_other_system(module)
-        result = module.converge(RootInstallation(module.runner, asked, may_write=not module.check_mode))
+        job = RootInstallation(module.runner, asked, may_write=not module.check_mode, keep_network=keep_network)
+        result = module.converge(job)
         names = [f"/{file.path}" for file in asked.files]
         module.exit_json(**result, kept=names, reboot_required=result["installed"]["after"] is not None)
 

@@ -25,6 +25,7 @@ LINK: dict[str, Any] = {
     "interface": {"type": "str"},
     "mac": {"type": "str"},
     "dhcp": {"type": "bool", "default": False},
+    "accept_ra": {"type": "bool"},
     **{name: {"type": "list", "elements": "str"} for name in ("addresses", "gateways", "dns", "search")},
     "mtu": {"type": "int"},
 }
@@ -32,7 +33,7 @@ PROGRAMS = {"networkmanager": "NetworkManager", "systemd-networkd": "systemd-net
 
 
 def files(links: Iterable[Mapping[str, Any]], renderer: str) -> tuple[PlacedFile, ...]:
-    """:param links: C(interface) or C(mac), C(dhcp), C(addresses), C(gateways), C(dns), C(search), C(mtu)
+    """:param links: C(interface) or C(mac), C(dhcp), C(accept_ra), C(addresses), C(gateways), C(dns), C(search), C(mtu)
     :param renderer: C(networkmanager) or C(systemd-networkd)
     :raises OptionError: an address that is none, or a link that cannot be told
     """
@@ -61,6 +62,7 @@ def _checked(link: Mapping[str, Any]) -> dict[str, Any]:
         "interface": interface,
         "mac": mac and mac.lower(),
         "dhcp": bool(link.get("dhcp")),
+        "accept_ra": link.get("accept_ra"),
         "addresses": addresses,
         "gateways": gateways,
         "dns": dns,
@@ -89,8 +91,9 @@ def _keyfile(link: Mapping[str, Any]) -> PlacedFile:
     lines += [f"mtu={link['mtu']}"] if link["mtu"] else []
     for version in (4, 6):
         addresses, gateways, dns = (_of(link[key], version) for key in ("addresses", "gateways", "dns"))
+        asked = link["dhcp"] or (version == 6 and link["accept_ra"])
         without = "disabled" if version == 4 else "link-local"
-        lines += ["", f"[ipv{version}]", f"method={'auto' if link['dhcp'] else 'manual' if addresses else without}"]
+        lines += ["", f"[ipv{version}]", f"method={'auto' if asked else 'manual' if addresses else without}"]
         lines += [f"address{number}={address}" for number, address in enumerate(addresses, 1)]
         lines += [f"gateway={gateways[0]}"] if gateways else []
         lines += [f"dns={';'.join(map(str, dns))};"] if dns else []
@@ -103,6 +106,7 @@ def _network(link: Mapping[str, Any]) -> PlacedFile:
     lines = ["[Match]", f"Name={link['interface']}" if link["interface"] else f"MACAddress={link['mac']}"]
     lines += ["", "[Link]", f"MTUBytes={link['mtu']}"] if link["mtu"] else []
     lines += ["", "[Network]", f"DHCP={'yes' if link['dhcp'] else 'no'}"]
+    lines += [f"IPv6AcceptRA={'yes' if link['accept_ra'] else 'no'}"] if link["accept_ra"] is not None else []
     lines += [f"Address={address}" for address in link["addresses"]]
     lines += [f"Gateway={gateway}" for gateway in link["gateways"]]
     lines += [f"DNS={server}" for server in link["dns"]]

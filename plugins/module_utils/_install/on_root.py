@@ -40,6 +40,8 @@ _FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
 # File systems of the old system that the new one does not mount by itself.
 _SEPARATE = ("/home", "/var", "/usr", "/opt", "/srv", "/root")
 _BOOT_MINIMUM = 200 * 1024**2
+# Name servers that are this machine's own, or named by an interface of it.
+_ONLY_HERE = ("127.", "::1", "fe80:")
 _SETTLED = frozenset({"/boot", "/boot/efi", "/efi"})
 
 
@@ -62,16 +64,17 @@ class RootInstallation(Installation):
     """The machine that the task runs on.
 
     :param may_write: not in check mode; a container that a killed run left behind is ended then
+    :param keep_network: the new system gets L(running_network)
     :ivar findings: what was looked at
     """
 
     formats = False
 
-    def __init__(self, runner: Runner, request: Request, *, may_write: bool) -> None:
+    def __init__(self, runner: Runner, request: Request, *, may_write: bool, keep_network: bool = False) -> None:
         super().__init__(runner, request, Claim(runner, "bootc-install-existing-root"))
         self._table = mount_table("1") or mount_table()
         self.hostname = os.uname().nodename
-        self.findings = tuple(self._look())
+        self.findings = (*self._look(), *([uplink(runner)] if keep_network else []))
         self._note = Note("takeover.json")
         self._noted = self._note.read()
         if self._begun:
@@ -250,8 +253,7 @@ def kept(paths: Iterable[str]) -> tuple[PlacedFile, ...]:
 
 def running_network(runner: Runner) -> list[dict[str, Any]]:
     """:returns: the addresses that the machine has now, as the option C(network) of bootc_install has them"""
-    routes = json.loads(runner.run(["ip", "-json", "route", "show", "default"]).stdout or "[]")
-    routes += json.loads(runner.run(["ip", "-json", "-6", "route", "show", "default"]).stdout or "[]")
+    routes = _default_routes(runner)
     servers = [
         line.split()[1]
         for name in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf")
@@ -260,17 +262,50 @@ def running_network(runner: Runner) -> list[dict[str, Any]]:
         if line.startswith("nameserver ") and len(line.split()) > 1
     ]
     found = []
-    for link in json.loads(runner.run(["ip", "-json", "address", "show", "up"]).stdout):
-        addresses = [info for info in link.get("addr_info", ()) if info.get("scope") == "global"]
-        if link.get("link_type") != "ether" or not addresses or not Path(f"/sys/class/net/{link['ifname']}/device").exists():
-            continue
-        static = [f"{info['local']}/{info['prefixlen']}" for info in addresses if not info.get("dynamic")]
-        dynamic = any(info.get("dynamic") for info in addresses)
+    for link in _cards(runner):
+        static = [info for info in link["addr_info"] if not info.get("dynamic")]
+        dynamic = {info["family"] for info in link["addr_info"] if info.get("dynamic")}
         mine = [route for route in routes if route.get("dev") == link["ifname"] and route.get("gateway")]
         gateways = [route["gateway"] for route in mine if route.get("protocol") not in ("dhcp", "ra")]
-        names = [] if dynamic else [server for server in dict.fromkeys(servers) if not server.startswith("127.")]
-        gateways = list(dict.fromkeys(gateways))
-        found.append({"mac": link["address"], "dhcp": dynamic, "addresses": static, "gateways": gateways, "dns": names})
+        names = [server for server in dict.fromkeys(servers) if not server.startswith(_ONLY_HERE)]
+        found.append(
+            {
+                "mac": link["address"],
+                # An IPv6 address of a router's prefix says nothing of IPv4.
+                "dhcp": "inet" in dynamic or not static,
+                "accept_ra": "inet6" in dynamic or None,
+                "addresses": [f"{info['local']}/{info['prefixlen']}" for info in static],
+                "gateways": list(dict.fromkeys(gateways)),
+                "dns": names if static else [],
+            }
+        )
+    return found
+
+
+def uplink(runner: Runner) -> Finding:
+    """Whether the machine is reached by what L(running_network) can write down."""
+    over = {route["dev"] for route in _default_routes(runner) if route.get("dev")}
+    cards = {link["ifname"] for link in _cards(runner)}
+    if not over or over & cards:
+        return Finding("network", True, f"Network cards that are set up as they are now: {', '.join(sorted(cards)) or 'none'}.")
+    said = f"The machine is reached over {', '.join(sorted(over))}, which is no network card (a bond, bridge or VLAN, say) and is not kept."
+    return Finding("network", False, f"{said} Set 'network', or 'keep_network: false' and its files in 'keep'.")
+
+
+def _default_routes(runner: Runner) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for family in ("-4", "-6"):
+        found += json.loads(runner.run(["ip", "-json", family, "route", "show", "default"]).stdout or "[]")
+    return found
+
+
+def _cards(runner: Runner) -> list[dict[str, Any]]:
+    """:returns: network cards that are up, as C(ip) tells them, with their addresses that others reach"""
+    found = []
+    for link in json.loads(runner.run(["ip", "-json", "address", "show", "up"]).stdout):
+        addresses = [info for info in link.get("addr_info", ()) if info.get("scope") == "global"]
+        if link.get("link_type") == "ether" and addresses and Path(f"/sys/class/net/{link['ifname']}/device").exists():
+            found.append({**link, "addr_info": addresses})
     return found
 
 

@@ -20,25 +20,28 @@ LINKS = [
         "ifname": "lo",
         "link_type": "loopback",
         "address": "00:00:00:00:00:00",
-        "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host"}],
+        "addr_info": [{"local": "127.0.0.1", "prefixlen": 8, "scope": "host", "family": "inet"}],
     },
     {
         "ifname": "eth0",
         "link_type": "ether",
         "address": "52:54:00:00:00:01",
-        "addr_info": [{"local": "192.0.2.10", "prefixlen": 24, "scope": "global"}, {"local": "fe80::1", "prefixlen": 64, "scope": "link"}],
+        "addr_info": [
+            {"local": "192.0.2.10", "prefixlen": 24, "scope": "global", "family": "inet"},
+            {"local": "fe80::1", "prefixlen": 64, "scope": "link", "family": "inet6"},
+        ],
     },
     {
         "ifname": "eth1",
         "link_type": "ether",
         "address": "52:54:00:00:00:02",
-        "addr_info": [{"local": "198.51.100.7", "prefixlen": 24, "scope": "global", "dynamic": True}],
+        "addr_info": [{"local": "198.51.100.7", "prefixlen": 24, "scope": "global", "family": "inet", "dynamic": True}],
     },
     {
         "ifname": "podman0",
         "link_type": "ether",
         "address": "52:54:00:00:00:03",
-        "addr_info": [{"local": "10.88.0.1", "prefixlen": 16, "scope": "global"}],
+        "addr_info": [{"local": "10.88.0.1", "prefixlen": 16, "scope": "global", "family": "inet"}],
     },
 ]
 ROUTES = [
@@ -50,8 +53,11 @@ ROUTES = [
 class Answers:
     """Says what `ip` says."""
 
+    def __init__(self, links: list[dict[str, Any]] = LINKS, routes: list[dict[str, Any]] = ROUTES) -> None:
+        self.links, self.routes = links, routes
+
     def run(self, argv: list[str], **_options: Any) -> SimpleNamespace:
-        said = LINKS if "address" in argv else [] if "-6" in argv else ROUTES
+        said = self.links if "address" in argv else [] if "-6" in argv else self.routes
         return SimpleNamespace(rc=0, stdout=json.dumps(said))
 
 
@@ -60,13 +66,75 @@ def test_the_network_is_kept_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Path, "exists", lambda self: str(self) in there)
     found = on_root.running_network(Answers())  # type: ignore[arg-type]
     assert found == [
-        {"mac": "52:54:00:00:00:01", "dhcp": False, "addresses": ["192.0.2.10/24"], "gateways": ["192.0.2.1"], "dns": []},
-        {"mac": "52:54:00:00:00:02", "dhcp": True, "addresses": [], "gateways": [], "dns": []},
+        {
+            "mac": "52:54:00:00:00:01",
+            "dhcp": False,
+            "accept_ra": None,
+            "addresses": ["192.0.2.10/24"],
+            "gateways": ["192.0.2.1"],
+            "dns": [],
+        },
+        {"mac": "52:54:00:00:00:02", "dhcp": True, "accept_ra": None, "addresses": [], "gateways": [], "dns": []},
     ]
     assert [file.path for file in network.files(found, "systemd-networkd")] == [
         "etc/systemd/network/05-52-54-00-00-00-01.network",
         "etc/systemd/network/05-52-54-00-00-00-02.network",
     ]
+
+
+def card(*addresses: dict[str, Any], name: str = "eth0") -> dict[str, Any]:
+    return {
+        "ifname": name,
+        "link_type": "ether",
+        "address": "52:54:00:00:00:01",
+        "addr_info": [{"scope": "global", **one} for one in addresses],
+    }
+
+
+STATIC4 = {"family": "inet", "local": "192.0.2.10", "prefixlen": 24}
+STATIC6 = {"family": "inet6", "local": "2001:db8::10", "prefixlen": 64}
+BY_DHCP = {"family": "inet", "local": "192.0.2.77", "prefixlen": 24, "dynamic": True}
+BY_RA = {"family": "inet6", "local": "2001:db8::77", "prefixlen": 64, "dynamic": True}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "dhcp", "accept_ra", "static", "dns"),
+    [
+        ([STATIC4, BY_RA], False, True, ["192.0.2.10/24"], ["192.0.2.53"]),
+        ([STATIC4, STATIC6], False, None, ["192.0.2.10/24", "2001:db8::10/64"], ["192.0.2.53"]),
+        ([BY_DHCP, BY_RA], True, True, [], []),
+        ([BY_DHCP, STATIC6], True, None, ["2001:db8::10/64"], ["192.0.2.53"]),
+        ([BY_RA], True, True, [], []),
+    ],
+)
+def test_static_addresses_stay_static_beside_those_of_a_router(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[dict[str, Any]], dhcp: bool, accept_ra: bool | None, static: list[str], dns: list[str]
+) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _self: True)
+    monkeypatch.setattr(
+        Path, "read_text", lambda _self, **_options: "nameserver 127.0.0.53\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\n"
+    )
+    (found,) = on_root.running_network(Answers([card(*addresses)]))  # type: ignore[arg-type]
+    assert (found["dhcp"], found["accept_ra"], found["addresses"], found["dns"]) == (dhcp, accept_ra, static, dns)
+
+
+def test_router_advertisements_are_accepted_beside_static_addresses() -> None:
+    link = {"mac": "52:54:00:00:00:01", "addresses": ["192.0.2.10/24"], "accept_ra": True}
+    text = network.files([link], "networkmanager")[0].content.decode()
+    assert "[ipv4]\nmethod=manual\n" in text
+    assert "[ipv6]\nmethod=auto\n" in text
+    assert "IPv6AcceptRA=yes\n" in network.files([link], "systemd-networkd")[0].content.decode()
+
+
+@pytest.mark.parametrize(("over", "ok"), [(["eth0"], True), (["bond0"], False), (["bond0", "eth0"], True), ([], True)])
+def test_a_machine_that_is_reached_by_no_card_of_its_own_is_not_taken_over(
+    monkeypatch: pytest.MonkeyPatch, over: list[str], ok: bool
+) -> None:
+    monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/sys/class/net/eth0/device")
+    routes = [{"dst": "default", "gateway": "192.0.2.1", "dev": name} for name in over]
+    finding = on_root.uplink(Answers([card(STATIC4), card(STATIC4, name="bond0")], routes))  # type: ignore[arg-type]
+    assert finding.ok == ok
+    assert ok or "bond0" in finding.said
 
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== me@desk"
