@@ -122,10 +122,11 @@ class DiskImageFile:
         return at
 
     def put(self, scratch: Path, recipe: Recipe, virtual_size: int) -> Made:
-        """Move a finished file here. Whenever this is interrupted, the sidecar speaks of the file that is there."""
+        """Move a finished file here. Whenever this is interrupted, by a power cut too, the sidecar speaks of the file that is there."""
         made = Made(recipe, FileIdentity.of(scratch), virtual_size)
+        _sync(scratch)
         self._write([made, *self._known()])
-        os.replace(scratch, self.path)
+        _replace(scratch, self.path)
         self._write([made])
         return made
 
@@ -201,7 +202,20 @@ class DiskImageFile:
             file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, self.sidecar)
+        _replace(Path(temporary), self.sidecar)
+
+
+def _replace(source: Path, target: Path) -> None:
+    os.replace(source, target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -158,6 +159,27 @@ def test_a_killed_run_leaves_the_sidecar_of_the_file_that_is_there(tmp_path: Pat
     found = file.made()
     assert found is not None
     assert found.recipe.digest == ONE
+
+
+def test_nothing_is_told_that_a_power_cut_could_take_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = made(tmp_path)
+    done: list[str] = []
+    sync, replaced = os.fsync, os.replace
+
+    def noted_sync(descriptor: int) -> None:
+        done.append("sync " + re.sub(r"\..*", "", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+        sync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        done.append(f"replace {target.name}")
+        replaced(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    (tmp_path / "scratch").write_bytes(b"another disk")
+    file.put(tmp_path / "scratch", recipe(digest=TWO), 4096)
+    sidecar_written = ["sync ", "replace os.qcow2.imagemode.json", f"sync {tmp_path.name}"]
+    assert done == ["sync scratch", *sidecar_written, "replace os.qcow2", f"sync {tmp_path.name}", *sidecar_written]
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
