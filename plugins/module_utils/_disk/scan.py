@@ -62,7 +62,7 @@ class Scanner:
         :raises ScanFailed: C(lsblk) cannot be understood
         """
         self.settle()
-        text = self._runner.run(["lsblk", "--json", "--bytes", "--output", ",".join(COLUMNS)]).stdout
+        text = self._runner.run(["lsblk", "--json", "--bytes", "--output", ",".join(COLUMNS)], parsed=True).stdout
         around = Surroundings(mounts=mounts(), swaps=swaps(), holders=holders(), links=links())
         try:
             return parse_lsblk(json.loads(text), around)
@@ -87,7 +87,7 @@ class Scanner:
 
     def _signatures(self, paths: Iterable[str]) -> dict[str, tuple[Signature, ...]]:
         found: dict[str, list[Signature]] = {}
-        text = self._runner.run(["wipefs", "--no-act", "--json", *paths]).stdout.strip()
+        text = self._runner.run(["wipefs", "--no-act", "--json", *paths], parsed=True).stdout.strip()
         decoder = json.JSONDecoder()
         try:
             while text:  # one document for all devices, or one for each: util-linux did both

@@ -211,7 +211,7 @@ class ImageBuilder(Builder):
 
 def version(runner: Runner, program: str) -> str:
     """:returns: the first line of C(--version)"""
-    said = runner.run([program, "--version"]).stdout.splitlines()
+    said = runner.run([program, "--version"], parsed=True).stdout.splitlines()
     return said[0].strip() if said else ""
 
 

@@ -52,4 +52,5 @@ def convert(runner: Runner, raw: Path, to: str, appliance: Appliance, architectu
 
 def virtual_size(runner: Runner, path: Path) -> int:
     """:returns: bytes that a machine sees, of a file in any of qemu-img's formats"""
-    return int(json.loads(runner.run(["qemu-img", "info", "--output=json", str(path)]).stdout)["virtual-size"])
+    said = runner.run(["qemu-img", "info", "--output=json", str(path)], parsed=True).stdout
+    return int(json.loads(said)["virtual-size"])

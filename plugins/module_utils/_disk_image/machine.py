@@ -163,7 +163,7 @@ class ThrowAwayMachine:
         :returns: standard output
         :raises CommandFailed: it failed
         """
-        return self._runner.run([*self._ssh(), command], stdin=text, timeout=timeout).stdout
+        return self._runner.run([*self._ssh(), command], stdin=text, timeout=timeout, parsed=True).stdout
 
     def ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None

@@ -19,7 +19,7 @@ from .claim import Claim
 def attached(runner: Runner, file: str) -> Iterator[str]:
     """:returns: path of the file's loop device; one that is there is somebody's, who keeps it (in use, it is refused like any disk)"""
     there = devices(runner, file)
-    device = there[0] if there else runner.run(["losetup", "--find", "--partscan", "--show", file]).stdout.strip()
+    device = there[0] if there else runner.run(["losetup", "--find", "--partscan", "--show", file], parsed=True).stdout.strip()
     descriptor = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if not there:
@@ -32,7 +32,7 @@ def attached(runner: Runner, file: str) -> Iterator[str]:
 
 def devices(runner: Runner, file: str) -> list[str]:
     """:returns: paths of the loop devices on a file"""
-    return runner.run(["losetup", "--noheadings", "--output", "NAME", "--associated", file]).stdout.split()
+    return runner.run(["losetup", "--noheadings", "--output", "NAME", "--associated", file], parsed=True).stdout.split()
 
 
 def release(runner: Runner, directory: Path) -> None:

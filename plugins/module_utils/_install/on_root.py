@@ -126,7 +126,7 @@ class RootInstallation(Installation):
     def _look(self) -> Iterable[Finding]:
         root = next((entry for entry in reversed(self._table) if entry.path == "/"), None)
         asked = ["findmnt", "--noheadings", "--first-only", "--output", "FSTYPE", "--mountpoint", "/"]
-        kind = self._runner.run(asked, check=False).stdout.strip()
+        kind = self._runner.run(asked, check=False, parsed=True).stdout.strip()
         wanted = ", ".join(_FILE_SYSTEMS)
         said = f"The root is {self._source('/')} ({kind or 'not known'}); it must be {wanted}."
         yield Finding("root", kind in _FILE_SYSTEMS, said)
@@ -143,7 +143,7 @@ class RootInstallation(Installation):
         yield Finding("separate", True, f"File systems that the new system mounts only if told: {', '.join(separate) or 'none'}.")
 
     def _layers(self, source: str) -> list[str]:
-        done = self._runner.run(["lsblk", "--json", "--inverse", "--list", "--output", "TYPE", source], check=False)
+        done = self._runner.run(["lsblk", "--json", "--inverse", "--list", "--output", "TYPE", source], check=False, parsed=True)
         return list(dict.fromkeys(node["type"] for node in json.loads(done.stdout)["blockdevices"])) if done.rc == 0 else []
 
     def _source(self, path: str) -> str:
@@ -295,14 +295,14 @@ def uplink(runner: Runner) -> Finding:
 def _default_routes(runner: Runner) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for family in ("-4", "-6"):
-        found += json.loads(runner.run(["ip", "-json", family, "route", "show", "default"]).stdout or "[]")
+        found += json.loads(runner.run(["ip", "-json", family, "route", "show", "default"], parsed=True).stdout or "[]")
     return found
 
 
 def _cards(runner: Runner) -> list[dict[str, Any]]:
     """:returns: network cards that are up, as C(ip) tells them, with their addresses that others reach"""
     found = []
-    for link in json.loads(runner.run(["ip", "-json", "address", "show", "up"]).stdout):
+    for link in json.loads(runner.run(["ip", "-json", "address", "show", "up"], parsed=True).stdout):
         addresses = [info for info in link.get("addr_info", ()) if info.get("scope") == "global"]
         if link.get("link_type") == "ether" and addresses and Path(f"/sys/class/net/{link['ifname']}/device").exists():
             found.append({**link, "addr_info": addresses})

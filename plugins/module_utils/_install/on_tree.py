@@ -144,13 +144,12 @@ class TreeInstallation(Installation):
         if (self._request.bootloader or abilities.configuration.get("bootloader")) == "none":
             return
         source = next(mount.source for mount in self._mounts if mount.inner == ".")
-        below = json.loads(self._runner.run(["lsblk", "--json", "--inverse", "--list", "--output", "PATH,TYPE,PTTYPE", source]).stdout)
-        disks = [node for node in below["blockdevices"] if node["type"] in ("disk", "loop")]
+        below = self._lsblk("--inverse", "--output", "PATH,TYPE,PTTYPE", source)
+        disks = [node for node in below if node["type"] in ("disk", "loop")]
         wanted, tables, types = firmware(), [], []
         for disk in disks:
             tables.append(disk["pttype"])
-            nodes = json.loads(self._runner.run(["lsblk", "--json", "--list", "--output", "PARTTYPE", disk["path"]]).stdout)
-            types += [str(node["parttype"]).lower() for node in nodes["blockdevices"]]
+            types += [str(node["parttype"]).lower() for node in self._lsblk("--output", "PARTTYPE", disk["path"])]
         if not any(kind in types for kind in _BOOT_PARTITIONS[wanted]) and (wanted == "uefi" or "dos" not in tables):
             name = "an EFI system partition" if wanted == "uefi" else "a BIOS boot partition"
             listed = ", ".join(disk["path"] for disk in disks)
@@ -159,6 +158,11 @@ class TreeInstallation(Installation):
                 error="esp_missing",
                 hint="Make one on a disk that the root is on, or set 'bootloader: none'.",
             )
+
+    def _lsblk(self, *arguments: str) -> list[dict[str, Any]]:
+        said = self._runner.run(["lsblk", "--json", "--list", *arguments], parsed=True).stdout
+        found: list[dict[str, Any]] = json.loads(said)["blockdevices"]
+        return found
 
     def _begin(self, image: Image, name: str, what: Plan) -> None:
         if self._examined() != self._mounts or (self._contents() and not what.wipe):
@@ -211,8 +215,8 @@ class TreeInstallation(Installation):
 
     def _identity(self) -> str:
         source = next(mount.source for mount in self._mounts if mount.inner == ".")
-        uuid = self._runner.run(["lsblk", "--noheadings", "--nodeps", "--output", "UUID", source], check=False).stdout.strip()
-        return uuid or source
+        asked = ["lsblk", "--noheadings", "--nodeps", "--output", "UUID", source]
+        return self._runner.run(asked, check=False, parsed=True).stdout.strip() or source
 
     def _examined(self) -> tuple[Mount, ...]:
         """:raises ImageModeError: C(target_not_mounted), C(disk_in_use), C(disk_read_only)"""

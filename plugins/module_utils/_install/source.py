@@ -168,7 +168,7 @@ class Source:
         """:param name: as Podman knows it
         :returns: the image in Podman's storage, if it is there
         """
-        done = self._runner.run(["podman", "image", "inspect", name], check=False)
+        done = self._runner.run(["podman", "image", "inspect", name], check=False, parsed=True)
         if done.rc != 0:
             return None
         return Image.parse(json.loads(done.stdout)[0])
@@ -177,7 +177,8 @@ class Source:
         """:returns: its name or id in Podman's storage"""
         auth = ["--authfile", str(auth_file)] if auth_file else []
         try:
-            done = self._runner.run(["podman", "pull", "--quiet", *self._tls, *auth, self.wanted.name], timeout=self._timeout)
+            argv = ["podman", "pull", "--quiet", *self._tls, *auth, self.wanted.name]
+            done = self._runner.run(argv, timeout=self._timeout, parsed=True)
         except CommandFailed as error:
             raise _failure(f"Podman could not pull '{self.wanted.name}'", error) from None
         return done.stdout.split()[-1] if self.wanted.files else self.wanted.name
@@ -206,12 +207,13 @@ class Source:
             return  # an image that is there may share layers, which are not pulled again
         auth = ["--authfile", str(auth_file)] if auth_file else []
         try:
-            said = self._runner.run(["skopeo", "inspect", "--no-tags", *self._tls, *auth, self.wanted.url], timeout=self._timeout).stdout
+            argv = ["skopeo", "inspect", "--no-tags", *self._tls, *auth, self.wanted.url]
+            said = self._runner.run(argv, timeout=self._timeout, parsed=True).stdout
         except CommandFailed as error:
             raise _failure(f"There is no answer for '{self.wanted.name}'", error) from None
         layers = json.loads(said).get("LayersData") or ()
         needed = sum(int(layer["Size"]) for layer in layers)
-        place = self._runner.run(["podman", "info", "--format", "{{.Store.GraphRoot}}"]).stdout.strip()
+        place = self._runner.run(["podman", "info", "--format", "{{.Store.GraphRoot}}"], parsed=True).stdout.strip()
         room = os.statvfs(place)
         free = room.f_bavail * room.f_frsize
         if free < needed:
@@ -235,7 +237,7 @@ class Source:
         auth = ["--authfile", str(auth_file)] if auth_file else []
         argv = ["skopeo", "inspect", "--raw", *self._tls, *auth, self.wanted.url]
         try:
-            raw = self._runner.run(argv, timeout=self._timeout).stdout
+            raw = self._runner.run(argv, timeout=self._timeout, parsed=True).stdout
         except CommandFailed as error:
             raise _failure(f"There is no answer for '{self.wanted.name}'", error) from None
         return manifest_digests(raw, ARCHITECTURES.get(machine, machine))
