@@ -21,9 +21,9 @@ from ._install.image import Image, Request
 from ._install.installation import Installation, require_ready
 from ._install.plan import Plan
 from ._install.source import Source, Wanted
-from ._module import CollectionModule
+from ._module import LONG, CollectionModule
 from ._reference import Reference
-from ._runner import Runner
+from ._runner import MASK, Runner
 
 FILE = {
     "dest": {"type": "path", "required": True},
@@ -84,7 +84,20 @@ class InstallModule(CollectionModule):
             required_together=[("registry_username", "registry_password"), ("target_registry_username", "target_registry_password")],
             **kwargs,
         )
+        self._files = self._taken_files()
         self.runner = Runner(secrets=[self.params["registry_password"] or "", self.params["target_registry_password"] or ""])
+
+    def _taken_files(self) -> list[dict[str, Any]]:
+        """What is in files is shown nowhere, not even as the options that the task was called with. So Ansible need not look for it in
+        the results, where a short one would be found, and masked, in digests and names.
+
+        :returns: the option C(files)
+        """
+        given = self.params["files"] or []
+        self.params["files"] = [{**file, "content": file["content"] and MASK} for file in given]
+        contents = {file["content"] for file in given if file["content"] and len(file["content"]) < LONG}
+        self.no_log_values -= contents - {self.params["registry_password"], self.params["target_registry_password"]}
+        return given
 
     def root(self) -> dict[str, Any]:
         """:returns: what C(ROOT) says, as fields of the request
@@ -120,7 +133,7 @@ class InstallModule(CollectionModule):
             root_keys=keys.checked(lines) if lines is not None else None,
             stateroot=params["stateroot"],
             bound_images=params["bound_images"],
-            files=machine_files(params, self.wanted.target, more_files),
+            files=machine_files({**params, "files": self._files}, self.wanted.target, more_files),
             network_program=network.PROGRAMS[params["network_renderer"]] if params["network"] else None,
             **more,
         )
@@ -194,7 +207,7 @@ def machine_files(params: Mapping[str, Any], target: str, more: tuple[PlacedFile
     """:param more: files that options do not name; one that an option names counts more
     :returns: all that makes this machine differ from others with the same image
     """
-    found = [*files.checked(params["files"] or ()), *network.files(params["network"] or (), params["network_renderer"])]
+    found = [*files.checked(params["files"]), *network.files(params["network"] or (), params["network_renderer"])]
     if params["hostname"]:
         found.append(files.hostname(params["hostname"]))
     if params["target_registry_username"]:

@@ -23,7 +23,7 @@ from ._session import own_session
 # Types whose C("") Ansible takes, and `unset` makes C(None).
 _TEXT = ("str", "path", "raw")
 # A secret of fewer characters would be found where it is not meant.
-_LONG = 8
+LONG = 8
 
 
 class CollectionModule(AnsibleModule):
@@ -57,7 +57,7 @@ class CollectionModule(AnsibleModule):
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Let no result show these, which no option holds. Short ones are for who runs commands to mask: any word may have them in it."""
-        self.no_log_values.update(part for secret in secrets for part in secret_parts(secret) if len(part) >= _LONG)
+        self.no_log_values.update(part for secret in secrets for part in secret_parts(secret) if len(part) >= LONG)
 
     def _log_invocation(self) -> None:
         # Ansible writes a dictionary to syslog as Python shows it, and looks for secrets in that text: one with a quotation mark
