@@ -38,12 +38,14 @@ class DiskImageModule(InstallModule):
         file = DiskImageFile(self.need("dest"))
         file.require_directory()
         if self.check_mode:
-            return self._converge(file)
+            return self._attributed(file, self._converge(file))
         with file.locked(3 * self.params["timeout"], partial(release, self.runner)):
-            result = self._converge(file)
-            there = self.load_file_common_arguments(self.params, path=str(file.path))
-            result["changed"] = self.set_fs_attributes_if_different(there, result["changed"])
-            return result
+            return self._attributed(file, self._converge(file))
+
+    def _attributed(self, file: DiskImageFile, result: dict[str, Any]) -> dict[str, Any]:
+        """:returns: the result, once mode and owner of the file are as asked, or it is known that they are not"""
+        there = self.load_file_common_arguments(self.params, path=str(file.path))
+        return {**result, "changed": self.set_fs_attributes_if_different(there, result["changed"])}
 
     def _converge(self, file: DiskImageFile) -> dict[str, Any]:
         made = file.made()
