@@ -146,5 +146,5 @@ def _facts(made: Made) -> dict[str, Any]:
 
 
 def _shown(recipe: Recipe) -> dict[str, Any]:
-    """:returns: for a diff"""
-    return {"digest": recipe.digest or None, **recipe.inputs}
+    """:returns: for a diff, which others read: of a secret in a file not even its hash, by which a guess could be proved"""
+    return {"digest": recipe.digest or None, **recipe.inputs, "files": sorted(recipe.inputs.get("files", ()))}

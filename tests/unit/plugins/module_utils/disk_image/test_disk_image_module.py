@@ -78,3 +78,11 @@ def test_check_mode_tells_that_the_mode_would_change(file: DiskImageFile, progra
     for check, changed in ((True, True), (True, True), (False, True), (True, False), (False, False)):
         assert call(file, programs, mode="0640", _ansible_check_mode=check)["changed"] is changed
     assert file.path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_diff_names_files_and_tells_nothing_of_what_is_in_them(file: DiskImageFile, programs: dict[str, str]) -> None:
+    same = call(file, programs, _ansible_check_mode=True)
+    assert same["changed"] is False
+    assert same["diff"]["before"]["files"] == ["/etc/key"]
+    other = call(file, programs, _ansible_check_mode=True, files=[{"dest": "/etc/motd", "content": "hello"}])
+    assert (other["diff"]["before"]["files"], other["diff"]["after"]["files"]) == (["/etc/key"], ["/etc/motd"])
