@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ._destination import require_place
 from ._disk.size import parse_size
 from ._disk_image import formats
 from ._disk_image.builders import Builder, HostBuilder, ImageBuilder, MachineBuilder, Order, version
@@ -36,7 +37,7 @@ class DiskImageModule(InstallModule):
         :returns: the module's result
         """
         file = DiskImageFile(self.need("dest"))
-        file.require_directory()
+        require_place(file.path)
         if self.check_mode:
             return self._attributed(file, self._converge(file))
         with file.locked(3 * self.params["timeout"], partial(release, self.runner)):

@@ -87,15 +87,6 @@ class DiskImageFile:
         self.path = Path(os.path.abspath(path))
         self.sidecar = self.path.with_name(self.path.name + SUFFIX)
 
-    def require_directory(self) -> None:
-        """:raises ImageModeError: C(destination_missing)"""
-        if not self.path.parent.is_dir():
-            raise ImageModeError(
-                f"There is no directory {self.path.parent} for the disk image.",
-                error="destination_missing",
-                hint="Make it, or mount what belongs there.",
-            )
-
     def made(self) -> Made | None:
         """:returns: the disk image that is there, if this collection made it; C(None) if nothing is there
         :raises ImageModeError: C(disk_image_foreign), C(disk_image_modified)

@@ -35,6 +35,7 @@ class Claim:
         """:raises InstallError: C(install_running)"""
         if self._lock is not None:
             return
+        _LOCKS.mkdir(parents=True, exist_ok=True)  # not every live system has it
         descriptor = os.open(_LOCKS / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

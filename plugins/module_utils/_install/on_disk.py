@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from .._destination import require_place
 from .._disk.device import Device
 from .._disk.guard import confirmation, confirmed, contents, fingerprint, require_free, require_same
 from .._disk.hints import Hints, choose, describe
@@ -230,6 +231,7 @@ class FileInstallation(DiskInstallation):
                     error="disk_not_found",
                     hint="Set 'file_size' to have it made, or correct its path.",
                 )
+            require_place(Path(self.file))
             descriptor = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             os.ftruncate(descriptor, size)
             os.close(descriptor)

@@ -59,11 +59,11 @@ def file(tmp_path: Path, programs: dict[str, str]) -> DiskImageFile:
     return made
 
 
-def call(file: DiskImageFile, environment: dict[str, str], **options: Any) -> dict[str, Any]:
+def call(file: DiskImageFile, environment: dict[str, str], *within: str, **options: Any) -> dict[str, Any]:
     files = [{"dest": "/etc/key", "content": SECRET.decode()}]
     asked = {"image": "registry.test/os:1", "digest": DIGEST, "dest": str(file.path), "format": "raw", "files": files, **options}
     done = subprocess.run(
-        [sys.executable, "-c", CALLED.format(module=bootc_disk_image.__name__), json.dumps(asked)],
+        [*within, sys.executable, "-c", CALLED.format(module=bootc_disk_image.__name__), json.dumps(asked)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -78,6 +78,16 @@ def test_check_mode_tells_that_the_mode_would_change(file: DiskImageFile, progra
     for check, changed in ((True, True), (True, True), (False, True), (True, False), (False, False)):
         assert call(file, programs, mode="0640", _ansible_check_mode=check)["changed"] is changed
     assert file.path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_place_that_takes_no_file_is_told(file: DiskImageFile, programs: dict[str, str], check: bool) -> None:
+    away = file.path.parent / "away"
+    assert call(file, programs, dest=f"{away}/os.raw", _ansible_check_mode=check)["error"] == "destination_missing"
+    away.mkdir()
+    read_only = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o ro none {away} && exec "$@"', "sh")
+    programs = {**programs, "PATH": os.environ["PATH"]}
+    assert call(file, programs, *read_only, dest=f"{away}/os.raw", _ansible_check_mode=check)["error"] == "destination_unwritable"
 
 
 def test_a_diff_names_files_and_tells_nothing_of_what_is_in_them(file: DiskImageFile, programs: dict[str, str]) -> None:

@@ -14,7 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import loop
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import claim, loop
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Request
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_disk import FileInstallation
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 needs_loop_devices = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/loop-control"), reason="needs root and loop devices")
@@ -61,6 +64,19 @@ def test_a_loop_device_that_somebody_made_is_used_and_kept(file: str) -> None:
         assert loop.devices(Runner(), file) == [device]
     finally:
         Runner().run(["losetup", "--detach", device])
+
+
+@pytest.mark.parametrize("may_write", [True, False])
+def test_a_file_that_cannot_be_made_is_told(tmp_path: Path, may_write: bool) -> None:
+    with pytest.raises(ImageModeError) as caught:
+        FileInstallation(Runner(), str(tmp_path / "no/disk.raw"), 1 << 20, Request("os:1"), may_write=may_write)
+    assert caught.value.error == "destination_missing"
+
+
+def test_a_lock_needs_no_directory_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim, "_LOCKS", tmp_path / "run/lock")
+    claim.Claim(Runner(), "bootc-install-vdb").take()
+    assert (tmp_path / "run/lock/bootc-install-vdb.lock").exists()
 
 
 @needs_loop_devices
