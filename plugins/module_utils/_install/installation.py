@@ -77,6 +77,13 @@ class Installation(ABC):
         """:raises ImageModeError: the image does not fit"""
 
     @abstractmethod
+    def _require_unchanged(self) -> None:
+        """Immediately before the first write.
+
+        :raises ImageModeError: the place is not any more what was examined
+        """
+
+    @abstractmethod
     def _begin(self, image: Image, name: str, what: Plan) -> None:
         """Immediately before the first write: the place is still the one that was examined."""
 
@@ -109,8 +116,13 @@ class Installation(ABC):
         """Add what is missing to the installation, and read it back.
 
         :raises InstallIncomplete: it is still missing
+        :raises ImageModeError: the place is not any more what was examined
         """
         self._claim.take()
+        self._require_unchanged()
+        self._add(what)
+
+    def _add(self, what: Plan) -> None:
         found, request = self.installed, self._request
         if found is None:
             raise errors.InstallIncomplete(f"{what.reason}, and nothing is installed there.", installed=None)
@@ -231,7 +243,7 @@ class Installation(ABC):
         arguments = () if abilities.ukis else abilities.kernel_arguments
         left_out = additions(self.installed, self._request, arguments)
         if left_out.changes:
-            self.repair(left_out)
+            self._add(left_out)
         return self.verified()
 
     def _give_up(self, error: BaseException, started: bool) -> None:

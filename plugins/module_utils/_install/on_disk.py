@@ -99,10 +99,13 @@ class DiskInstallation(Installation):
     def _require_room(self, image: Image, abilities: Abilities) -> None:
         require_room(image, abilities, self._request, self.disk)
 
-    def _begin(self, image: Image, name: str, what: Plan) -> None:
+    def _require_unchanged(self) -> None:
         now = self._scanner.examine(self._choose(self._scanner.devices()))
         require_same(self.disk, now)
         require_free(now)
+
+    def _begin(self, image: Image, name: str, what: Plan) -> None:
+        self._require_unchanged()
         self._block = stamps.read_block(self.disk)
         self.stamp = Stamp(
             "begun",

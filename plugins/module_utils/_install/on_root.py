@@ -167,6 +167,9 @@ class RootInstallation(Installation):
                 needed=needed,
             )
 
+    def _require_unchanged(self) -> None:
+        """It is the system that runs."""
+
     def _begin(self, image: Image, name: str, what: Plan) -> None:
         DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._begun:  # else the copy is of the system as it was before the first try

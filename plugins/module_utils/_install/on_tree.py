@@ -164,13 +164,21 @@ class TreeInstallation(Installation):
         found: list[dict[str, Any]] = json.loads(said)["blockdevices"]
         return found
 
+    def _require_unchanged(self) -> None:
+        if self._examined() != self._mounts:
+            raise self._changed()
+
+    def _changed(self) -> ImageModeError:
+        return ImageModeError(
+            f"What is mounted at {self.root}, or what is in it, changed meanwhile.",
+            error="disk_changed",
+            hint="Something else works there. Nothing was written; run the task again.",
+        )
+
     def _begin(self, image: Image, name: str, what: Plan) -> None:
-        if self._examined() != self._mounts or (self._contents() and not what.wipe):
-            raise ImageModeError(
-                f"What is mounted at {self.root}, or what is in it, changed meanwhile.",
-                error="disk_changed",
-                hint="Something else works there. Nothing was written; run the task again.",
-            )
+        self._require_unchanged()
+        if self._contents() and not what.wipe:
+            raise self._changed()
         self._note.write({"uuid": self._uuid, "image": name})
         if what.wipe:
             self._empty()

@@ -10,11 +10,13 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import DigestMismatch
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import podman_install, to_disk, to_filesystem
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import DiskHasData, DiskHasOtherImage, failure
@@ -29,6 +31,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.image imp
     require_room,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import BootEntry, Installed
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_disk import DiskInstallation
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan, additions, plan
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Wanted, manifest_digests
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.stamp import (
@@ -483,6 +486,33 @@ def test_only_what_an_interrupted_installation_left_is_made_anew_unasked(disk: D
     else:
         with pytest.raises(DiskHasData):
             plan(disk, CONTENTS, None, REQUEST, frozenset([DIGEST]), confirmed=False, confirmation="TARGET01", stamp=stamp)
+
+
+@pytest.mark.parametrize(
+    ("now", "error"),
+    [
+        (DISK, None),
+        (replace(DISK, serial="ANOTHER"), "disk_changed"),
+        (replace(DISK, signatures=(Signature("/dev/vdb", "ext4"),)), "disk_changed"),
+        (replace(DISK, mountpoints=("/mnt",)), "disk_in_use"),
+    ],
+)
+def test_the_disk_is_looked_at_once_more_before_something_is_added_to_it(
+    now: Device, error: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    job: Any = DiskInstallation.__new__(DiskInstallation)
+    job.disk, job._hints = DISK, Hints(name="/dev/vdb")
+    job._claim = SimpleNamespace(take=lambda: done.append("claim"))
+    job._scanner = SimpleNamespace(devices=lambda: (now,), examine=lambda disk: done.append("look") or disk)
+    monkeypatch.setattr(DiskInstallation, "_add", lambda _self, _what: done.append("write"))
+    if error is None:
+        job.repair(Plan("repair", ""))
+    else:
+        with pytest.raises(ImageModeError) as caught:
+            job.repair(Plan("repair", ""))
+        assert caught.value.error == error
+    assert done == ["claim", "look", *(["write"] if error is None else [])]
 
 
 def test_an_encrypted_disk_is_told_by_its_stamp() -> None:
