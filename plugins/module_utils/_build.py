@@ -394,7 +394,7 @@ class Build:
         if not caches:
             yield RegistryAccess()
             return
-        with engine_access(options, Reference.parse(caches[0]).registry) as access:
+        with engine_access(options, Reference.parse(caches[0])) as access:
             yield access
 
     def _request(self, decision: Decision, directory: Path, access: RegistryAccess) -> BuildRequest:
@@ -469,7 +469,7 @@ def _unfit(base: Base, image: LocalImage, platform: Platform) -> PlatformMissing
 
 
 def _pull(engine: Engine, reference: Reference, options: RegistryOptions, platform: str) -> str:
-    with engine_access(options, reference.registry) as access:
+    with engine_access(options, reference) as access:
         return engine.pull(reference, access, platform)
 
 

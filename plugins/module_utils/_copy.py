@@ -193,7 +193,7 @@ class Side:
     @contextmanager
     def access(self) -> Iterator[RegistryAccess]:
         if self.place.reference:
-            with engine_access(self._options, self.place.reference.registry) as access:
+            with engine_access(self._options, self.place.reference) as access:
                 yield access
         else:
             yield RegistryAccess()

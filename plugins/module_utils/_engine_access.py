@@ -12,17 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ._engine import RegistryAccess
+from ._reference import Reference
 from ._registry import Access, RegistryOptions, certificate_directories
 from ._scratch import private_directory
 
 
 @contextmanager
-def engine_access(options: RegistryOptions, registry: str) -> Iterator[RegistryAccess]:
+def engine_access(options: RegistryOptions, reference: Reference) -> Iterator[RegistryAccess]:
     """Files for the engine while it works: credentials and certificates, removed whatever happens."""
-    access = options.access.to(registry)
+    registry = reference.registry
+    access, found = options.access.to(registry), options.credentials(reference)
     insecure = access.plain_http or not access.validate_certs
-    with options.engine_auth_file(registry) as auth_file, private_directory() as directory:
-        yield RegistryAccess(auth_file, _certificates(access, registry, directory), insecure)
+    with options.engine_auth_file(registry, found) as auth_file, private_directory() as directory:
+        yield RegistryAccess(auth_file, _certificates(access, registry, directory), insecure, {registry: found} if found else {})
 
 
 def _certificates(access: Access, registry: str, directory: Path) -> Path | None:

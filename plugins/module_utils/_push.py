@@ -149,7 +149,7 @@ class Push:
 
     def _push(self, tag: Tag) -> str:
         reference = tag.reference
-        with engine_access(self._options, reference.registry) as access:
+        with engine_access(self._options, reference) as access:
             return _patiently(lambda: self._send(reference, access), self._registry, reference, self._options.access.retries)
 
     def _send(self, reference: Reference, access: RegistryAccess) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .._auth import Credentials
 from .._errors import ImageModeError
 from .._runner import TAIL_LINES
 from ._arguments import Flag
@@ -41,11 +42,13 @@ class RegistryAccess:
     """How an engine reaches a registry; credentials are in a file, never on the command line.
 
     :ivar certificates: directory as containers-certs.d(5) has it
+    :ivar credentials: registry → what is in the file for the image, for an engine that looks for it elsewhere, or by another name
     """
 
     auth_file: Path | None = None
     certificates: Path | None = None
     insecure: bool = False
+    credentials: Mapping[str, Credentials] = field(default_factory=dict, hash=False)
 
     @property
     def tls_verify(self) -> str | None:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from .._auth import merged, read_auth_file, write_auth_file
 from .._errors import ImageModeError
 from .._reference import Reference
 from .._scratch import private_directory
 from ._arguments import Flag, arguments
-from ._build import BuildRequest, RegistryAccess
+from ._build import BuildRequest, BuildResult, RegistryAccess
 from ._cli import Engine
 from ._local import LocalImage, from_docker
 
@@ -33,6 +35,8 @@ _FLAGS = (
     Flag("ssh", "--ssh"),
     Flag("cache_from", "--cache-from"),
 )
+_CONFIGURATION = "config.json"
+_OF_CREDENTIALS = ("auths", "credsStore", "credHelpers")
 # `docker push` ends with "1: digest: sha256:… size: 1234".
 _PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
 
@@ -53,6 +57,13 @@ class Docker(Engine):
         # Unlike the others, Docker takes an id only with its algorithm.
         found = self._inspect(["image", "inspect"], name)
         return from_docker(found[0]) if found else None
+
+    def build(self, request: BuildRequest, on_line: Callable[[str], None] | None = None) -> BuildResult:
+        if not request.access.credentials:
+            return super().build(request, on_line)
+        # For layer caches. The client has them, and what an instruction runs does not see the client's files.
+        with _configuration(request.access) as directory:
+            return super().build(replace(request, environment={**request.environment, "DOCKER_CONFIG": str(directory)}), on_line)
 
     def pull(self, reference: Reference, access: RegistryAccess, platform: str | None = None) -> str:
         chosen = ["--platform", platform] if platform else []
@@ -99,11 +110,16 @@ def _beside_its_ignore_file(request: BuildRequest, directory: Path) -> Path:
 
 @contextmanager
 def _configuration(access: RegistryAccess) -> Iterator[Path]:
-    """A directory for C(--config) with the credentials of this task, or Docker's own one."""
-    if access.auth_file is None:
-        yield Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
-        return
+    """A directory for C(--config): Docker's own settings and contexts, and no credentials but those for the image.
+
+    Docker looks in no other file than its own, there for registries and not for namespaces, and for Docker Hub by an address.
+    """
+    own = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
+    document = {name: value for name, value in read_auth_file(own / _CONFIGURATION).items() if name not in _OF_CREDENTIALS}
     with private_directory() as directory:
-        (directory / "config.json").touch(0o600)
-        (directory / "config.json").write_bytes(access.auth_file.read_bytes())
+        write_auth_file(directory / _CONFIGURATION, {**document, "auths": merged((), access.credentials)["auths"]})
+        with suppress(OSError):
+            for file in own.iterdir():
+                if file.name != _CONFIGURATION:
+                    (directory / file.name).symlink_to(file.absolute())
         yield directory

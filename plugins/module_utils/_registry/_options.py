@@ -102,13 +102,14 @@ class RegistryOptions:
         return find_credentials(reference, self.files, credential_helpers())
 
     @contextmanager
-    def engine_auth_file(self, registry: str) -> Iterator[Path | None]:
-        """The file for an engine's C(--authfile); C(None) if the engine finds the same by itself."""
+    def engine_auth_file(self, registry: str, found: Credentials | None) -> Iterator[Path | None]:
+        """The file for an engine's C(--authfile); C(None) if the engine finds the same by itself.
+
+        :param found: what I(credentials) has for the image
+        """
         given = dict(self.given)
-        if registry not in given:
-            found = find_credentials(Reference(registry, "", None, None), self.files, credential_helpers())
-            if found and found.stored:
-                given[registry] = found
+        if found and found.stored:
+            given.setdefault(registry, found)
         # Buildah and Skopeo fail where they may not even look, as a user without a session may not in /run/containers.
         if given or (self.default_files and not _may_look(self.files[0])):
             with temporary_auth_file(given, self.files) as path:

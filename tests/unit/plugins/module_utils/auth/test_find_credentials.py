@@ -163,13 +163,13 @@ def test_an_engine_gets_what_it_would_not_find(tmp_path: Path, helper: Any) -> N
     helper("safe", "registry.test", '{"Username": "kept", "Secret": "s"}')
     path = auth_file(tmp_path / "config.json", credsStore="safe", credHelpers={"x.test": "x"}, auths={"y.test": entry("y")})
     options = RegistryOptions.of({"auth_file": str(path)}, IMAGE)
-    with options.engine_auth_file("registry.test") as given:
+    with options.engine_auth_file("registry.test", options.credentials(IMAGE)) as given:
         assert given
         document = json.loads(given.read_text())
         assert given.stat().st_mode & 0o77 == 0
     assert document == {"auths": {"registry.test": entry("kept", "s"), "y.test": entry("y")}, "credHelpers": {"x.test": "x"}}
     assert not given.exists()
-    with options.engine_auth_file("y.test") as given:
+    with options.engine_auth_file("y.test", options.credentials(Reference.parse("y.test/os:1"))) as given:
         assert given == path
 
 
@@ -225,7 +225,8 @@ def test_engines_are_given_what_a_helper_of_registries_conf_answered(tmp_path: P
     (tmp_path / "registries.conf").write_text('credential-helpers = ["vault"]\n')
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(auth_file(tmp_path / "auth.json")))
-    with RegistryOptions.of({}, IMAGE).engine_auth_file(IMAGE.registry) as path:
+    options = RegistryOptions.of({}, IMAGE)
+    with options.engine_auth_file(IMAGE.registry, options.credentials(IMAGE)) as path:
         assert path
         assert json.loads(path.read_text())["auths"][IMAGE.registry] == entry("of-the-helper", "s")
     assert not path.exists()

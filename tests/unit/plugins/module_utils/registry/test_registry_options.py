@@ -16,7 +16,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import R
 from .scripted import ScriptedRegistry, digest, manifest
 
 OWN = Reference.parse("own.test/os:1")
-OTHER = "other.test"
+OTHER = Reference.parse("other.test/base:1")
 
 
 @pytest.fixture(autouse=True)
@@ -57,21 +57,21 @@ def test_a_mirror_is_reached_as_the_machine_says_and_the_registry_itself_as_the_
 def test_an_engine_checks_certificates_but_of_the_registries_of_the_task(given: dict[str, bool]) -> None:
     cache = Reference.parse("cache.test/os")
     insecure = {}
-    for registry in (OWN.registry, cache.registry, OTHER):
-        with engine_access(RegistryOptions.of(given, OWN, cache), registry) as access:
-            insecure[registry] = access.insecure
+    for image in (OWN, cache, OTHER):
+        with engine_access(RegistryOptions.of(given, OWN, cache), image) as access:
+            insecure[image.registry] = access.insecure
     assert insecure == {"own.test": True, "cache.test": True, "other.test": False}
 
 
 def test_a_certificate_of_the_task_is_shown_to_its_registry_only(tmp_path: Path) -> None:
     (tmp_path / "client.pem").write_text("a certificate and its key")
     options = RegistryOptions.of({"client_cert": str(tmp_path / "client.pem")}, OWN)
-    for registry, shown in ((OWN.registry, True), (OTHER, False)):
-        with engine_access(options, registry) as access:
+    for image, shown in ((OWN, True), (OTHER, False)):
+        with engine_access(options, image) as access:
             assert bool(access.certificates) is shown
 
 
 def test_what_a_task_without_a_registry_says_is_for_its_base_images(server: ScriptedRegistry) -> None:
     options = RegistryOptions.of({"plain_http": True, "timeout": 7}, None)
     assert options.puller().digest(Reference.parse(f"{server.address}/base:1")) == digest(manifest())
-    assert RegistryOptions.of({"plain_http": True, "timeout": 7}, OWN).access.to(OTHER).timeout == 7
+    assert RegistryOptions.of({"plain_http": True, "timeout": 7}, OWN).access.to(OTHER.registry).timeout == 7
