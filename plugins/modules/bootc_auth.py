@@ -127,6 +127,7 @@ hint:
   sample: Check the user name and the password or token.
 """
 
+import os
 import stat
 from pathlib import Path
 
@@ -134,6 +135,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._auth import (
     Credentials,
     entry,
     namespace_of,
+    need_writable,
     read_auth_file,
     update_auth_file,
     with_entry,
@@ -169,10 +171,12 @@ def ensure(module: CollectionModule) -> None:
     wanted = Credentials(module.need("username"), module.need("password")) if module.params["state"] == "present" else None
     before = read_auth_file(path)
     known = entry(before, namespace, path)
-    exposed = path.exists() and bool(path.stat().st_mode & SHARED)
+    exposed = os.path.exists(path) and bool(path.stat().st_mode & SHARED)
     changed = known != wanted or exposed
     after = with_entry(before, namespace, wanted) if known != wanted else before
     verified = False
+    if changed:
+        need_writable(path)
     if changed and not module.check_mode:
         if wanted and known != wanted and module.params["verify"]:
             runner = Runner(secrets=wanted.secrets)

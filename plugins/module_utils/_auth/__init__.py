@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from ._credentials import Credentials, CredentialsInvalid, auth_file_places, merged, read_auth_file
 from ._entries import entry, namespace_of, update_auth_file, with_entry
-from ._files import temporary_auth_file, write_auth_file
+from ._files import AuthFileUnwritable, need_writable, temporary_auth_file, write_auth_file
 from ._find import AUTH_FILES, find_credentials
 from ._helpers import CredentialHelperFailed
 
 __all__ = [
     "AUTH_FILES",
+    "AuthFileUnwritable",
     "CredentialHelperFailed",
     "Credentials",
     "CredentialsInvalid",
@@ -22,6 +23,7 @@ __all__ = [
     "find_credentials",
     "merged",
     "namespace_of",
+    "need_writable",
     "read_auth_file",
     "temporary_auth_file",
     "update_auth_file",

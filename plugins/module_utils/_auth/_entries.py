@@ -13,7 +13,7 @@ from typing import Any
 
 from .._reference import Reference
 from ._credentials import Credentials, entry_credentials, normalised_key, read_auth_file
-from ._files import locked_auth_file, write_auth_file
+from ._files import locked_auth_file, unwritable, write_auth_file
 
 
 def namespace_of(text: str) -> str:
@@ -52,8 +52,12 @@ def update_auth_file(path: Path, namespace: str, credentials: Credentials | None
 
     :returns: the document as it is now
     :raises CredentialsInvalid: the file cannot be read as an auth file
+    :raises AuthFileUnwritable: it cannot be written
     """
-    with locked_auth_file(path):
-        document = with_entry(read_auth_file(path), namespace, credentials)
-        write_auth_file(path, document)
-        return document
+    try:
+        with locked_auth_file(path):
+            document = with_entry(read_auth_file(path), namespace, credentials)
+            write_auth_file(path, document)
+            return document
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error)) from None

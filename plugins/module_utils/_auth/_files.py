@@ -15,10 +15,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .._errors import ImageModeError
 from .._scratch import private_directory
 from ._credentials import Credentials, merged
 
 _UNFINISHED = ".imagemode"
+
+
+class AuthFileUnwritable(ImageModeError):
+    """There is no place for the auth file that this user may write to."""
+
+    error = "auth_file_unwritable"
+
+
+def need_writable(path: Path) -> None:
+    """
+    :raises AuthFileUnwritable: the file, or what is missing above it, cannot be made by this user
+    """
+    there = next(parent for parent in path.resolve().parents if os.path.exists(parent))
+    # The file itself is replaced, so that its own permissions do not matter.
+    if not there.is_dir():
+        raise unwritable(path, f"'{there}' is no directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise unwritable(path, f"this user may not write in '{there}'")
+
+
+def unwritable(path: Path, why: str) -> AuthFileUnwritable:
+    return AuthFileUnwritable(
+        f"The auth file '{path}' cannot be written: {why}.",
+        hint="Run the task with become, or set 'path' to a file of the user's own.",
+        path=str(path),
+    )
 
 
 def write_auth_file(path: Path, document: Mapping[str, Any]) -> None:

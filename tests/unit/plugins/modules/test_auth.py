@@ -1,0 +1,56 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""bootc_auth as Ansible runs it, where it may not write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._auth import AuthFileUnwritable, Credentials, need_writable, update_auth_file
+
+NOBODY = 65534
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """Not as root, who may write everywhere."""
+    if os.getuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_place_that_cannot_be_written_is_an_error_before_anything_else(host: Any, check_mode: bool) -> None:
+    (host.base / "file").write_text("")
+    path = str(host.base / "file/auth.json")
+    options = {"registry": "registry.test", "username": "user", "password": "canary", "path": path}
+    result = host.run("bootc_auth", check_mode=check_mode, **options)
+    assert (result["error"], result["changed"]) == ("auth_file_unwritable", False), result
+    assert "become" in result["hint"]
+    assert host.calls == []
+    assert not host.run("bootc_auth", registry="registry.test", path=path, state="absent")["changed"]
+
+
+def test_another_users_directory_is_told_from_a_missing_one(tmp_path: Path) -> None:
+    need_writable(tmp_path / "not/there/yet/auth.json")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    with as_somebody():
+        for path in (closed / "auth.json", closed / "below/auth.json"):
+            with pytest.raises(AuthFileUnwritable):
+                need_writable(path)
+            with pytest.raises(AuthFileUnwritable):
+                update_auth_file(path, "registry.test", Credentials("user", "canary"))
+    assert list(closed.iterdir()) == []
