@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ._engine import RegistryAccess
 from ._engine._skopeo import copy
@@ -28,6 +25,7 @@ from ._layout import (
     names,
     packed,
     refuse_foreign,
+    replacement,
     same_configuration,
     unpacked,
 )
@@ -330,14 +328,8 @@ def _writable(place: Place) -> Iterator[Place]:
         with packed(place.path) as directory:
             yield Place("oci", directory)
     else:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{place.path.name}.", dir=place.path.parent)
-        os.close(descriptor)
-        try:
-            os.unlink(temporary)  # skopeo writes to no archive that is there
-            yield replace(place, path=Path(temporary))
-            os.replace(temporary, place.path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacement(place.path) as temporary:
+            yield replace(place, path=temporary)
 
 
 def _moved(place: Place, to: Place) -> Place:

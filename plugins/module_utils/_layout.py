@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 from ._errors import ImageModeError, OptionError
 from ._reference import Reference, same_reference
 from ._registry import Descriptor, Index, Manifest, parse_manifest
+from ._scratch import scratch_directory
 
 FILES = ("oci", "oci-archive", "docker-archive", "dir")
 _ELSEWHERE = ("containers-storage", "docker-daemon")
@@ -31,6 +31,8 @@ _LAYOUT_NAME = re.compile(r"^[A-Za-z0-9]+(?:(?:--|[-._:@+/])[A-Za-z0-9]+)*\Z")
 _NAME = "org.opencontainers.image.ref.name"
 # What belongs to an image has names that start with the image's digest, as cosign's tags do.
 _BESIDE = re.compile(r"^sha(256|512)-[0-9a-f]{64,128}\b")
+# Of what a killed copy leaves where it wrote, and the next one there removes.
+_PURPOSE = "copy"
 _BLOB = re.compile(r"^blobs/[a-z0-9]+/[0-9a-f]{64,128}\Z")
 
 
@@ -245,23 +247,24 @@ def unpacked(archive: Path) -> Iterator[Path]:
     :raises LayoutInvalid: it cannot be unpacked
     :raises ImageModeError: C(disk_full)
     """
-    directory = Path(tempfile.mkdtemp(prefix="imagemode-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
+    place = os.environ.get("TMPDIR") or "/var/tmp"
     try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                file = tar.extractfile(member) if member.isreg() and (name in ("index.json", "oci-layout") or _BLOB.match(name)) else None
-                if file:
-                    (directory / name).parent.mkdir(parents=True, exist_ok=True)
-                    with (directory / name).open("wb") as target:
-                        shutil.copyfileobj(file, target, 1024 * 1024)
-        yield directory
+        with scratch_directory(_PURPOSE, place) as directory:
+            with tarfile.open(archive) as tar:
+                for member in tar:
+                    name = member.name.removeprefix("./")
+                    file = (
+                        tar.extractfile(member) if member.isreg() and (name in ("index.json", "oci-layout") or _BLOB.match(name)) else None
+                    )
+                    if file:
+                        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+                        with (directory / name).open("wb") as target:
+                            shutil.copyfileobj(file, target, 1024 * 1024)
+            yield directory
     except tarfile.TarError as error:
         raise LayoutInvalid(f"'{archive}' cannot be unpacked: {error}.", hint="Copy the image there again.") from None
     except OSError as error:
-        raise _full(directory, error) from None
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        raise _full(Path(place), error) from None
 
 
 @contextlib.contextmanager
@@ -270,21 +273,29 @@ def packed(archive: Path) -> Iterator[Path]:
 
     :raises ImageModeError: C(disk_full)
     """
-    directory = Path(tempfile.mkdtemp(prefix=f".{archive.name}.", dir=archive.parent))
-    try:
+    with replacement(archive) as temporary:
+        directory = temporary.parent
         yield directory
-        temporary = directory / "archive"
         with tarfile.open(temporary, "w") as tar:
             # The index first: who looks for a digest need not read through the layers.
             for name in ("oci-layout", "index.json", "blobs"):
                 tar.add(directory / name, name, filter=_plain)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, archive)
+
+
+@contextlib.contextmanager
+def replacement(archive: Path) -> Iterator[Path]:
+    """:returns: where a new archive is to be written, in a directory of its own beside the old one, which it replaces afterwards
+    :raises ImageModeError: C(disk_full)
+    """
+    try:
+        with scratch_directory(_PURPOSE, str(archive.parent)) as directory:
+            temporary = directory / "archive"
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            os.replace(temporary, archive)
     except OSError as error:
         raise _full(archive, error) from None
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _full(path: Path, error: OSError) -> ImageModeError:
