@@ -17,6 +17,28 @@ from pathlib import Path
 
 from .._errors import ImageModeError
 
+# Go's filepath.Match: a class has members, and a bracket or a hyphen is one only with a backslash before it.
+_GO_MEMBER = r"(?:\\.|[^\]\\-])"
+_GO_PATTERN = re.compile(rf"(?:\\.|[^\[\\]|\[(?:\^|(?!\^))(?:{_GO_MEMBER}(?:-{_GO_MEMBER})?)+\])*", re.DOTALL)
+_TOKEN = re.compile(r"\*\*/?|\\.|.", re.DOTALL)
+_WILDCARDS = {"*": "[^/]*", "?": "[^/]"}
+_LITERAL = ".+(){}|$"
+# Go's regular expressions (RE2): what they read as a class, and what names of POSIX stand for in one.
+_CLASS = re.compile(r"\\.|\[\^?\]?(?:\[:\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
+_MEMBER = re.compile(r"\[:(\w+):\]|\\.|.", re.DOTALL)
+_POSIX = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "blank": r"\t ",
+    "digit": "0-9",
+    "lower": "a-z",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\t\n\v\f\r ",
+    "upper": "A-Z",
+    "word": "0-9A-Za-z_",
+    "xdigit": "0-9A-Fa-f",
+}
+
 
 class IgnoreInvalid(ImageModeError):
     """A line of an ignore file that is not a pattern."""
@@ -98,44 +120,40 @@ def _rule(line: str, name: str) -> Rule | None:
     if text in (".", ""):
         return None  # the context itself cannot be left out
     try:
-        return Rule(re.compile(_expression(text), re.DOTALL), text, exception)
-    except (re.error, IndexError):
+        return Rule(re.compile(_expression(text), re.DOTALL | re.ASCII), text, exception)
+    except (re.error, ValueError, KeyError):
         raise IgnoreInvalid(f"'{name}' has the line '{line}', which is not a pattern.") from None
 
 
 def _expression(pattern: str) -> str:
-    """The regular expression of a pattern."""
-    words: list[str] = []
-    at = 0
-    while at < len(pattern):
-        character = pattern[at]
-        if pattern.startswith("**", at):
-            at += 2
-            while pattern.startswith("*", at):
-                at += 1
-            if at == len(pattern):
-                words.append(".*")
-            else:
-                at += pattern.startswith("/", at)
-                words.append("(?:.*/)?")
-            continue
-        if character == "*":
-            words.append("[^/]*")
-        elif character == "?":
-            words.append("[^/]")
-        elif character == "\\":
-            at += 1
-            words.append(re.escape(pattern[at]))
-        elif character == "[":
-            end = pattern.index("]", at + 2) if "]" in pattern[at + 2 :] else -1
-            if end < 0:
-                raise IndexError(pattern)
-            inside = pattern[at + 1 : end]
-            negated = inside.startswith("^")
-            inside = inside[1:] if negated else inside
-            words.append(f"[{'^/' if negated else ''}{inside.replace('[', chr(92) + '[')}]")
-            at = end
-        else:
-            words.append(re.escape(character))
-        at += 1
-    return "".join(words) + r"\Z"
+    """The regular expression of a pattern, as Buildah, Podman and Docker make one of it.
+
+    They refuse what is none for Go's C(filepath.Match), and hand the rest to Go's regular expressions character by character, so that
+    C(\\d) is a digit to them, within brackets and without.
+
+    :raises ValueError: it is no pattern
+    """
+    if not _GO_PATTERN.fullmatch(pattern):
+        raise ValueError(pattern)
+    return _CLASS.sub(_class, _TOKEN.sub(_token, pattern)) + r"\Z"
+
+
+def _token(match: re.Match[str]) -> str:
+    """A sign of a pattern in a regular expression of Go's."""
+    text = match[0]
+    if text.startswith("**"):
+        return ".*" if match.end() == len(match.string) else "(?:.*/)?"
+    return _WILDCARDS.get(text) or (re.escape(text) if text in _LITERAL else text)
+
+
+def _class(match: re.Match[str]) -> str:
+    """A class of Go's in Python's words, where a second bracket might begin a class within the class."""
+    text = match[0]
+    begin = 2 if text.startswith("[^") else 1
+    return text if text.startswith("\\") else f"{text[:begin]}{_MEMBER.sub(_member, text[begin:-1])}]"
+
+
+def _member(match: re.Match[str]) -> str:
+    if match[1]:
+        return _POSIX[match[1]]
+    return match[0] if match[0].startswith("\\") or match[0] == "-" else re.escape(match[0])
