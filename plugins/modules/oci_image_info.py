@@ -196,7 +196,8 @@ def main() -> None:
     )
     with module.errors():
         reference = Reference.parse(module.need("name"))
-        options = RegistryOptions.of(module.params, reference)
+        since = Reference.parse(module.params["since"]) if module.params["since"] else None
+        options = RegistryOptions.of(module.params, reference, *([since] if since else []))
         registry = options.puller()
         platform = Platform.parse(module.params["platform"]) if module.params["platform"] else Platform.here()
         try:
@@ -210,8 +211,8 @@ def main() -> None:
             if module.params["platform"] and not index:
                 need_platform(image.digest, configuration, platform)
             result = describe(reference, image, index, configuration)
-            if module.params["since"]:
-                before, _index = registry.image(Reference.parse(module.params["since"]), platform)
+            if since:
+                before, _index = registry.image(since, platform)
                 result["download"] = download(image, before)
             if module.params["attached"]:
                 subjects = [image.digest, *([index.digest] if index else [])]

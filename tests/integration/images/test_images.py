@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from .conftest import PASSWORD, USER, LiveRegistry
+from .faults import BadDay
 
 DIGEST = f"sha256:{'0' * 64}"
 Module = Callable[..., dict[str, Any]]
@@ -186,6 +187,9 @@ def test_info_says_what_an_update_transfers(module: Module, context: Path, regis
     assert info["download"]["digests"] == [info["layers"][-1]["digest"]]
     assert info["download"]["size"] == info["layers"][-1]["size"] < info["size"]
     assert (sorted(info["tags"]), info["attached"]) == (["1", "2"], [])
+    with BadDay(registry.address).standing() as elsewhere:
+        moved = module("oci_image_info", name=two, since=f"{elsewhere}/since:1", **plain)
+        assert moved["download"] == info["download"]
     nothing = module("oci_image_info", name=two, since=two, **plain)
     assert nothing["download"] == {"digests": [], "layers": 0, "size": 0}
     assert module("oci_image_info", name=two, since=f"{registry.address}/since:3", **plain)["error"] == "image_missing"
