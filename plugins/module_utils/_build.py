@@ -187,7 +187,7 @@ class Build:
     @property
     def carries_history(self) -> bool:
         """Whether a checkout's own C(.git) is of the context: it is another one after each fetch, though not a file changed."""
-        return (self.context / ".git").is_dir() and not self._rules().leaves_out(".git")
+        return (self.context / ".git").is_dir() and not self._rules().leaves_out(".git/HEAD")
 
     def decide(self, engine: Engine, options: RegistryOptions) -> Decision:
         """Compare what goes in with what went into the image that is there."""
@@ -390,12 +390,13 @@ class Build:
 
     @contextmanager
     def _cache_access(self, options: RegistryOptions) -> Iterator[RegistryAccess]:
-        caches = [*self.params["cache_from"], *self.params["cache_to"]]
+        caches = [Reference.parse(text) for text in (*self.params["cache_from"], *self.params["cache_to"])]
         if not caches:
             yield RegistryAccess()
             return
-        with engine_access(options, Reference.parse(caches[0])) as access:
-            yield access
+        found = {cache.registry: options.credentials(cache) for cache in reversed(caches)}
+        with engine_access(options, caches[0]) as access:
+            yield replace(access, credentials={registry: credentials for registry, credentials in found.items() if credentials})
 
     def _request(self, decision: Decision, directory: Path, access: RegistryAccess) -> BuildRequest:
         params = self.params

@@ -11,7 +11,7 @@ import binascii
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,11 @@ class Credentials:
 
     def as_entry(self) -> dict[str, str]:
         """:returns: the entry of C(auths) in an auth file"""
-        entry = {"auth": self.basic}
-        if self.identity_token:
-            entry["identitytoken"] = self.identity_token
-        return entry
+        if not self.identity_token:
+            return {"auth": self.basic}
+        # Docker takes a whole file for damaged in which a user has no name; what helpers call the user of a token will do.
+        named = replace(self, username=self.username or "<token>")
+        return {"auth": named.basic, "identitytoken": self.identity_token}
 
 
 def auth_file_places(environment: Mapping[str, str] | None = None, uid: int | None = None) -> tuple[Path, ...]:

@@ -61,8 +61,9 @@ class Docker(Engine):
     def build(self, request: BuildRequest, on_line: Callable[[str], None] | None = None) -> BuildResult:
         if not request.access.credentials:
             return super().build(request, on_line)
-        # For layer caches. The client has them, and what an instruction runs does not see the client's files.
-        with _configuration(request.access) as directory:
+        # For layer caches. The client has them, and what an instruction runs does not see the client's files. Others, for frontends
+        # for example, stay where Docker finds them.
+        with _configuration(request.access, alone=False) as directory:
             return super().build(replace(request, environment={**request.environment, "DOCKER_CONFIG": str(directory)}), on_line)
 
     def pull(self, reference: Reference, access: RegistryAccess, platform: str | None = None) -> str:
@@ -109,15 +110,23 @@ def _beside_its_ignore_file(request: BuildRequest, directory: Path) -> Path:
 
 
 @contextmanager
-def _configuration(access: RegistryAccess) -> Iterator[Path]:
-    """A directory for C(--config): Docker's own settings and contexts, and no credentials but those for the image.
+def _configuration(access: RegistryAccess, alone: bool = True) -> Iterator[Path]:
+    """A directory for C(--config): Docker's own settings and contexts, and the credentials for the image.
+
+    :param alone: no others but these
 
     Docker looks in no other file than its own, there for registries and not for namespaces, and for Docker Hub by an address.
     """
     own = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
-    document = {name: value for name, value in read_auth_file(own / _CONFIGURATION).items() if name not in _OF_CREDENTIALS}
+    document, auths = read_auth_file(own / _CONFIGURATION), merged((), access.credentials)["auths"]
+    if alone:
+        document = {**{name: value for name, value in document.items() if name not in _OF_CREDENTIALS}, "auths": auths}
+    else:
+        # Where the helper has no name, Docker looks into the file.
+        helpers = {**document.get("credHelpers", {}), **dict.fromkeys(auths, "")}
+        document = {**document, "auths": merged((own / _CONFIGURATION,), access.credentials)["auths"], "credHelpers": helpers}
     with private_directory() as directory:
-        write_auth_file(directory / _CONFIGURATION, {**document, "auths": merged((), access.credentials)["auths"]})
+        write_auth_file(directory / _CONFIGURATION, document)
         with suppress(OSError):
             for file in own.iterdir():
                 if file.name != _CONFIGURATION:

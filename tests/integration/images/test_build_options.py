@@ -179,8 +179,9 @@ def test_a_checkout_whose_history_is_of_the_context_is_told(module: Module, cont
     (context / ".git").mkdir()
     options = {"name": "history:1", "context": str(context), "check_mode": True}
     assert ".containerignore" in json.dumps(module("oci_image_build", **options)["warnings"])
-    (context / ".containerignore").write_text(".git\n")
-    assert "warnings" not in module("oci_image_build", **options)
+    for pattern in (".git", ".git/**"):
+        (context / ".containerignore").write_text(f"{pattern}\n")
+        assert "warnings" not in module("oci_image_build", **options)
 
 
 def test_a_context_may_be_an_archive(module: Module, context: Path, tmp_path: Path, engine: str) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine._docker import Docker
+from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine._docker import Docker, _configuration
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine_access import engine_access
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import RegistryOptions
@@ -77,6 +78,20 @@ def pulled(seen: Path, name: str, auths: dict[str, Any]) -> dict[str, Any]:
 )
 def test_docker_finds_what_podman_would(seen: Path, name: str, key: str, dockers: list[str]) -> None:
     assert pulled(seen, name, {key: entry("user")})["document"]["auths"] == dict.fromkeys(dockers, entry("user"))
+
+
+def test_a_build_keeps_dockers_own_credentials_beside_those_for_its_caches(seen: Path) -> None:
+    (seen.parent / "auth.json").write_text(json.dumps({"auths": {"registry.test": entry("user")}}))
+    reference = Reference.parse("registry.test/cache:1")
+    with engine_access(RegistryOptions.of({}, reference), reference) as access, _configuration(access, alone=False) as directory:
+        document = json.loads((directory / "config.json").read_text())
+    assert document["auths"] == {"other.test": entry("other"), "registry.test": entry("user")}
+    assert (document["credsStore"], document["credHelpers"]) == ("desktop", {"registry.test": ""})
+
+
+def test_a_token_has_a_user_because_docker_wants_one() -> None:
+    made = Credentials("", "", "token").as_entry()
+    assert (base64.b64decode(made["auth"]), made["identitytoken"]) == (b"<token>:", "token")
 
 
 def test_dockers_own_settings_stay_and_its_helper_is_not_asked_again(seen: Path) -> None:
