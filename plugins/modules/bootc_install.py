@@ -24,7 +24,8 @@ description:
   - If an installation fails, partition table and signatures are taken away, so that nothing half-written boots,
     and the task can be run again. A stamp before the first partition says that an installation was begun; after a power cut
     the next run recognises by it what it may make anew, without O(wipe_confirm).
-    For O(root_path) the machine that installs notes the same in C(/var/lib/imagemode-bootc).
+    For O(root_path) the machine that installs notes the same in C(/var/lib/imagemode-bootc), for a day, and where that is memory,
+    as on a live system, until its power is cut.
 options:
   disk:
     description:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# Afterwards somebody may have finished by hand what was begun.
+DAY_SECONDS = 86400.0
 DIRECTORY = Path("/var/lib/imagemode-bootc")
 
 
@@ -21,13 +24,17 @@ class Note:
     def __init__(self, name: str) -> None:
         self._path = DIRECTORY / name
 
-    def read(self) -> dict[str, Any]:
-        """:returns: what was written, C({}) if that is nothing"""
+    def read(self, seconds: float | None = None) -> dict[str, Any]:
+        """
+        :param seconds: how long a note counts
+        :returns: what was written, C({}) if that is nothing
+        """
         try:
             found: dict[str, Any] = json.loads(self._path.read_text())
+            age = time.time() - self._path.stat().st_mtime
         except (OSError, ValueError):
             return {}
-        return found
+        return found if seconds is None or age < seconds else {}
 
     def write(self, content: Mapping[str, Any]) -> None:
         DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from .command import TARGET_IN_CONTAINER, to_filesystem
 from .errors import BootloaderMissing, DiskHasData, DiskHasOtherImage
 from .image import OVERHEAD_PERCENT, Abilities, Image, Request
 from .installation import Installation, firmware
-from .note import Note
+from .note import DAY_SECONDS, Note
 from .plan import Plan
 
 _RUNNING_SYSTEM = ("/", "/usr", "/var", "/boot", "/boot/efi", "/efi", "/home", "/etc", "/run")
@@ -76,7 +76,7 @@ class TreeInstallation(Installation):
         var = next((mount.path for mount in self._mounts if mount.inner == "var"), None)
         self._var = var
         self._note = Note(f"{self._claim.name}.json")
-        begun = self._note.read().get("uuid") == self._uuid
+        begun = self._note.read(DAY_SECONDS).get("uuid") == self._uuid
         if begun:
             self._claim.end_interrupted(may_write=may_write)
         self._interrupted = begun and all(name.partition("/")[0] in _INSTALLED for name in self._contents())

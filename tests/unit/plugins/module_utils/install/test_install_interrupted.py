@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,11 +89,14 @@ def test_what_still_writes_is_not_ended_in_check_mode(places: Path) -> None:
     assert (caught.value.error, programs.container) == ("install_running", True)
 
 
-@pytest.mark.parametrize("other", ["customer-data", "notes of another file system"])
+@pytest.mark.parametrize("other", ["customer-data", "notes of another file system", "a note of the day before yesterday"])
 def test_data_that_came_after_a_killed_run_is_not_lost(places: Path, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
     killed(places, "ostree")
     if other == "customer-data":
         (places / other).mkdir()
+    elif other.startswith("a note"):
+        for path in note.DIRECTORY.iterdir():
+            os.utime(path, (0, time.time() - 2 * note.DAY_SECONDS))
     else:
         monkeypatch.setattr(Tree, "_identity", lambda _self: "ANOTHER")
     with pytest.raises(ImageModeError) as caught:
