@@ -111,7 +111,8 @@ def _remove_left(entry: os.DirEntry[str], before: Callable[[Path], bool]) -> Non
     lock = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         found = os.fstat(lock)
-        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) not in (0o700, TRAVERSABLE):
+        # In a directory of a group's, what is made in it is of the group, too.
+        if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o777 not in (0o700, TRAVERSABLE):
             return
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if before(Path(entry.path)):

@@ -74,7 +74,9 @@ class Bootc:
         found = remote_of(raw, architecture())
         if host.backend != "composefs" or self.capabilities.has("composefs_manifest_digest"):
             return found
-        if found.index and source.transport == "registry":
+        if found.index and source.transport != "registry":
+            return found  # a directory, for example, in which nothing can be asked for by its digest
+        if found.index:
             raw = self.manifest(replace(source, image=str(Reference.parse(source.image).with_digest(found.digest))))
         return Remote(digest=config_of(raw), index=found.index, manifest=found.digest)
 

@@ -44,7 +44,9 @@ def test_a_run_that_is_asked_to_end_removes_its_directory(tmp_path: Path, number
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_removed_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o700, 0o2775], ids=["own", "a group's"])
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_has_is_not(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
     killed, left = holding(tmp_path)
     living, kept = holding(tmp_path)
     try:
