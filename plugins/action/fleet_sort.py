@@ -61,6 +61,6 @@ class ActionModule(ControllerAction):
         # The registry's client is loaded by the one process that asks: it takes as long as all the rest of the task.
         lookup = lookup_loader.get("imagemode.bootc.digest", loader=self._loader, templar=self._templar)
         try:
-            return str(lookup.run([image], {}, platform=platform, **registry_options)[0])
+            return str(lookup.run([image], {}, **{**registry_options, "platform": platform, "index": False})[0])
         except AnsibleError as error:
             raise DigestUnknown(str(error), hint="See the options of the lookup imagemode.bootc.digest.") from None
