@@ -1,0 +1,41 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The first part of a rollout, before any host is spoken to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import play
+
+OPTIONS = {"rollout_image": "registry.test/os:1", "rollout_digest": "sha256:" + "b" * 64}
+OTHER = {"add_host": {"name": "database", "groups": "databases"}, "changed_when": False}
+
+
+def planned(folder: Path, *arguments: str, **options: Any) -> tuple[str, list[str] | None]:
+    """:returns: what Ansible said, and the hosts of the plan if there is one"""
+    plan = {"ansible.builtin.import_role": {"name": "imagemode.bootc.rollout", "tasks_from": "plan"}}
+    told = {
+        "ansible.builtin.copy": {"dest": f"{folder}/order.json", "content": "{{ rollout_planned.order | to_json }}"},
+        "check_mode": False,
+    }
+    tasks = [OTHER, plan, told]
+    rc, output = play(folder, [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}], {"web": {}}, **{**OPTIONS, **options})
+    assert (rc == 0) == (folder / "order.json").exists(), output
+    return output, json.loads((folder / "order.json").read_text()) if rc == 0 else None
+
+
+@pytest.mark.parametrize("hosts", ["", None, "bootc_hosts"])
+def test_unset_hosts_are_those_of_the_group_and_never_all(tmp_path: Path, hosts: str | None) -> None:
+    assert planned(tmp_path, rollout_hosts=hosts)[1] == ["web"]
+
+
+def test_a_rollout_over_no_hosts_is_refused(tmp_path: Path) -> None:
+    output, order = planned(tmp_path, rollout_hosts="bootc_hostz")
+    assert order is None
+    assert "No host matches rollout_hosts 'bootc_hostz'" in output
