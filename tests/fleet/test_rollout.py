@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,18 @@ def test_after_the_wave_that_was_named_it_waits_and_another_job_goes_on(tmp_path
     assert previous["state"] == "paused"
     rc, output = rollout(fleet, rollout_digest="sha256:" + "c" * 64, rollout_directory="other", rollout_previous=previous)
     assert rc == 0, output
+    assert set(fleet.digests().values()) == {NEW}
+
+
+def test_hosts_are_drained_by_the_file_beside_the_inventory_as_the_readme_shows(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 2)
+    (fleet.base / "drain.yml").write_text(
+        "- ansible.builtin.copy: {content: '', dest: '{{ inventory_dir }}/{{ inventory_hostname }}.drained'}\n  delegate_to: localhost\n"
+    )
+    (line,) = re.findall(r'^rollout_drain_tasks: "(.*)"', (Path(__file__).parents[2] / "roles/rollout/README.md").read_text(), re.M)
+    rc, output = rollout(fleet, rollout_drain_tasks=line)
+    assert rc == 0, output
+    assert all((fleet.base / f"{name}.drained").exists() for name in fleet.names)
     assert set(fleet.digests().values()) == {NEW}
 
 

@@ -39,3 +39,18 @@ def test_a_rollout_over_no_hosts_is_refused(tmp_path: Path) -> None:
     output, order = planned(tmp_path, rollout_hosts="bootc_hostz")
     assert order is None
     assert "No host matches rollout_hosts 'bootc_hostz'" in output
+
+
+def test_a_limit_that_leaves_the_controller_out_is_no_success(tmp_path: Path) -> None:
+    rc, output = play(tmp_path, "imagemode.bootc.rollout", {"web": {}}, "--limit", "web", "--check", **OPTIONS)
+    assert rc != 0
+    assert "localhost is not in --limit. Say by rollout_hosts which hosts are to go" in " ".join(output.split())
+
+
+@pytest.mark.parametrize("hook", ["rollout_drain_tasks", "rollout_undrain_tasks", "rollout_wave_tasks"])
+def test_a_file_of_tasks_that_is_not_there_is_told_before_any_host_is_spoken_to(tmp_path: Path, hook: str) -> None:
+    options = {**OPTIONS, hook: "{{ inventory_dir }}/missing.yml"}
+    rc, output = play(tmp_path, "imagemode.bootc.rollout", {"web": {}}, "--check", **options)
+    assert rc != 0
+    assert f"{hook} is '{tmp_path}/missing.yml', and on the controller there is no such file" in " ".join(output.split())
+    assert "PLAY [Roll out, batch by batch]" not in output
