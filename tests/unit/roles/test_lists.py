@@ -31,6 +31,23 @@ def test_tags_of_an_image_are_a_list_or_a_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("role", "option", "expression"),
+    [
+        ("vm", "vm_keys", "__vm_wanted['keys']"),
+        ("vm", "vm_keys", "__vm_image_inputs['keys']"),
+        ("takeover", "takeover_root_ssh_authorized_keys", "__takeover_root_ssh_authorized_keys"),
+        ("bare_metal", "bare_metal_root_ssh_authorized_keys", "__bare_metal_root_ssh_authorized_keys"),
+        ("installer_media", "installer_media_root_ssh_authorized_keys", "__installer_media_root_ssh_authorized_keys"),
+    ],
+)
+def test_a_text_of_keys_is_one_key_on_each_line(tmp_path: Path, role: str, option: str, expression: str) -> None:
+    keys = ["ssh-ed25519 AAAAC3 one, of two", "ssh-ed25519 AAAAC4 two"]
+    written: dict[str, Any] = {"list": keys, "text": "\n".join(keys) + "\n", "one": keys[0], "null": None}
+    hosts = {name: {"vm_driver": "virtualbox", option: value} for name, value in written.items()}
+    assert evaluated(tmp_path, role, expression, hosts) == {"list": keys, "text": keys, "one": keys[:1], "null": []}
+
+
+@pytest.mark.parametrize(
     ("role", "expression"),
     [
         ("image", "__image_platforms"),
