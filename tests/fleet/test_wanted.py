@@ -1,0 +1,60 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts of one play that want different things, each by its own variables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_registry import FakeRegistry
+from fleet import CLOSED, NEW, OLD, Fleet
+
+
+@contextmanager
+def registry(digest: str) -> Iterator[str]:
+    """:returns: its address"""
+    fake = FakeRegistry(digest)
+    try:
+        yield fake.address
+    finally:
+        fake.stop()
+
+
+def hosts_vary(fleet: Fleet, *variables: dict[str, Any]) -> None:
+    """Give each host variables of its own, in the order of their names."""
+    (fleet.base / "host_vars").mkdir()
+    for name, own in zip(fleet.names, variables, strict=True):
+        (fleet.base / "host_vars" / f"{name}.json").write_text(json.dumps(own))
+
+
+def test_a_first_host_with_a_digest_of_its_own_leaves_the_others_theirs(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 2)
+    with registry(NEW) as address:
+        hosts_vary(fleet, {"update_digest": OLD}, {})
+        said = [{"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} wants {{ update_result.wanted }}"}}]
+        play = {"hosts": "bootc_hosts", "gather_facts": False, "roles": ["imagemode.bootc.update"], "post_tasks": said}
+        (fleet.base / "update.yml").write_text(json.dumps([play]))
+        options = {"update_image": f"{address}/os:1", "update_registry_options": {"plain_http": True}, "update_window": CLOSED}
+        rc, output = fleet.play("update.yml", **options)
+    assert rc == 0, output
+    assert f"host0000 wants {OLD}" in output
+    assert f"host0001 wants {NEW}" in output
+
+
+def test_each_host_of_a_report_is_compared_with_its_own_image(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 3)
+    with registry(OLD) as old, registry(NEW) as new:
+        hosts_vary(fleet, {"report_image": f"{old}/os:1"}, {"report_image": f"{new}/os:1"}, {"report_digest": NEW})
+        rc, output = fleet.play("imagemode.bootc.report", report_registry_options={"plain_http": True})
+    assert rc == 0, output
+    rows = {row["host"]: row["wanted"] for row in json.loads((fleet.base / "report/report.json").read_text())["rows"]}
+    assert rows == {"host0000": OLD, "host0001": NEW, "host0002": NEW}
