@@ -1,0 +1,69 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options that are nothing, as "" of a survey or as null."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.tests import specs
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated, play
+
+# What is measured there: null has no length, and as a text it has one of four.
+MEASURED = re.compile(r"((?<!\w)\([^(){}\[\],|=:\"]+\)|(?<![\w.)])[a-z]\w*) *(?:\| *string *)?\| *length")
+MAY_BE_NOTHING = {"rollback_away_from", "rollback_digest", "rollback_force"}
+
+
+def measured(text: str, options: set[str]) -> set[str]:
+    """:returns: the options whose own length a role's file asks for"""
+    return {name for expression in MEASURED.findall(text) for name in re.findall(r"(?<![\w.])[a-z]\w+", expression) if name in options}
+
+
+@pytest.mark.parametrize("role", sorted(specs.roles()))
+def test_no_role_asks_for_the_length_of_an_option_that_may_be_null(role: str) -> None:
+    files = [path for part in ("tasks", "vars", "handlers", "templates") for path in (specs.ROOT / "roles" / role / part).rglob("*.*")]
+    assert {path.name: found for path in files if (found := measured(path.read_text(), set(specs.roles()[role])))} == {}
+
+
+def test_the_length_of_an_option_is_found_and_that_of_what_it_becomes_is_not() -> None:
+    options = {"a_digest", "a_image"}
+    for text in ("when: a_digest | length > 0", "- (a_image or a_digest)|length == 0", "{{ (a_image | string | length > 0) or b }}"):
+        assert measured(text, options), text
+    for text in ("when: __a_digest | length > 0", "(a_image or []) | length", "a_image | default([], true) | length", "b.a_image | length"):
+        assert not measured(text, options), text
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_rollback_to_nothing_says_what_to_set(tmp_path: Path, nothing: Any) -> None:
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.rollback"]}]
+    rc, output = play(tmp_path, plays, {"web": {}}, **dict.fromkeys(MAY_BE_NOTHING, nothing))
+    assert rc != 0
+    assert "Set rollback_away_from (the digest to leave)" in output
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_a_machine_has_the_usual_disk_and_network_if_nobody_says_other(tmp_path: Path, nothing: Any) -> None:
+    given = dict.fromkeys(("vm_disks", "vm_networks", "vm_connection", "vm_image", "vm_keys"), nothing)
+    options = {**given, "vm_driver": "qemu", "vm_firmware": "bios", "vm_directory": str(tmp_path), "vm_disk_image": "/none.qcow2"}
+    seen = {"ansible.builtin.debug": {"msg": "to be done is to {{ vm_result.verb }} it"}}
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.vm"], "post_tasks": [seen]}]
+    rc, output = play(tmp_path, plays, {"web": {}}, "--check", **options)
+    assert rc == 0, output
+    assert "to be done is to create it" in output
+
+
+def test_disks_without_a_name_are_refused(tmp_path: Path) -> None:
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.vm"]}]
+    rc, output = play(tmp_path, plays, {"web": {}}, "--check", vm_driver="qemu", vm_disks=[{"size": "10GiB"}])
+    assert rc != 0
+    assert "each disk has a name" in output
+
+
+def test_an_address_that_is_null_moves_no_machine(tmp_path: Path) -> None:
+    hosts = {"null": {"bare_metal_boot_host": None, "bare_metal_boot_port": None}, "moves": {"bare_metal_boot_port": 2222}}
+    assert evaluated(tmp_path, "bare_metal", "__bare_metal_moves", hosts) == {"null": False, "moves": True}
