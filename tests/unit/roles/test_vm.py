@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated
 
 SHARED = {"vm_driver": "qemu", "vm_image": "registry.example.com/os:1", "vm_image_files": [{"dest": "/etc/motd", "content": "hello"}]}
@@ -42,3 +43,10 @@ def test_machines_share_a_disk_image_only_if_nothing_in_it_differs(tmp_path: Pat
 
 def test_a_disk_image_of_that_path_stays_there(tmp_path: Path) -> None:
     assert disk_images(tmp_path, {"one": {"vm_disk_image": "/srv/os.qcow2"}}) == {"one": "/srv/os.qcow2"}
+
+
+def test_a_run_has_one_disk_image_whatever_chance_puts_into_it(tmp_path: Path) -> None:
+    by_chance = {"vm_image_files": [{"dest": "/etc/seed", "content": "{{ 1000000000 | random }}"}], "__vm_image_named": "os"}
+    assert disk_images(tmp_path, {"one": by_chance})["one"].endswith("/images/os.qcow2")
+    tasks = yaml.safe_load((Path(__file__).parents[3] / "roles/vm/tasks/preflight.yml").read_text())
+    assert tasks[-1]["ansible.builtin.set_fact"] == {"__vm_image_named": "{{ __vm_image_slug }}"}
