@@ -358,8 +358,8 @@ USUAL_SECONDS = {
     "lint": 60,
     "archive": 40,
     "nox": 90,
-    "composefs": 2000,
-    "day2": 4000,
+    "composefs": 3000,
+    "day2": 5000,
 }
 # A guest that crashes under emulation has told nothing of what is tested; `conformance` itself begins again then.
 MACHINES = {"demo": "metal", "guards": "guards", "layouts": "guards", "faults": "guards", "takeover": "takeover", "day2": "conformance"}
