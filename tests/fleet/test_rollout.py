@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import NOTHING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -178,7 +179,7 @@ def test_hosts_are_drained_by_the_file_beside_the_inventory_as_the_readme_shows(
         "- ansible.builtin.copy: {content: '', dest: '{{ inventory_dir }}/{{ inventory_hostname }}.drained'}\n  delegate_to: localhost\n"
     )
     (line,) = re.findall(r'^rollout_drain_tasks: "(.*)"', (Path(__file__).parents[2] / "roles/rollout/README.md").read_text(), re.M)
-    unset = dict.fromkeys(("rollout_hosts", "rollout_undrain_tasks", "rollout_wave_tasks", "rollout_report"))
+    unset = dict.fromkeys(("rollout_hosts", "rollout_undrain_tasks", "rollout_wave_tasks", "rollout_report"), NOTHING[-1])
     rc, output = rollout(fleet, rollout_drain_tasks=line, **unset)
     assert rc == 0, output
     assert all((fleet.base / f"{name}.drained").exists() for name in fleet.names)

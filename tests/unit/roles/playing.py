@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.release import __version__
 from ansible_collections.imagemode.bootc.tests import specs
+
+# What an option may be to be unset. ansible-core before 2.19 refuses null for one that is a text, by its name.
+NOTHING = ("", None) if tuple(map(int, __version__.split(".")[:2])) >= (2, 19) else ("",)
 
 
 def play(folder: Path, playbook: Sequence[Any] | str, hosts: Mapping[str, Any], *arguments: str, **more: Any) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.tests.unit.roles.playing import play
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import NOTHING, play
 
 OPTIONS = {"rollout_image": "registry.test/os:1", "rollout_digest": "sha256:" + "b" * 64}
 OTHER = {"add_host": {"name": "database", "groups": "databases"}, "changed_when": False}
@@ -30,7 +30,7 @@ def planned(folder: Path, *arguments: str, **options: Any) -> tuple[str, list[st
     return output, json.loads((folder / "order.json").read_text()) if rc == 0 else None
 
 
-@pytest.mark.parametrize("hosts", ["", None, "bootc_hosts"])
+@pytest.mark.parametrize("hosts", [*NOTHING, "bootc_hosts"])
 def test_unset_hosts_are_those_of_the_group_and_never_all(tmp_path: Path, hosts: str | None) -> None:
     assert planned(tmp_path, rollout_hosts=hosts)[1] == ["web"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.tests import specs
-from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated, play
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import NOTHING, evaluated, play
 
 # What is measured there: null has no length, and as a text it has one of four.
 MEASURED = re.compile(r"((?<!\w)\([^(){}\[\],|=:\"]+\)|(?<![\w.)])[a-z]\w*) *(?:\| *string *)?\| *length")
@@ -38,7 +38,7 @@ def test_the_length_of_an_option_is_found_and_that_of_what_it_becomes_is_not() -
         assert not measured(text, options), text
 
 
-@pytest.mark.parametrize("nothing", ["", None])
+@pytest.mark.parametrize("nothing", NOTHING)
 def test_a_rollback_to_nothing_says_what_to_set(tmp_path: Path, nothing: Any) -> None:
     plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.rollback"]}]
     rc, output = play(tmp_path, plays, {"web": {}}, **dict.fromkeys(MAY_BE_NOTHING, nothing))
@@ -46,7 +46,7 @@ def test_a_rollback_to_nothing_says_what_to_set(tmp_path: Path, nothing: Any) ->
     assert "Set rollback_away_from (the digest to leave)" in output
 
 
-@pytest.mark.parametrize("nothing", ["", None])
+@pytest.mark.parametrize("nothing", NOTHING)
 def test_a_machine_has_the_usual_disk_and_network_if_nobody_says_other(tmp_path: Path, nothing: Any) -> None:
     given = dict.fromkeys(("vm_disks", "vm_networks", "vm_connection", "vm_image", "vm_keys"), nothing)
     options = {**given, "vm_driver": "qemu", "vm_firmware": "bios", "vm_directory": str(tmp_path), "vm_disk_image": "/none.qcow2"}
