@@ -273,13 +273,16 @@ def packed(archive: Path) -> Iterator[Path]:
 
     :raises ImageModeError: C(disk_full)
     """
-    with replacement(archive) as temporary:
-        directory = temporary.parent
-        yield directory
-        with tarfile.open(temporary, "w") as tar:
-            # The index first: who looks for a digest need not read through the layers.
-            for name in ("oci-layout", "index.json", "blobs"):
-                tar.add(directory / name, name, filter=_plain)
+    try:
+        with scratch_directory(_PURPOSE, str(archive.parent)) as directory:
+            yield directory
+            with tarfile.open(directory / "archive", "w") as tar:
+                # The index first: who looks for a digest need not read through the layers.
+                for name in ("oci-layout", "index.json", "blobs"):
+                    tar.add(directory / name, name, filter=_plain)
+            _put(directory / "archive", archive)
+    except OSError as error:
+        raise _full(archive, error) from None
 
 
 @contextlib.contextmanager
@@ -289,13 +292,16 @@ def replacement(archive: Path) -> Iterator[Path]:
     """
     try:
         with scratch_directory(_PURPOSE, str(archive.parent)) as directory:
-            temporary = directory / "archive"
-            yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            os.replace(temporary, archive)
+            yield directory / "archive"
+            _put(directory / "archive", archive)
     except OSError as error:
         raise _full(archive, error) from None
+
+
+def _put(written: Path, archive: Path) -> None:
+    with written.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(written, archive)
 
 
 def _full(path: Path, error: OSError) -> ImageModeError:

@@ -86,6 +86,11 @@ options:
             description: Whether addresses are asked for by DHCP and router advertisements.
             type: bool
             default: false
+          accept_ra:
+            description:
+              - Whether IPv6 addresses come by router advertisements, beside static ones.
+              - Unset, they do with O(hosts[].network[].dhcp); without it O(network_renderer) decides.
+            type: bool
           addresses:
             description: Static addresses with their prefix, IPv4 and IPv6.
             type: list

@@ -53,8 +53,8 @@ ROUTES = [
 class Answers:
     """Says what `ip` says."""
 
-    def __init__(self, links: list[dict[str, Any]] = LINKS, routes: list[dict[str, Any]] = ROUTES) -> None:
-        self.links, self.routes = links, routes
+    def __init__(self, links: list[dict[str, Any]] | None = None, routes: list[dict[str, Any]] | None = None) -> None:
+        self.links, self.routes = LINKS if links is None else links, ROUTES if routes is None else routes
 
     def run(self, argv: list[str], **_options: Any) -> SimpleNamespace:
         said = self.links if "address" in argv else [] if "-6" in argv else self.routes
