@@ -27,7 +27,10 @@ WORKERS = f"{MODULES}|[p]odman|[c]onmon|[b]ootc |[c]run|[m]kfs|[s]fdisk|[o]stree
 # Of connections; the server itself stays.
 SESSIONS = "sshd: root@|sshd-session: root@"
 DISK = f"disk=$(lsblk --nodeps --noheadings --output PATH,SERIAL | awk '$2 == \"{SERIAL}\" {{ print $1 }}')"
-WIPE = f"{DISK}; wipefs --quiet --all --force $disk* && blkdiscard --force $disk && blockdev --rereadpt $disk; udevadm settle"
+# The stamp, too, is before the first partition.
+WIPE = f"""{DISK}
+wipefs --quiet --all --force $disk* && dd if=/dev/zero of=$disk bs=1M count=8 conv=fsync && blockdev --rereadpt $disk
+udevadm settle"""
 # Which image each deployment follows, and how many boot entries there are, on the largest partition.
 LOOK = f"""{DISK}
 part=$(lsblk --bytes --list --noheadings --output PATH,SIZE,TYPE $disk | awk '$3 == "part"' | sort -k2n | tail -n1 | cut -d' ' -f1)
