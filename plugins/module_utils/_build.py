@@ -394,9 +394,11 @@ class Build:
         if not caches:
             yield RegistryAccess()
             return
-        found = {cache.registry: options.credentials(cache) for cache in reversed(caches)}
+        # Those of the first one's registry are found there.
+        others = {cache.registry: options.credentials(cache) for cache in reversed(caches) if cache.registry != caches[0].registry}
         with engine_access(options, caches[0]) as access:
-            yield replace(access, credentials={registry: credentials for registry, credentials in found.items() if credentials})
+            found = {registry: credentials for registry, credentials in others.items() if credentials}
+            yield replace(access, credentials={**found, **access.credentials})
 
     def _request(self, decision: Decision, directory: Path, access: RegistryAccess) -> BuildRequest:
         params = self.params

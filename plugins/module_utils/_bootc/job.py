@@ -135,7 +135,7 @@ class Job:
 
     def as_dict(self) -> dict[str, Any]:
         """:returns: what the controller needs to follow it"""
-        command, progress = " ".join(self.argv), _end("progress", PROGRESS_BYTES)
+        command, progress = " ".join(self.argv), _read("progress", PROGRESS_BYTES)
         return {"id": self.id, "pid": self.pid, "directory": DIRECTORY, "command": command, "progress": progress}
 
     def collect(self) -> bool:
@@ -200,20 +200,15 @@ def _seconds() -> float:
     return ended - started
 
 
-def _read(name: str) -> str:
-    """:returns: the file's text; nothing if it is not there"""
-    try:
-        with open(f"{DIRECTORY}/{name}", encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def _end(name: str, size: int) -> str:
-    """:returns: at most so many of the last bytes of a file that may be large"""
+def _read(name: str, last: int | None = None) -> str:
+    """
+    :param last: of a file that may be large, read so many bytes at its end
+    :returns: the file's text; nothing if it is not there
+    """
     try:
         with open(f"{DIRECTORY}/{name}", "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            if last is not None:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - last))
             return file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
