@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,7 +88,7 @@ def read_context(directory: Path, rules: Rules, containerfile: Path | None = Non
     root = os.path.realpath(directory)
     apart = os.path.relpath(os.path.realpath(containerfile), root) if containerfile else ""
     try:
-        seen = sorted(_walk(root, rules))
+        seen = _walk(root, rules)
         cache_file = _cache.cache_directory() / "contexts" / _cache.key(root, apart, rules.text)
         signature = _signature(seen, apart)
         cached = _header(cache_file)
@@ -103,18 +103,27 @@ def read_context(directory: Path, rules: Rules, containerfile: Path | None = Non
         ) from None
 
 
-def _walk(root: str, rules: Rules, below: str = "", above: tuple[bool, ...] = ()) -> Iterator[_Seen]:
-    with os.scandir(os.path.join(root, below)) as entries:
-        for entry in entries:
-            path = f"{below}/{entry.name}" if below else entry.name
-            out, matches = rules.ignored(path, above) if rules else (False, ())
-            is_directory = entry.is_dir(follow_symlinks=False)
-            if not out:
-                found = entry.stat(follow_symlinks=False)
-                attributes = _attributes(entry.path) if is_directory else ""
-                yield _Seen(path, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, attributes)
-            if is_directory and (not out or rules.has_exceptions):
-                yield from _walk(root, rules, path, matches)
+def _walk(root: str, rules: Rules) -> list[_Seen]:
+    seen: list[_Seen] = []
+    # Directories that are still to be read, each with what matched those above it.
+    waiting: list[tuple[str, tuple[bool, ...]]] = [("", ())]
+    while waiting:
+        below, above = waiting.pop()
+        prefix = f"{below}/" if below else ""
+        with os.scandir(os.path.join(root, below)) as entries:
+            for entry in entries:
+                path = prefix + entry.name
+                out, matches = rules.ignored(path, above) if rules else (False, ())
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if not out:
+                    found = entry.stat(follow_symlinks=False)
+                    attributes = _attributes(entry.path) if is_directory else ""
+                    seen.append(
+                        _Seen(path, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, attributes)
+                    )
+                if is_directory and (not out or rules.has_exceptions):
+                    waiting.append((path, matches))
+    return sorted(seen)
 
 
 def _signature(seen: list[_Seen], apart: str) -> str:

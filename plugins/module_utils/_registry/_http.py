@@ -84,7 +84,7 @@ class Http:
         self._exceptions = library.exceptions
         # Without this, requests would take credentials from ~/.netrc that nobody gave to this registry.
         self._session.auth = lambda request: request
-        self._session.mount("https://", _adapter(access.tls(registry)))
+        self._trusting = False
         self.sent = 0
 
     def request(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | bytes | None = None) -> Response:
@@ -159,6 +159,10 @@ class Http:
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | bytes | None) -> Response:
         self.sent += 1
+        if not self._trusting and url.startswith("https:"):
+            # Not before it is needed: to read what the machine trusts takes longer than a request.
+            self._session.mount("https://", _adapter(self._access.tls(self._registry)))
+            self._trusting = True
         try:
             with self._session.request(
                 method,
