@@ -30,14 +30,16 @@ class PlayFailed(Exception):
 class Player:
     """Plays against the lab's machines; `folder` holds the logs and the inventory.
 
-    `quiet` shows nothing of a play but that it goes on; `variables` are added to its environment.
+    `quiet` shows nothing of a play but that it goes on; `label` is before each line, where another player shows its own; `variables`
+    are added to its environment.
     """
 
-    def __init__(self, folder: Path, venv: Path, *, quiet: bool = False, **variables: str) -> None:
+    def __init__(self, folder: Path, venv: Path, *, quiet: bool = False, label: str = "", **variables: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.venv = venv
         self.quiet = quiet
+        self.label = label
         self.variables = variables
         self._played = 0
         self.inventory(localhost=["builder"])
@@ -130,7 +132,7 @@ class Player:
             while not done.wait(1):
                 if time.monotonic() - last[0] >= SILENCE_SECONDS:
                     last[0] = time.monotonic()
-                    print(f"   … {last[0] - started:.0f} s", flush=True)
+                    print(f"   {self.label}… {last[0] - started:.0f} s", flush=True)
 
         threading.Thread(target=tick, daemon=True).start()
         shown: list[str] = []
@@ -147,7 +149,7 @@ class Player:
                 file.write(line)
                 file.flush()
                 if line.strip() and not self.quiet:
-                    sys.stdout.write(f"   {line}")
+                    sys.stdout.write(f"   {self.label}{line}")
                     sys.stdout.flush()
         done.set()
         return "".join(shown)
