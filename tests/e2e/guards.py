@@ -66,8 +66,8 @@ def run_the_role_registry(player: Player) -> None:
 
 def layout_disks() -> list[str]:
     """One disk for each layout and what else it is made of, and a second one with the same serial number."""
-    serials = dict.fromkeys(serial for row in LAYOUTS for serial in (row["name"], row.get("more")) if serial)
-    return [f"{serial}:48M:scsi" for serial in serials] + ["SAME-SERIAL:48M:scsi:SAME-SERIAL-AGAIN"]
+    sizes = {serial: row.get("size", "48M") for row in LAYOUTS for serial in (row["name"], row.get("more")) if serial}
+    return [f"{serial}:{size}:scsi" for serial, size in sizes.items()] + ["SAME-SERIAL:48M:scsi:SAME-SERIAL-AGAIN"]
 
 
 def refuse_layouts(player: Player) -> None:
