@@ -189,6 +189,7 @@ def upgrade(bench: Bench) -> Iterator[Result]:
 
 def stage(bench: Bench) -> Iterator[Result]:
     """Images with a layer of 100 MB that cannot be compressed, and of which nothing is there: what is replaced is pruned."""
+    bench.player.inventory(**{HOST: ["bootc_hosts"]})
     context = bench.player.folder / "large"
     context.mkdir()
     for number in (1, 2):
@@ -270,13 +271,16 @@ def main(names: list[str]) -> int:
     registry.up(HOST)
     conformance.push_images(REPOSITORY, "1")
     bench, results = Bench(), []
-    for part in [part for name in names for part in BENCHES[name]] or ALL:
-        for result in part(bench):
-            results.append(result)
-            print(result, flush=True)
-    machine.remove(HOST)
-    registry.remove(HOST)
-    print(f"kept in {keep(results, ROOT / 'bench/results', environment()).relative_to(ROOT)}", flush=True)
+    try:
+        for part in [part for name in names for part in BENCHES[name]] or ALL:
+            for result in part(bench):
+                results.append(result)
+                print(result, flush=True)
+    finally:
+        machine.remove(HOST)
+        registry.remove(HOST)
+        if results:
+            print(f"kept in {keep(results, ROOT / 'bench/results', environment()).relative_to(ROOT)}", flush=True)
     return int(not all(result.good for result in results))
 
 
