@@ -35,6 +35,11 @@ options:
     description: The group.
     type: str
     required: true
+  variables:
+    description: >-
+      The beginning of the names of variables that stand for the options that are not set: with V(update), C(update_image) is taken for
+      O(image). Where many hosts have nothing to do this takes the controller less time than to write the options with expressions.
+    type: str
 extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.controller
