@@ -51,6 +51,7 @@ class Tag:
     :ivar same: whether that is the image already
     :ivar digest: what it means now; C(None) while that is not known
     :ivar hidden: whether the registry does not let this user look
+    :ivar unbuilt: whether the image is yet to be built
     """
 
     reference: Reference
@@ -58,6 +59,7 @@ class Tag:
     same: bool
     digest: str | None
     hidden: bool = False
+    unbuilt: bool = False
 
     @property
     def changed(self) -> bool:
@@ -65,6 +67,8 @@ class Tag:
 
     @property
     def reason(self) -> str:
+        if self.unbuilt:
+            return "the image is built first"
         if self.same:
             return "the registry has this image under this tag"
         if self.hidden:
@@ -94,13 +98,9 @@ class Push:
 
     def look(self, reference: Reference) -> Tag:
         """:returns: what the tag means now, and what it will mean if that is known before anything is sent"""
-        try:
-            there = self._registry.content(reference)
-        except ImageMissing:
-            return Tag(reference, None, False, self._digest_in(reference))
-        except (RegistryUnauthorized, RegistryForbidden):
-            # What Quay, GHCR and Docker Hub say of a repository that the first push makes. Who may not push is told so then.
-            return Tag(reference, None, False, self._digest_in(reference), hidden=True)
+        there, hidden = _there(self._registry, reference)
+        if there is None:
+            return Tag(reference, None, False, self._digest_in(reference), hidden)
         same = there.digest == self._digest_in(reference) or self._is_image(reference, there)
         if same:
             self._known[reference.name] = there
@@ -207,6 +207,23 @@ class IndexPush(Push):
                 push.carry_out(parts[name])
             contents[name] = push.content_in(tag.reference)
         return put_manifest(self._registry, tag.reference, index_of(contents))
+
+
+def unbuilt(registry: Registry, reference: Reference) -> Tag:
+    """:returns: the tag as it will be once an image is built that is not there yet: another one"""
+    there, hidden = _there(registry, reference)
+    return Tag(reference, there, False, None, hidden, unbuilt=True)
+
+
+def _there(registry: Registry, reference: Reference) -> tuple[Content | None, bool]:
+    """:returns: what the tag means now, and whether the registry does not let this user look"""
+    try:
+        return registry.content(reference), False
+    except ImageMissing:
+        return None, False
+    except (RegistryUnauthorized, RegistryForbidden):
+        # What Quay, GHCR and Docker Hub say of a repository that the first push makes. Who may not push is told so then.
+        return None, True
 
 
 def index_of(images: Mapping[str, Content]) -> Content:

@@ -42,6 +42,14 @@ options:
         it pulls any layer.
     type: str
     choices: [gzip, zstd, "zstd:chunked"]
+  built:
+    description:
+      - Whether a task before this one builds the image, C(built is changed). Check mode builds nothing, so that what local storage has
+        there is not what would be pushed; with V(true) check mode looks for no image, and predicts that it is pushed.
+        An image that the build would only tag, or take from its registry, is predicted so, too.
+      - Outside of check mode it does nothing.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.elapsed
@@ -62,9 +70,16 @@ author:
 """
 
 EXAMPLES = r"""
+- name: Build the operating system
+  imagemode.bootc.oci_image_build:
+    name: registry.example.com/os:1
+    context: /srv/os
+  register: built
+
 - name: Push what changed
   imagemode.bootc.oci_image_push:
     name: registry.example.com/os:1
+    built: "{{ built is changed }}"
   register: pushed
 
 - name: Push under three tags
@@ -88,7 +103,7 @@ RETURN = r"""
 digest:
   description:
     - The digest that the registry has for the first tag, read back after a push.
-    - In check mode, when the image would be pushed, it is null, because compressing decides it.
+    - In check mode, when the image would be pushed, it is null, because building and compressing decide it.
   returned: success
   type: str
   sample: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
@@ -98,7 +113,7 @@ before_digest:
   type: str
   sample: null
 image_id:
-  description: Digest of the image configuration, the id that engines show.
+  description: Digest of the image configuration, the id that engines show; null in check mode with O(built=true).
   returned: success
   type: str
   sample: sha256:353266bc3645851e5d62a4873741596c3fbcad3d1dacc49c2b51a4e94b3ac3d6
@@ -161,9 +176,14 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
+from typing import NoReturn
+
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
     CHOICES,
     LOCAL,
+    Engine,
+    ImageMissingLocal,
+    LocalImage,
     choose_engine,
     local_name,
     platform_name,
@@ -171,9 +191,9 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
-from ansible_collections.imagemode.bootc.plugins.module_utils._push import IndexPush, Push, Tag
+from ansible_collections.imagemode.bootc.plugins.module_utils._push import IndexPush, Push, Tag, unbuilt
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference, is_digest
-from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, Registry, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 
@@ -183,6 +203,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "to": {"type": "list", "elements": "str", "default": []},
             "compression": {"type": "str", "choices": ["gzip", "zstd", "zstd:chunked"]},
+            "built": {"type": "bool", "default": False},
             "engine": {"type": "str", "default": "auto", "choices": CHOICES},
             **REGISTRY_ARGUMENTS,
         },
@@ -193,18 +214,22 @@ def main() -> None:
 
 
 def push(module: CollectionModule) -> None:
-    given = module.need("name")
-    name = None if is_digest(given) else local_name(given)
-    if name is None and not module.params["to"]:
+    to, ahead = module.params["to"], module.check_mode and module.params["built"]
+    # The id of an image that check mode does not build is null.
+    given = module.params["name"] if ahead and to else module.need("name")
+    name = None if given is None or is_digest(given) else local_name(given)
+    if name is None and not to:
         raise OptionError(f"The id '{given}' does not say where the image goes.", hint="Set 'to', or give the name of the image.")
-    targets = [target(reference) for reference in dict.fromkeys(map(Reference.parse, module.params["to"] or [str(name)]))]
+    targets = [target(reference) for reference in dict.fromkeys(map(Reference.parse, to or [str(name)]))]
     options = RegistryOptions.of(module.params, *targets)
     compression = module.params["compression"]
     engine = choose_engine(module.params["engine"], Runner(secrets=options.secrets))
     require_support(engine, [option for option in ("compression", "ca_path", "client_cert") if module.params[option]])
-    image = engine.need(str(name or given))
     registry = options.pusher()
-    images = {platform: engine.need(str(platform_name(name, platform))) for platform in image.platforms if name}
+    if ahead:
+        report(module, registry, [unbuilt(registry, reference) for reference in targets], None, {})
+    image = need(module, engine, str(name or given))
+    images = {platform: need(module, engine, str(platform_name(name, platform))) for platform in image.platforms if name}
     job = IndexPush(images, engine, options, registry, compression) if images else Push(image, engine, options, registry, compression)
     tags = [job.predict(tag) for tag in [job.look(reference) for reference in targets]]
     if not module.check_mode:
@@ -214,17 +239,32 @@ def push(module: CollectionModule) -> None:
             f"Layers compressed with {compression} need hosts that can read them: bootc's ostree backend does, its composefs backend"
             " has not been seen to. Try one host of each kind before a fleet is switched to this image."
         )
+    report(module, registry, tags, image.id, {platform: image.id for platform, image in images.items()})
+
+
+def need(module: CollectionModule, engine: Engine, name: str) -> LocalImage:
+    try:
+        return engine.need(name)
+    except ImageMissingLocal as error:
+        if module.check_mode:
+            error.hint = f"{error.hint} If a task before this one builds it, which check mode does not, set 'built'."
+        raise
+
+
+def report(module: CollectionModule, registry: Registry, tags: list[Tag], image_id: str | None, platforms: dict[str, str]) -> NoReturn:
+    """:param image_id: C(None) if the image is yet to be built"""
     first = tags[0].as_result()
     del first["changed"]
+    image = f"image {image_id}" if image_id else "an image that is built first"
     module.exit_json(
         changed=any(tag.changed for tag in tags),
-        image_id=image.id,
-        platforms={platform: image.id for platform, image in images.items()},
+        image_id=image_id,
+        platforms=platforms,
         pushed=[tag.as_result() for tag in tags],
         requests=registry.requests_sent,
         diff={
             "before": "".join(f"{tag.reference}: {tag.before.digest if tag.before else 'not there'}\n" for tag in tags),
-            "after": "".join(f"{tag.reference}: {tag.digest or f'image {image.id}'}\n" for tag in tags),
+            "after": "".join(f"{tag.reference}: {tag.digest or image}\n" for tag in tags),
         },
         **first,
     )

@@ -73,6 +73,29 @@ def test_an_image_is_pushed_by_its_id_and_a_tag_that_is_named_twice_is_pushed_on
     assert registry.digest(f"by-id-{engine}", "1") == pushed["digest"]
 
 
+def test_check_mode_sees_the_push_of_what_is_not_built_yet(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
+    plain = {"plain_http": True, "engine": engine}
+    name = f"{registry.address}/ahead-{engine}:1"
+    for release in ("1", "2"):
+        build = {"name": name, "context": str(context), "build_args": {"RELEASE": release}, **plain}
+        planned = module("oci_image_build", check_mode=True, **build)
+        there = registry.digest(f"ahead-{engine}", "1")
+        ahead = module("oci_image_push", check_mode=True, name=name, built=planned["changed"], **plain)
+        by_id = module("oci_image_push", check_mode=True, name=planned["image_id"], to=[name], built=planned["changed"], **plain)
+        for predicted in (ahead, by_id):
+            assert (predicted["changed"], predicted["digest"], predicted["image_id"]) == (True, None, None), predicted
+            assert (predicted["before_digest"], predicted["reason"]) == (there, "the image is built first")
+        if there is None:
+            missing = module("oci_image_push", check_mode=True, name=name, **plain)
+            assert (missing["error"], "'built'" in missing["hint"]) == ("image_missing_local", True), missing
+        built = module("oci_image_build", **build)
+        assert module("oci_image_push", name=name, built=built["changed"], **plain)["changed"]
+    again = module(
+        "oci_image_push", check_mode=True, name=name, built=module("oci_image_build", check_mode=True, **build)["changed"], **plain
+    )
+    assert (again["changed"], again["digest"]) == (False, registry.digest(f"ahead-{engine}", "1")), again
+
+
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_layers_are_compressed_as_asked_although_the_registry_has_them_otherwise(
     module: Module, context: Path, registry: LiveRegistry, builder: str
