@@ -21,6 +21,7 @@ from ._registry import (
     IMAGE_TYPES,
     INDEX_TYPES,
     Content,
+    CredentialsRefused,
     Image,
     ImageMissing,
     Index,
@@ -216,11 +217,16 @@ def unbuilt(registry: Registry, reference: Reference) -> Tag:
 
 
 def _there(registry: Registry, reference: Reference) -> tuple[Content | None, bool]:
-    """:returns: what the tag means now, and whether the registry does not let this user look"""
+    """
+    :returns: what the tag means now, and whether the registry does not let this user look
+    :raises CredentialsRefused: the credentials are wrong
+    """
     try:
         return registry.content(reference), False
     except ImageMissing:
         return None, False
+    except CredentialsRefused:
+        raise
     except (RegistryUnauthorized, RegistryForbidden):
         # What Quay, GHCR and Docker Hub say of a repository that the first push makes. Who may not push is told so then.
         return None, True

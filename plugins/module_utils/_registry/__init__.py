@@ -18,6 +18,7 @@ from ._upload import put_blob, put_manifest
 from .errors import (
     AnswerIncomplete,
     BlobMissing,
+    CredentialsRefused,
     DigestMismatch,
     ImageMissing,
     ManifestInvalid,
@@ -45,6 +46,7 @@ __all__ = [
     "Attached",
     "BlobMissing",
     "Content",
+    "CredentialsRefused",
     "Descriptor",
     "DigestMismatch",
     "Image",

@@ -54,6 +54,11 @@ class Authorization:
     def headers(self) -> dict[str, str]:
         return {"Authorization": self._header} if self._header else {}
 
+    @property
+    def shown(self) -> bool:
+        """Whether the registry itself sees the credentials, and not a token for them."""
+        return bool(self._header and self._header.startswith("Basic "))
+
     def answer(self, response: Response) -> bool:
         """Take the challenge of a 401.
 

@@ -23,6 +23,7 @@ from ._platform import Platform
 from ._registries_conf import RegistriesConf, Source
 from .errors import (
     BlobMissing,
+    CredentialsRefused,
     DigestMismatch,
     ImageMissing,
     ManifestInvalid,
@@ -277,7 +278,14 @@ class Registry:
             # A token that was given before the repository was made is no good afterwards.
             self._authorizations.pop((base, reference.repository), None)
         # Amazon's registry says 403 where its password of twelve hours has run out.
-        if response.status == 401 or (response.status == 403 and "expired" in response.words):
+        unauthorized = response.status == 401 or (response.status == 403 and "expired" in response.words)
+        if unauthorized and here and authorization.shown:
+            raise CredentialsRefused(
+                f"The registry {reference.registry} does not accept the credentials ({response.status}){response.words}.",
+                hint="Check the user name and the password or token.",
+                registry=reference.registry,
+            )
+        if unauthorized:
             raise RegistryUnauthorized(
                 f"The registry {reference.registry} does not let this user {_TO[method]} {reference.repository}"
                 f" ({response.status}){response.words}.",

@@ -39,6 +39,10 @@ class RegistryUnauthorized(RegistryError):
     error = "registry_unauthorized"
 
 
+class CredentialsRefused(RegistryUnauthorized):
+    """The registry itself has seen the credentials and does not accept them, which no repository that is missing explains."""
+
+
 class RegistryForbidden(RegistryError):
     """The credentials are right and do not allow this (403)."""
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import LiveRegistry, document, holders
+from .conftest import USER, LiveRegistry, document, holders
 from .faults import BadDay, Fault
 
 Module = Callable[..., dict[str, Any]]
@@ -161,6 +161,17 @@ def test_a_repository_that_the_first_push_makes_is_hidden_until_then(
         pushed = module("oci_image_push", **options)
         assert (pushed["changed"], pushed["before_digest"]) == (True, None), pushed
         assert not module("oci_image_push", **options)["changed"]
+
+
+def test_a_wrong_password_is_an_error_in_check_mode_too(module: Module, context: Path, guarded_registry: LiveRegistry) -> None:
+    """A registry that does not say who may not look is told from one that does not let this user in."""
+    options = {"name": f"{guarded_registry.address}/wrong:1", "ca_path": f"{guarded_registry.base}/ca.crt", "engine": "podman"}
+    module("oci_image_build", context=str(context), reuse=False, **options)
+    for check_mode in (True, False):
+        wrong = module("oci_image_push", check_mode=check_mode, username=USER, password="wrong-canary", **options)
+        assert (wrong["error"], wrong["changed"]) == ("registry_unauthorized", False), wrong
+        assert "password" in wrong["hint"]
+    assert "does not let" in module("oci_image_push", check_mode=True, **options)["reason"], "nobody gave credentials"
 
 
 def test_a_build_does_not_wait_for_its_registry_to_be_there(module: Module, context: Path) -> None:

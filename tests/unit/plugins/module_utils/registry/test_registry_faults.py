@@ -19,6 +19,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     Access,
     AnswerIncomplete,
     BlobMissing,
+    CredentialsRefused,
     DigestMismatch,
     ImageMissing,
     ManifestInvalid,
@@ -150,6 +151,34 @@ def test_each_fault_has_its_code(server: ScriptedRegistry, answer: Answer, error
     with pytest.raises(error) as raised:
         client(retries=0).manifest(image(server))
     assert (type(raised.value), raised.value.message != "") == (error, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "challenge", "refused"),
+    [
+        (401, "Basic realm=x", True),
+        (403, "Basic realm=x", True),  # Amazon's, when they have run out
+        (401, 'Bearer realm="{at}/token"', False),
+        (401, "Negotiate", False),
+    ],
+)
+def test_credentials_that_the_registry_itself_refuses_are_told_from_a_repository_that_is_hidden(
+    server: ScriptedRegistry, status: int, challenge: str, refused: bool
+) -> None:
+    def script(seen: Seen) -> Answer:
+        if seen.path.startswith("/token"):
+            return Answer(200, b'{"token": "granted"}')
+        if seen.headers.get("authorization", "").startswith("Basic "):
+            return Answer(status, b'{"message": "expired"}')
+        return Answer(401, headers={"WWW-Authenticate": challenge.format(at=f"http://{server.address}")})
+
+    server.script = script
+    with pytest.raises(RegistryUnauthorized) as raised:
+        client(Credentials("user", "canary")).manifest(image(server))
+    assert isinstance(raised.value, CredentialsRefused) == refused
+    with pytest.raises(RegistryUnauthorized) as raised:
+        client().manifest(image(server))
+    assert not isinstance(raised.value, CredentialsRefused), "none were given"
 
 
 def test_nothing_listens() -> None:
