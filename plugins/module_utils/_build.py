@@ -299,11 +299,11 @@ class Build:
         """
         :raises ImageMissing: nowhere where the name may lead there is such an image
         """
-        short = base.short and engine.short_is_local
-        local = base.reference if base.short and not short else local_name(base.text)
         platform = Platform.parse(base.platform) if base.platform else self.platform
         if named_by_id(base.text):
-            return Resolved(local, _by_id(base, engine, platform).id)
+            return Resolved(base.reference, _by_id(base, engine, platform).id)
+        short = base.short and engine.short_is_local
+        local = base.reference if base.short and not short else local_name(base.text)
         if local.registry == LOCAL:
             image = engine.find(str(local)) if short else engine.need(str(local))
             if image and not _fits(image, platform):

@@ -25,6 +25,8 @@ _DOMAIN = re.compile(rf"^(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"^{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _TAG = re.compile(r"^\w[\w.-]{0,127}\Z", re.ASCII)
+# Of an image in an engine's storage; Docker's grammar (distribution/reference, "identifier") has no such names, either.
+_ID = re.compile(r"^(?:sha256:)?[0-9a-f]{64}\Z")
 _DIGEST = re.compile(r"^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")
 
 
@@ -37,6 +39,11 @@ class ReferenceInvalid(ImageModeError):
 def is_digest(text: str) -> bool:
     """:returns: whether the text is a digest such as C(sha256:…) in full length"""
     return bool(_DIGEST.match(text))
+
+
+def named_by_id(text: str) -> bool:
+    """Whether the text is an image's id in full length, with or without C(sha256:), for which no registry is asked."""
+    return bool(_ID.match(text))
 
 
 def parse_digest(text: str) -> str:
@@ -68,9 +75,11 @@ class Reference:
     def parse(cls, text: str) -> Reference:
         """Parse C([docker://][registry/]repository[:tag][@digest]).
 
-        :raises ReferenceInvalid: the text does not follow the grammar
+        :raises ReferenceInvalid: the text does not follow the grammar, or is an image's id
         """
         rest = text[len("docker://") :] if text.startswith("docker://") else text
+        if named_by_id(rest):
+            raise _invalid(text, "it is an image's id, by which no registry knows it")
         rest, at, digest = rest.partition("@")
         if at and not is_digest(digest):
             raise _invalid(text, f"'{digest}' after '@' is not a digest ('sha256:' and 64 hexadecimal digits)")

@@ -23,7 +23,7 @@ options:
   name:
     description:
       - The image in the engine's local storage, and where it goes unless O(to) says otherwise.
-      - With O(to), it may be the id of an image, C(sha256:…), as M(imagemode.bootc.oci_image_build) returns it.
+      - With O(to), it may be the id of an image, with or without C(sha256:), as M(imagemode.bootc.oci_image_build) returns it.
     type: str
     required: true
   to:
@@ -185,14 +185,16 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
     ImageMissingLocal,
     LocalImage,
     choose_engine,
+    image_digest,
     local_name,
+    named_by_id,
     platform_name,
     require_support,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._push import IndexPush, Push, Tag, unbuilt
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference, is_digest
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, Registry, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
@@ -217,7 +219,7 @@ def push(module: CollectionModule) -> None:
     to, ahead = module.params["to"], module.check_mode and module.params["built"]
     # The id of an image that check mode does not build is null.
     given = module.params["name"] if ahead and to else module.need("name")
-    name = None if given is None or is_digest(given) else local_name(given)
+    name = None if given is None or named_by_id(given) else local_name(given)
     if name is None and not to:
         raise OptionError(f"The id '{given}' does not say where the image goes.", hint="Set 'to', or give the name of the image.")
     targets = [target(reference) for reference in dict.fromkeys(map(Reference.parse, to or [str(name)]))]
@@ -228,7 +230,7 @@ def push(module: CollectionModule) -> None:
     registry = options.pusher()
     if ahead:
         report(module, registry, [unbuilt(registry, reference) for reference in targets], None, {})
-    image = need(module, engine, str(name or given))
+    image = need(module, engine, str(name or image_digest(given)))
     images = {platform: need(module, engine, str(platform_name(name, platform))) for platform in image.platforms if name}
     job = IndexPush(images, engine, options, registry, compression) if images else Push(image, engine, options, registry, compression)
     tags = [job.predict(tag) for tag in [job.look(reference) for reference in targets]]

@@ -7,15 +7,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._reference import DEFAULT_TAG, Reference
+from .._reference import DEFAULT_TAG, Reference, named_by_id
 
 LOCAL = "localhost"
-_ID = re.compile(r"^(?:sha256:)?[0-9a-f]{64}\Z")
 # Of an image that is one of several for as many platforms: all of them, so that a push knows what belongs together.
 PLATFORMS_LABEL = "io.imagemode.platforms"
 
@@ -43,23 +41,18 @@ class LocalImage:
 def local_name(text: str) -> Reference:
     """The reference by which an engine stores an image: without a registry it is C(localhost/…), not Docker Hub's.
 
-    :raises ReferenceInvalid: the text is no image reference
+    :raises ReferenceInvalid: the text is no image reference, or an image's id
     """
     first, slash, _rest = text.partition("/")
     qualified = slash and ("." in first or ":" in first or first == LOCAL)
-    return Reference.parse(text if qualified else f"{LOCAL}/{text}")
+    return Reference.parse(text if qualified or named_by_id(text) else f"{LOCAL}/{text}")
 
 
 def stored_name(text: str) -> str:
-    """:returns: how an engine finds an image: the full name, or the id C(sha256:…) as it is
+    """:returns: how an engine finds an image: the full name, or the id C(sha256:…)
     :raises ReferenceInvalid: the text is neither
     """
-    return text if text.startswith("sha256:") else str(local_name(text))
-
-
-def named_by_id(text: str) -> bool:
-    """Whether the text is an image's id in full length, with or without C(sha256:), for which no registry is asked."""
-    return bool(_ID.match(text))
+    return image_digest(text) if named_by_id(text) or text.startswith("sha256:") else str(local_name(text))
 
 
 def platform_name(name: Reference, platform: str) -> Reference:

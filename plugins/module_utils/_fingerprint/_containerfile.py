@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from .._errors import ImageModeError
-from .._reference import Reference, ReferenceInvalid
+from .._reference import Reference, ReferenceInvalid, named_by_id
 
 # Reserved for "no base at all".
 SCRATCH = "scratch"
@@ -49,7 +49,8 @@ class Base:
 
     @property
     def reference(self) -> Reference:
-        return Reference.parse(self.text)
+        # An id is of local storage.
+        return Reference.parse(f"localhost/{self.text}" if named_by_id(self.text) else self.text)
 
     @property
     def short(self) -> bool:

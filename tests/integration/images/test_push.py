@@ -65,12 +65,18 @@ def test_an_image_is_pushed_by_its_id_and_a_tag_that_is_named_twice_is_pushed_on
 ) -> None:
     plain = {"plain_http": True, "engine": engine}
     image = module("oci_image_build", name=f"by-id-{engine}:1", context=str(context), engine=engine)["image_id"]
-    nowhere = module("oci_image_push", name=image, **plain)
-    assert (nowhere["error"], nowhere["changed"]) == ("option_invalid", False), nowhere
+    bare = image.partition(":")[2]
+    for text in (image, bare):
+        nowhere = module("oci_image_push", name=text, **plain)
+        assert (nowhere["error"], nowhere["changed"]) == ("option_invalid", False), nowhere
     to = [f"{registry.address}/by-id-{engine}:1"] * 2
     pushed = module("oci_image_push", name=image, to=to, **plain)
     assert ([tag["changed"] for tag in pushed["pushed"]], pushed["image_id"]) == ([True], image), pushed
     assert registry.digest(f"by-id-{engine}", "1") == pushed["digest"]
+    assert not module("oci_image_push", name=bare, to=to, **plain)["changed"], "as podman_image returns it"
+    for options in ({"name": image}, {"name": bare}, {"name": "x:1", "tags": [image]}):
+        named = module("oci_image_build", context=str(context), engine=engine, **options)
+        assert (named.get("error"), named["changed"]) == ("reference_invalid", False), named
 
 
 def test_check_mode_sees_the_push_of_what_is_not_built_yet(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
