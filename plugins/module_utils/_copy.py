@@ -54,8 +54,8 @@ from ._runner import Runner
 class Copied:
     """What is where, before and after.
 
-    :ivar digest: of the source
-    :ivar before: the destination's digest before; C(None) if nothing was there
+    :ivar digest: of the source; the image id where they are compared L(by_image_id)
+    :ivar before: the destination's digest, or its image id, before; C(None) if nothing was there
     :ivar attached: what it is, where it is not the image itself
     """
 
@@ -197,6 +197,11 @@ class Side:
             yield RegistryAccess()
 
 
+def by_image_id(source: Side, destination: Side) -> bool:
+    """Whether the image id decides what there is to carry: a C(docker-archive) has no digest."""
+    return "docker-archive" in (source.place.transport, destination.place.transport)
+
+
 def compare(source: Side, destination: Side, platform: Platform | None, with_attached: bool) -> tuple[Copied, ...]:
     """What there is to carry: the image first, then what is attached to it, and to that.
 
@@ -214,7 +219,7 @@ def compare(source: Side, destination: Side, platform: Platform | None, with_att
             path=str(path.parent),
         )
     refuse_foreign(destination.place)
-    by_config = destination.place.transport == "docker-archive" or source.place.transport == "docker-archive"
+    by_config = by_image_id(source, destination)
     if by_config:
         chosen = platform or Platform.here()
         digest = source.image_id(source.place, chosen)
@@ -257,8 +262,7 @@ def moved(items: tuple[Copied, ...], destination: Side) -> bool:
 
 def left_behind(items: tuple[Copied, ...], destination: Side, source: Side) -> int:
     """:returns: how much is attached to the image that the destination has no room for"""
-    by_config = "docker-archive" in (source.place.transport, destination.place.transport)
-    return 0 if destination.has_room or by_config else len(_all_attached(source, items[0].digest))
+    return 0 if destination.has_room or by_image_id(source, destination) else len(_all_attached(source, items[0].digest))
 
 
 def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: Platform | None, runner: Runner) -> None:
@@ -271,7 +275,7 @@ def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: 
     missing = [item for item in items if item.changed or destination.place.transport == "oci-archive"]
     # What is attached goes first: the image is never there without its signature.
     missing.sort(key=lambda item: item is items[0])
-    preserve = "docker-archive" not in (source.place.transport, destination.place.transport)
+    preserve = not by_image_id(source, destination)
     with ExitStack() as stack:
         source_access, destination_access = stack.enter_context(source.access()), stack.enter_context(destination.access())
         readable, writable = stack.enter_context(_readable(source.place)), stack.enter_context(_writable(destination.place))

@@ -131,12 +131,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 digest:
-  description: The digest of the image; of the index, where it is one. For a C(docker-archive) the image id.
+  description:
+    - The digest of the image at O(dest); of the index, where it is one. Where O(dest) is a C(docker-archive), the image id.
+    - In check mode it is null for what would be copied out of a C(docker-archive), because it gets its digest where it goes.
   returned: success
   type: str
   sample: sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7
 before_digest:
   description: The digest that O(dest) had before; null if there was nothing.
+  returned: success
+  type: str
+  sample: null
+image_id:
+  description: Digest of the image configuration, which is what is compared where O(src) or O(dest) is a C(docker-archive); null elsewhere.
   returned: success
   type: str
   sample: null
@@ -176,7 +183,7 @@ hint:
 
 from dataclasses import asdict
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, carry, compare, left_behind, moved
+from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, by_image_id, carry, compare, left_behind, moved
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._layout import Place
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
@@ -209,6 +216,9 @@ def main() -> None:
                 hint="Leave the digest out of 'dest', or name the image that it belongs to in 'src'.",
             )
         missing = tuple(item for item in items if item.changed)
+        # What a docker-archive holds gets its digest where it goes.
+        unpacked = source.place.transport == "docker-archive" != destination.place.transport
+        before = [destination.digest(destination.place)] if unpacked else [item.before for item in items]
         left = left_behind(items, destination, source) if module.params["attached"] else 0
         if left:
             module.warn(f"{left} signatures, attestations or SBOMs stay behind: {destination.place} has room for the image only.")
@@ -217,17 +227,26 @@ def main() -> None:
             try:
                 carry(items, source, destination, platform, runner)
             except ImageModeError:
-                module.changed = moved(missing, destination)
+                module.changed = destination.digest(destination.place) != before[0] if unpacked else moved(missing, destination)
                 raise
+        image_id = items[0].digest if by_image_id(source, destination) else None
+        after = [item.digest for item in items]
+        if unpacked:
+            after = [None if missing and module.check_mode else destination.digest(destination.place)]
         module.exit_json(
             changed=bool(missing),
-            digest=items[0].digest,
-            before_digest=items[0].before,
-            copied=[{"src": str(item.source), "dest": str(item.destination), "digest": item.digest} for item in missing],
+            digest=after[0],
+            before_digest=before[0],
+            image_id=image_id,
+            copied=[
+                {"src": str(item.source), "dest": str(item.destination), "digest": digest}
+                for item, digest in zip(items, after)
+                if item in missing
+            ],
             attached=[asdict(item.attached) for item in items if item.attached],
             diff={
-                "before": "".join(f"{item.destination}: {item.before}\n" for item in items),
-                "after": "".join(f"{item.destination}: {item.digest}\n" for item in items),
+                "before": "".join(f"{item.destination}: {digest or 'not there'}\n" for item, digest in zip(items, before)),
+                "after": "".join(f"{item.destination}: {digest or f'image {image_id}'}\n" for item, digest in zip(items, after)),
             },
         )
 
