@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,17 +17,26 @@ from typing import Any
 from ._errors import OptionError
 from ._scratch import scratch_directory
 
+# "https://host/repository.git", "git@host:repository": what engines fetch by themselves.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|[\w.-]+@[\w.-]+:")
+
 
 @contextmanager
-def context_directory(path: Path) -> Iterator[Path]:
+def context_directory(given: str) -> Iterator[Path]:
     """The context: a directory, or what a tar archive holds, as C(git archive) writes it.
 
     :raises OptionError: it is neither
     """
+    path = Path(given)
     if path.is_dir():
         yield path
         return
     if not path.is_file():
+        if _ADDRESS.match(given):
+            raise OptionError(
+                f"The context '{given}' is an address, and not a directory or archive on the machine that the task runs on.",
+                hint="Fetch it first, with 'ansible.builtin.git' or 'ansible.builtin.get_url', and give where it is then.",
+            )
         raise OptionError(f"The context '{path}' is not there.", hint="Copy it to the machine that the task runs on first.")
     import tarfile  # most contexts are directories, and this takes a while to load
 

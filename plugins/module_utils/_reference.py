@@ -77,6 +77,11 @@ class Reference:
 
         :raises ReferenceInvalid: the text does not follow the grammar, or is an image's id
         """
+        if text.startswith(("['", '["')):
+            # As Ansible makes text of a list.
+            raise ReferenceInvalid(
+                f"One image is asked for, and a list was given: {text}.", hint="Give one name; 'loop' takes several in turn."
+            )
         rest = text[len("docker://") :] if text.startswith("docker://") else text
         if named_by_id(rest):
             raise _invalid(text, "it is an image's id, by which no registry knows it")

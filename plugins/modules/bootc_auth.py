@@ -169,7 +169,7 @@ def main() -> None:
 def ensure(module: CollectionModule) -> None:
     namespace, path = namespace_of(module.need("registry")), Path(module.need("path"))
     wanted = Credentials(module.need("username"), module.need("password")) if module.params["state"] == "present" else None
-    before = read_auth_file(path)
+    before = read_auth_file(path, "path")
     known = entry(before, namespace, path)
     exposed = os.path.exists(path) and bool(path.stat().st_mode & SHARED)
     changed = known != wanted or exposed

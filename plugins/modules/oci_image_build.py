@@ -25,7 +25,8 @@ options:
     required: true
   context:
     description:
-      - The build context - a directory, or a tar archive as C(git archive) writes it. Its C(.containerignore) or C(.dockerignore) counts.
+      - The build context on the builder - a directory, or a tar archive as C(git archive) writes it. M(ansible.builtin.git) fetches a
+        repository. Its C(.containerignore) or C(.dockerignore) counts.
     type: path
     required: true
   containerfile:
@@ -246,7 +247,6 @@ hint:
 """
 
 import os
-from pathlib import Path
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._build_files import context_directory, secret_texts
 from ansible_collections.imagemode.bootc.plugins.module_utils._builds import Builds
@@ -294,7 +294,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    with module.errors(), context_directory(Path(module.need("context"))) as context:
+    with module.errors(), context_directory(module.need("context")) as context:
         params = {**module.params, "name": module.need("name"), "timestamp": timestamp(module)}
         builds = Builds(params, context)
         options = RegistryOptions.of(params, builds.name if builds.name.registry != LOCAL else None, *builds.caches)

@@ -27,7 +27,9 @@ options:
     type: str
     required: true
   to:
-    description: References in one or several registries; one that is there twice counts once.
+    description:
+      - References in one or several registries; one that is there twice counts once.
+      - From a registry M(imagemode.bootc.oci_image_copy) brings an image into a directory or an archive.
     type: list
     elements: str
     default: []
@@ -194,7 +196,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._push import IndexPush, Push, Tag, unbuilt
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import TRANSPORTS, Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, Registry, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
@@ -222,7 +224,7 @@ def push(module: CollectionModule) -> None:
     name = None if given is None or named_by_id(given) else local_name(given)
     if name is None and not to:
         raise OptionError(f"The id '{given}' does not say where the image goes.", hint="Set 'to', or give the name of the image.")
-    targets = [target(reference) for reference in dict.fromkeys(map(Reference.parse, to or [str(name)]))]
+    targets = [target(reference) for reference in dict.fromkeys(map(parse, to or [str(name)]))]
     options = RegistryOptions.of(module.params, *targets)
     compression = module.params["compression"]
     engine = choose_engine(module.params["engine"], Runner(secrets=options.secrets))
@@ -278,6 +280,17 @@ def carry_out(module: CollectionModule, job: Push, tags: list[Tag]) -> list[Tag]
         done.append(tag if tag.same else job.carry_out(tag))
         module.changed = module.changed or done[-1].changed
     return done
+
+
+def parse(text: str) -> Reference:
+    transport, colon, rest = text.partition(":")
+    # "dir:5000/os" is in a registry of that name.
+    if text.startswith(("/", "./")) or (colon and transport in TRANSPORTS[1:] and not rest.partition("/")[0].isdecimal()):
+        raise OptionError(
+            f"'{text}' cannot be pushed to: a push goes to a registry.",
+            hint="Write the target as registry/repository:tag. From there oci_image_copy brings the image into files, and engines pull it.",
+        )
+    return Reference.parse(text)
 
 
 def target(reference: Reference) -> Reference:

@@ -82,8 +82,10 @@ def auth_file_places(environment: Mapping[str, str] | None = None, uid: int | No
     return runtime / "auth.json", config / "containers" / "auth.json", docker / "config.json", home / _LEGACY
 
 
-def read_auth_file(path: Path) -> dict[str, Any]:
-    """:returns: the file's document, C({}) if there is no such file, or it is where this user has no business
+def read_auth_file(path: Path, option: str = "auth_file") -> dict[str, Any]:
+    """
+    :param option: by which a task may name another file
+    :returns: the file's document, C({}) if there is no such file, or it is where this user has no business
     :raises CredentialsInvalid: it is not JSON of the expected shape, or may not be read
     """
     try:
@@ -97,7 +99,7 @@ def read_auth_file(path: Path) -> dict[str, Any]:
         # The text of a JSON error does not quote the document, so no secret is repeated here.
         raise CredentialsInvalid(
             f"The auth file '{path}' cannot be read: {error}.",
-            hint="Repair or remove the file, or give another one with 'auth_file'.",
+            hint=f"Repair or remove the file, or give another one with '{option}'.",
             path=str(path),
         ) from None
     if path.name == _LEGACY:

@@ -56,7 +56,7 @@ def update_auth_file(path: Path, namespace: str, credentials: Credentials | None
     """
     try:
         with locked_auth_file(path):
-            document = with_entry(read_auth_file(path), namespace, credentials)
+            document = with_entry(read_auth_file(path, "path"), namespace, credentials)
             write_auth_file(path, document)
             return document
     except OSError as error:

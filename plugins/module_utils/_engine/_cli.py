@@ -24,6 +24,7 @@ from ._build import FLAGS, BuildLog, BuildRequest, BuildResult, RegistryAccess
 from ._left import marked, remove_left, temporary
 from ._local import LocalImage, from_buildah, from_podman, image_digest
 from ._rootless import shortcoming
+from ._said import last_line
 
 
 class EngineFailed(ImageModeError):
@@ -67,6 +68,25 @@ _FAULTS = (
 def fault_code(stderr: str) -> str | None:
     """:returns: the registry client's code for what an engine said, if it is known"""
     return next((code for pattern, code in _FAULTS if pattern.search(stderr)), None)
+
+
+# What to do about those that somebody can do something about.
+_HINTS = {
+    "registry_unauthorized": "Check the user name and the password or token. Without any, set 'username' and 'password', or log in first.",
+    "registry_forbidden": "The user needs the right to this repository.",
+    "registry_tls": "Give the registry's CA with 'ca_path'; for a registry without TLS set 'plain_http'.",
+    "registry_unreachable": "Check the name, the port, the network and the proxy variables of the machine that runs this task.",
+    "registry_rate_limited": "Wait, or log in: registries allow more to known users.",
+    "image_missing": "Check the repository, the tag and the digest.",
+    "disk_full": "Make room, for example by removing images.",
+}
+
+
+def fault_hint(code: str | None) -> str:
+    """:param code: of L(fault_code)
+    :returns: what to do about it
+    """
+    return " ".join(filter(None, (_HINTS.get(code or ""), "Its last lines are in 'stderr'.")))
 
 
 class Engine(abc.ABC):
@@ -205,12 +225,11 @@ class Engine(abc.ABC):
         return done
 
     def _failed(self, done: Completed, what: str) -> EngineFailed:
-        lines = done.last_words.strip().splitlines()
-        lacking = shortcoming(done.stderr)
+        lacking, code = shortcoming(done.stderr), fault_code(done.stderr)
         return EngineFailed(
-            f"{self.program} could not {what}: {lines[-1] if lines else f'return code {done.rc}'}",
-            error=lacking.error if lacking else fault_code(done.stderr),
-            hint=lacking.hint if lacking else "Its last lines are in 'stderr'.",
+            f"{self.program} could not {what}: {self.runner.mask(last_line(done.last_words, done.rc))}",
+            error=lacking.error if lacking else code,
+            hint=lacking.hint if lacking else fault_hint(code),
             rc=done.rc,
             stderr=done.last_words,
         )

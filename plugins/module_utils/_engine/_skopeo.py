@@ -14,7 +14,14 @@ from .._runner import Runner
 from .._scratch import private_directory
 from ._arguments import Flag, arguments
 from ._build import RegistryAccess
-from ._cli import EngineFailed, fault_code
+from ._cli import EngineFailed, fault_code, fault_hint
+from ._said import last_line
+
+# A login is for one who has credentials, and has no option for plain HTTP of its own.
+_LOGIN_HINTS = {
+    "registry_unauthorized": "Check the user name and the password or token.",
+    "registry_tls": "Give its CA with 'ca_path'; 'validate_certs: false' trusts any certificate, and allows plain HTTP.",
+}
 
 
 def copy(
@@ -46,10 +53,11 @@ def copy(
     argv += [*arguments(_flags("src"), source_access), *arguments(_flags("dest"), destination_access), "--", source, destination]
     done = runner.run(argv, check=False, on_line=on_line)
     if done.rc != 0:
-        words = done.stderr.strip().splitlines() or [f"return code {done.rc}"]
+        code = fault_code(done.stderr)
         raise EngineFailed(
-            f"skopeo could not copy {source} to {destination}: {words[-1]}",
-            error=fault_code(done.stderr),
+            f"skopeo could not copy {source} to {destination}: {runner.mask(last_line(done.stderr, done.rc))}",
+            error=code,
+            hint=fault_hint(code),
             rc=done.rc,
             stderr=done.last_words,
         )
@@ -69,11 +77,12 @@ def login(
         argv += [f"--cert-dir={certificates}"] if certificates else []
         done = runner.run([*argv, "--", namespace], stdin=credentials.password, check=False, timeout=timeout)
     if done.rc != 0:
-        words = done.last_words.splitlines() or [f"return code {done.rc}"]
+        code = fault_code(done.stderr)
+        what = "are not accepted" if code in ("registry_unauthorized", "registry_forbidden") else "could not be tried"
         raise EngineFailed(
-            f"The credentials for {namespace} could not be tried or are wrong: {words[-1]}",
-            error=fault_code(done.stderr),
-            hint="Check the user name and the password or token.",
+            f"The credentials for {namespace} {what}: {runner.mask(last_line(done.last_words, done.rc))}",
+            error=code,
+            hint=_LOGIN_HINTS.get(code or "") or fault_hint(code),
             stderr=done.last_words,
         )
 

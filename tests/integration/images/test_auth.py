@@ -152,7 +152,8 @@ def test_a_file_that_is_none_is_left_alone(module: Module, options: dict[str, An
     path = Path(options["path"])
     path.parent.mkdir()
     path.write_text("{")
-    assert module("bootc_auth", **options)["error"] == "auth_file_invalid"
+    broken = module("bootc_auth", **options)
+    assert (broken["error"], "'path'" in broken["hint"]) == ("auth_file_invalid", True), broken
     assert path.read_text() == "{"
 
 

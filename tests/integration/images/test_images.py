@@ -220,6 +220,19 @@ def test_a_private_registry_with_a_ca_of_its_own(module: Module, context: Path, 
     assert module("oci_image_info", name=name, **login)["exists"]
 
 
+@pytest.mark.parametrize("address", ["https://git.example.com/os.git", "git@git.example.com:os.git"])
+def test_a_context_that_is_elsewhere_is_told_how_to_be_fetched(module: Module, address: str) -> None:
+    refused = module("oci_image_build", name="x:1", context=address)
+    assert (refused["error"], address in refused["msg"], "ansible.builtin.git" in refused["hint"]) == ("option_invalid", True, True), (
+        refused
+    )
+
+
+def test_a_list_where_one_image_is_asked_for_is_told(module: Module) -> None:
+    refused = module("oci_image_info", name=["registry.test/os:1", "registry.test/os:2"])
+    assert (refused["error"], "a list" in refused["msg"], "'loop'" in refused["hint"]) == ("reference_invalid", True, True), refused
+
+
 @pytest.mark.parametrize(
     ("name", "options", "code"),
     [

@@ -180,6 +180,18 @@ def test_a_wrong_password_is_an_error_in_check_mode_too(module: Module, context:
     assert "does not let" in module("oci_image_push", check_mode=True, **options)["reason"], "nobody gave credentials"
 
 
+@pytest.mark.parametrize("target", ["dir:/tmp/x", "oci:x:1", "oci-archive:x.tar", "docker-archive:/x.tar", "docker-daemon:os:1", "/tmp/x"])
+def test_a_push_goes_to_registries_and_where_else_is_told(module: Module, target: str) -> None:
+    refused = module("oci_image_push", name="os:1", to=[target])
+    assert (refused["error"], refused["changed"]) == ("option_invalid", False), refused
+    assert target in refused["msg"]
+    assert "oci_image_copy" in refused["hint"]
+
+
+def test_a_registry_may_be_called_as_a_transport_is(module: Module) -> None:
+    assert module("oci_image_push", name="never-built:1", to=["dir:5000/os:1"])["error"] == "image_missing_local"
+
+
 def test_a_build_does_not_wait_for_its_registry_to_be_there(module: Module, context: Path) -> None:
     built = module("oci_image_build", name="127.0.0.1:1/nobody:1", context=str(context), retries=0)
     assert built["changed"], built

@@ -1,0 +1,78 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What engines say, as a user gets to read it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import EngineFailed, choose_engine
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine._said import last_line
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine._skopeo import login
+from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
+
+# As skopeo 1.9 and Podman 4.3 write it.
+LOGRUS = 'time="2026-11-27T16:41:12Z" level=fatal msg="{}"\n'
+PING = r"authenticating creds for \"r.test\": pinging container registry r.test: Get \"https://r.test/v2/\": "
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\nError: b\n\n", "Error: b"),
+        ("", "return code 7"),
+        (LOGRUS.format(r"lookup \"r.test\": no such host"), 'lookup "r.test": no such host'),
+        ("time=x level=fatal msg=y", "time=x level=fatal msg=y"),
+        ('time="x" level=fatal msg=EOF', "EOF"),
+        (LOGRUS.format(r"odd \x00"), r'"odd \x00"'),
+        (
+            'invalid argument "a b=1" for "--label" flag: x\nSee \'docker build --help\'.\n',
+            'invalid argument "a b=1" for "--label" flag: x',
+        ),
+    ],
+)
+def test_the_line_that_tells_why(text: str, line: str) -> None:
+    assert last_line(text, 7) == line
+
+
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, stderr: str) -> None:
+    """A program that fails with these words."""
+    program = tmp_path / name
+    program.write_text(f"#!{sys.executable}\nimport sys\nsys.exit({stderr!r})\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message", "hint"),
+    [
+        (r"logging into \"r.test\": invalid username/password", "registry_unauthorized", "not accepted", "password"),
+        (PING + "tls: first record does not look like a TLS handshake", "registry_tls", "not be tried", "ca_path"),
+        (PING + "dial tcp 127.0.0.1:1: connect: connection refused", "registry_unreachable", "not be tried", "port"),
+        (PING + "dial tcp: lookup r.test on 10.0.0.1:53: no such host", "registry_unreachable", "not be tried", "name"),
+    ],
+)
+def test_a_login_that_could_not_be_tried_is_told_from_wrong_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, error: str, message: str, hint: str
+) -> None:
+    fake(tmp_path, monkeypatch, "skopeo", LOGRUS.format(words))
+    with pytest.raises(EngineFailed) as raised:
+        login(Runner(), "r.test", Credentials("user", "canary"), None, True, 10)
+    assert raised.value.error == error
+    assert message in raised.value.message
+    assert "level=" not in raised.value.message
+    assert hint in str(raised.value.hint)
+    assert (error == "registry_unauthorized") == ("user name" in str(raised.value.hint))
+
+
+def test_who_may_not_push_is_told_of_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(tmp_path, monkeypatch, "podman", "Error: writing blob: initiating layer upload: unauthorized: authentication required")
+    with pytest.raises(EngineFailed) as raised:
+        choose_engine("podman", Runner()).tag("sha256:1", "r.test/os:1")
+    assert raised.value.error == "registry_unauthorized"
+    assert "'username' and 'password'" in str(raised.value.hint)
