@@ -22,11 +22,15 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|[\w.-]+@[\w.-]+:")
 
 
 @contextmanager
-def context_directory(given: str) -> Iterator[Path]:
-    """The context: a directory, or what a tar archive holds, as C(git archive) writes it.
+def context_directory(given: str | None) -> Iterator[Path]:
+    """The context: a directory, or what a tar archive holds, as C(git archive) writes it; an empty one if none is given.
 
     :raises OptionError: it is neither
     """
+    if given is None:
+        with scratch_directory("context") as directory:
+            yield directory
+        return
     path = Path(given)
     if path.is_dir():
         yield path

@@ -27,8 +27,8 @@ options:
     description:
       - The build context on the builder - a directory, or a tar archive as C(git archive) writes it. M(ansible.builtin.git) fetches a
         repository. Its C(.containerignore) or C(.dockerignore) counts.
+      - Required without O(content); with it, there is nothing to copy from if this is unset.
     type: path
-    required: true
   containerfile:
     description:
       - The Containerfile, relative to O(context). Without it and without O(content), V(Containerfile) or V(Dockerfile).
@@ -170,6 +170,13 @@ EXAMPLES = r"""
       RELEASE: "1"
   register: built
 
+- name: Build what needs no files
+  imagemode.bootc.oci_image_build:
+    name: localhost/tools:1
+    content: |
+      FROM registry.example.com/os:1
+      RUN dnf --assumeyes install tcpdump
+
 - name: Say why
   ansible.builtin.debug:
     var: built.reasons
@@ -268,7 +275,7 @@ def main() -> None:
     module = CollectionModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "context": {"type": "path", "required": True},
+            "context": {"type": "path"},
             "containerfile": {"type": "str"},
             "content": {"type": "str"},
             "target": {"type": "str"},
@@ -294,7 +301,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    with module.errors(), context_directory(module.need("context")) as context:
+    with module.errors(), context_directory(context_of(module)) as context:
         params = {**module.params, "name": module.need("name"), "timestamp": timestamp(module)}
         builds = Builds(params, context)
         options = RegistryOptions.of(params, builds.name if builds.name.registry != LOCAL else None, *builds.caches)
@@ -313,6 +320,16 @@ def main() -> None:
                 for done in builds.carry_out(engine, options):
                     module.changed, result = True, done
         module.exit_json(changed=changed, **result)
+
+
+def context_of(module: CollectionModule) -> str | None:
+    """:returns: C(None) if the build has no context: a Containerfile that is given as text may need none"""
+    if module.params["context"] is None and module.params["content"] is None:
+        raise OptionError(
+            "The options 'context' and 'content' are both unset.",
+            hint="Set 'context' to the directory that the Containerfile is in, or 'content' to its text.",
+        )
+    return module.params["context"]
 
 
 def remove_left(module: CollectionModule, engine: Engine) -> None:

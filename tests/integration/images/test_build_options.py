@@ -155,6 +155,28 @@ def test_the_first_build_and_its_diff_say_what_changed(module: Module, context: 
     assert module("oci_image_build", force=True, **options)["reasons"] == ["a build was forced"]
 
 
+def test_a_containerfile_as_text_needs_no_context(module: Module, context: Path, engine: str) -> None:
+    base = f"without-context-base-{engine}:1"
+    module("oci_image_build", name=base, context=str(context), engine=engine)
+    options = {"name": f"without-context-{engine}:1", "content": f"FROM localhost/{base}\nLABEL child=1\n", "engine": engine}
+    predicted = module("oci_image_build", check_mode=True, **options)
+    built = module("oci_image_build", **options)
+    assert (predicted["changed"], built["changed"]) == (True, True), built
+    for check_mode in (True, False):
+        again = module("oci_image_build", check_mode=check_mode, **options)
+        assert (again["changed"], again["image_id"]) == (False, built["image_id"]), again
+    files = {**options, "content": f"{options['content']}COPY etc /etc\n"}
+    assert module("oci_image_build", **files)["error"] == "build_failed", "there is nothing to copy"
+    assert module("oci_image_build", context=str(context), **files)["changed"]
+
+
+@pytest.mark.parametrize("context", [None, ""])
+def test_without_a_containerfile_as_text_there_is_a_context(module: Module, context: str | None) -> None:
+    given = {} if context is None else {"context": context, "content": ""}
+    refused = module("oci_image_build", name="x:1", **given)
+    assert (refused["error"], "'content'" in refused["hint"]) == ("option_invalid", True), refused
+
+
 def test_a_base_image_may_be_named_by_its_id(module: Module, context: Path, engine: str) -> None:
     image_id = module("oci_image_build", name=f"identified-{engine}:1", context=str(context), engine=engine)["image_id"]
     for number, text in enumerate((image_id, image_id.removeprefix("sha256:"))):
