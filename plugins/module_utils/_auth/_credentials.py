@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .._errors import ImageModeError
+from .._errors import ImageModeError, OptionError
 from .._reference import DEFAULT_REGISTRY
 
 # Docker's file before there was a directory: nothing but entries.
@@ -35,6 +35,7 @@ class CredentialsInvalid(ImageModeError):
 class Credentials:
     """What a registry is told of who asks.
 
+    :raises OptionError: the user name has a colon, at which registries and auth files part it from the password (RFC 7617, 2)
     :ivar username: user name; C("") with an identity token
     :ivar password: password or access token
     :ivar identity_token: OAuth2 refresh token, used instead of the password
@@ -45,6 +46,14 @@ class Credentials:
     password: str = field(repr=False)
     identity_token: str | None = field(default=None, repr=False)
     stored: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if ":" in self.username:
+            # It is not shown: what comes after the colon may be a password.
+            raise OptionError(
+                "The user name has a ':' in it, which no registry and no auth file can tell from the begin of the password.",
+                hint="Give the user name alone; a password or token is an option of its own.",
+            )
 
     @property
     def basic(self) -> str:

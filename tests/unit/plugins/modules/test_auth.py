@@ -43,6 +43,24 @@ def test_a_place_that_cannot_be_written_is_an_error_before_anything_else(host: A
     assert not host.run("bootc_auth", registry="registry.test", path=path, state="absent")["changed"]
 
 
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("bootc_auth", {"registry": "registry.test", "username": "user:canary", "password": "another", "verify": False}),
+        ("oci_image_info", {"name": "registry.test/os:1", "username": "user:canary", "password": "another"}),
+    ],
+)
+def test_a_user_name_has_no_colon(host: Any, module: str, options: dict[str, Any]) -> None:
+    """RFC 7617: what is after it would be the password."""
+    if module == "bootc_auth":
+        options = {**options, "path": str(host.base / "auth.json")}
+    result = host.run(module, **options)
+    assert (result["error"], result["changed"]) == ("option_invalid", False), result
+    assert "user name" in result["msg"]
+    assert "canary" not in f"{result['msg']}{result['hint']}"
+    assert not (host.base / "auth.json").exists()
+
+
 def test_another_users_directory_is_told_from_a_missing_one(tmp_path: Path) -> None:
     need_writable(tmp_path / "not/there/yet/auth.json")
     closed = tmp_path / "closed"
