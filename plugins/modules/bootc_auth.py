@@ -62,7 +62,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Names registries and users, never a secret.
+      - Names registries and users, never a secret; of one it says that it is another.
   idempotent:
     support: full
 requirements:
@@ -190,13 +190,15 @@ def ensure(module: CollectionModule) -> None:
         registry=namespace,
         registries=sorted(after.get("auths") or {}),
         verified=verified,
-        diff={"before": shown(known, namespace, exposed), "after": shown(wanted, namespace, False)},
+        diff={"before": shown(known, namespace, exposed), "after": shown(wanted, namespace, False, known)},
     )
 
 
-def shown(credentials: Credentials | None, namespace: str, exposed: bool) -> str:
+def shown(credentials: Credentials | None, namespace: str, exposed: bool, before: Credentials | None = None) -> str:
+    """:param before: what was there; that the secret is another one is all that may be told of it"""
     user = credentials.username if credentials else "none"
-    return f"{namespace}: {user}\n" + ("others can read the file\n" if exposed else "")
+    renewed = credentials and before and credentials != before and credentials.username == before.username
+    return f"{namespace}: {user}{' with another password' if renewed else ''}\n" + ("others can read the file\n" if exposed else "")
 
 
 if __name__ == "__main__":

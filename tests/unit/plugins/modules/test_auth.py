@@ -61,6 +61,20 @@ def test_a_user_name_has_no_colon(host: Any, module: str, options: dict[str, Any
     assert not (host.base / "auth.json").exists()
 
 
+def test_the_diff_says_that_a_password_is_another_and_nothing_of_it(host: Any) -> None:
+    path = str(host.base / "auth.json")
+    for check_mode, password, after in (
+        (False, "canary-one", "registry.test: user\n"),
+        (True, "canary-two", "registry.test: user with another password\n"),
+        (False, "canary-two", "registry.test: user with another password\n"),
+        (False, "canary-two", "registry.test: user\n"),
+    ):
+        options = {"registry": "registry.test", "username": "user", "password": password, "path": path, "verify": False}
+        result = host.run("bootc_auth", check_mode=check_mode, **options)
+        assert result["diff"]["after"] == after, result
+        assert result["changed"] == (result["diff"]["before"] != after)
+
+
 def test_another_users_directory_is_told_from_a_missing_one(tmp_path: Path) -> None:
     need_writable(tmp_path / "not/there/yet/auth.json")
     closed = tmp_path / "closed"
