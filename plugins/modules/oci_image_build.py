@@ -78,7 +78,7 @@ options:
     elements: str
     default: []
   labels:
-    description: Labels of the image.
+    description: Labels of the image. Docker takes names with blanks in them from a Containerfile only.
     type: dict
     default: {}
   annotations:
@@ -257,7 +257,14 @@ import os
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._build_files import context_directory, secret_texts
 from ansible_collections.imagemode.bootc.plugins.module_utils._builds import Builds
-from ansible_collections.imagemode.bootc.plugins.module_utils._engine import CHOICES, LOCAL, Engine, choose_engine, require_support
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine import (
+    CHOICES,
+    LOCAL,
+    Engine,
+    choose_engine,
+    require_labels,
+    require_support,
+)
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import REGISTRY_ARGUMENTS, RegistryOptions
@@ -309,6 +316,7 @@ def main() -> None:
         module.hide(secrets)
         engine = choose_engine(params["engine"], Runner(secrets=(*options.secrets, *secrets)))
         require_support(engine, [name for name, value in params.items() if value not in (None, [], {})])
+        require_labels(engine, map(str, params["labels"]))
         if not module.check_mode:
             remove_left(module, engine)
         with builds.alone():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._reference import named_by_id
 from ._build import BuildFailed, BuildRequest, BuildResult, RegistryAccess
-from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_support
+from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_labels, require_support
 from ._cli import Engine, EngineFailed, ImageMissingLocal, fault_code
 from ._container import Container, container
 from ._local import LOCAL, PLATFORMS_LABEL, LocalImage, image_digest, local_name, platform_name, stored_name
@@ -36,6 +36,7 @@ __all__ = [
     "local_name",
     "named_by_id",
     "platform_name",
+    "require_labels",
     "require_support",
     "skopeo_copy",
     "stored_name",

@@ -17,6 +17,7 @@ from .._errors import ImageModeError
 from .._runner import TAIL_LINES
 from ._arguments import Flag
 from ._rootless import shortcoming
+from ._said import last_line
 
 # Podman and Buildah print "STEP 3/7: RUN …", with "[1/2] " before it if there are stages; BuildKit, when a step failed,
 # " > [2/3] RUN …:".
@@ -145,7 +146,7 @@ class BuildLog:
         lacking = shortcoming(stderr)
         where = f" at '{self.step}'" if self.step else ""
         return BuildFailed(
-            f"The build failed{where}: {lines[-1] if lines else f'return code {rc}'}",
+            f"The build failed{where}: {last_line(stderr, rc)}",
             error="emulation_missing" if foreign else lacking.error if lacking else None,
             hint=_EMULATE if foreign else lacking.hint if lacking else "The last lines are in 'stderr' and 'log'.",
             step=self.step,

@@ -58,3 +58,17 @@ def require_support(engine: Engine, options: Iterable[str]) -> None:
                 option=option,
                 engines=able,
             )
+
+
+def require_labels(engine: Engine, names: Iterable[str]) -> None:
+    """
+    :param names: of labels for an image
+    :raises EngineUnsupported: the engine does not take one of them
+    """
+    for name in names:
+        if name.split() != [name] and not engine.blanks_in_labels:
+            raise EngineUnsupported(
+                f"The name of the label '{name}' has blanks in it, which {engine.program} takes from a Containerfile only.",
+                hint=f'Write it there: LABEL "{name}"="…". Or use the engine podman or buildah.',
+                option="labels",
+            )

@@ -99,6 +99,7 @@ class Engine(abc.ABC):
     :ivar takes_ids: whether FROM may name an image by its id
     :ivar short_is_local: whether a name without a registry may mean an image of C(localhost), or one of the registries that
         registries.conf has for it; otherwise it is Docker Hub's
+    :ivar blanks_in_labels: whether the name of a label may have blanks in it
     :ivar lacks: options of the collection's modules that this engine has nothing for
     """
 
@@ -109,6 +110,7 @@ class Engine(abc.ABC):
     heredocs_since: tuple[int, int]
     takes_ids = True
     short_is_local = True
+    blanks_in_labels = True
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner

@@ -50,6 +50,8 @@ class Docker(Engine):
     # BuildKit takes one for a name of Docker Hub's, or for no name (moby, builder-next/adapters/containerimage).
     takes_ids = False
     short_is_local = False
+    # Its client refuses one, though a Containerfile may have it (docker/cli, opts.ValidateLabel).
+    blanks_in_labels = False
     lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert"})
     build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
 

@@ -155,6 +155,26 @@ def test_the_first_build_and_its_diff_say_what_changed(module: Module, context: 
     assert module("oci_image_build", force=True, **options)["reasons"] == ["a build was forced"]
 
 
+def test_a_label_may_have_blanks_in_its_name_where_the_engine_takes_it(module: Module, context: Path, engine: str) -> None:
+    options = {
+        "name": f"labelled-{engine}:1",
+        "context": str(context),
+        "engine": engine,
+        "labels": {"this is a label": "this is the label's"},
+    }
+    for check_mode in (True, False):
+        built = module("oci_image_build", check_mode=check_mode, **options)
+        if engine == "docker":
+            assert (built["error"], "LABEL" in built["hint"]) == ("engine_unsupported", True), built
+        else:
+            assert built["changed"], built
+    if engine == "docker":
+        del options["labels"]
+        options["content"] = 'FROM scratch\nLABEL "this is a label"="x"\nCOPY etc /etc\n'
+        assert module("oci_image_build", **options)["changed"]
+    assert not module("oci_image_build", **options)["changed"]
+
+
 def test_a_containerfile_as_text_needs_no_context(module: Module, context: Path, engine: str) -> None:
     base = f"without-context-base-{engine}:1"
     module("oci_image_build", name=base, context=str(context), engine=engine)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine import EngineFailed, choose_engine
+from ansible_collections.imagemode.bootc.plugins.module_utils._engine._build import BuildLog
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._said import last_line
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._skopeo import login
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
@@ -76,3 +77,8 @@ def test_who_may_not_push_is_told_of_credentials(tmp_path: Path, monkeypatch: py
         choose_engine("podman", Runner()).tag("sha256:1", "r.test/os:1")
     assert raised.value.error == "registry_unauthorized"
     assert "'username' and 'password'" in str(raised.value.hint)
+
+
+def test_what_docker_advises_is_not_why_a_build_failed() -> None:
+    failed = BuildLog().failure(125, "label \"a b\" contains whitespaces\nSee 'docker build --help'.\n")
+    assert failed.message == 'The build failed: label "a b" contains whitespaces'
