@@ -233,7 +233,7 @@ def push(module: CollectionModule) -> None:
     if ahead:
         report(module, registry, [unbuilt(registry, reference) for reference in targets], None, {})
     image = need(module, engine, str(name or image_digest(given)))
-    images = {platform: need(module, engine, str(platform_name(name, platform))) for platform in image.platforms if name}
+    images = built_together(engine, name, image) if name else {}
     job = IndexPush(images, engine, options, registry, compression) if images else Push(image, engine, options, registry, compression)
     tags = [job.predict(tag) for tag in [job.look(reference) for reference in targets]]
     if not module.check_mode:
@@ -272,6 +272,16 @@ def report(module: CollectionModule, registry: Registry, tags: list[Tag], image_
         },
         **first,
     )
+
+
+def built_together(engine: Engine, name: Reference, image: LocalImage) -> dict[str, LocalImage]:
+    """:returns: platform → image, of an image that was built for several; empty for others"""
+    names = {platform: str(platform_name(name, platform)) for platform in image.platforms}
+    images = {platform: engine.find(name) for platform, name in names.items()}
+    # The label alone proves nothing: a base that was built for several hands it on, and a further name for the image keeps it.
+    if not any(other and other.id == image.id for other in images.values()):
+        return {}
+    return {platform: other or engine.need(names[platform]) for platform, other in images.items()}
 
 
 def carry_out(module: CollectionModule, job: Push, tags: list[Tag]) -> list[Tag]:

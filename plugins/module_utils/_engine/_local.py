@@ -34,7 +34,7 @@ class LocalImage:
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platforms that were built together with this one, itself included; empty if it was built alone."""
+        """The platforms that this one, or an image that it is built upon, was built together with, itself included; else empty."""
         return tuple(filter(None, self.labels.get(PLATFORMS_LABEL, "").split(",")))
 
 

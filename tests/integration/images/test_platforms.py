@@ -66,6 +66,30 @@ def test_two_platforms_are_built_once_and_pushed_as_one_index(module: Module, co
     assert registry.digest(repository, "1") == changed["digest"] != pushed["digest"] == registry.digest(repository, "stable")
 
 
+def test_an_image_upon_one_of_several_platforms_is_pushed_alone(
+    module: Module, context: Path, registry: LiveRegistry, engine: str
+) -> None:
+    """It has the label of its base; other images have the names that the label leads to, or none has."""
+    plain = {"engine": engine, "plain_http": True}
+    base, child = (f"{registry.address}/{what}-of-several-{engine}:1" for what in ("base", "child"))
+    build = {"context": str(context), **plain}
+    module("oci_image_build", name=base, platforms=PLATFORMS, **build)
+    module("oci_image_push", name=base, **plain)
+    upon = {**build, "name": child, "content": f"FROM {base}\nLABEL release=old\n"}
+    module("oci_image_build", platforms=PLATFORMS, **upon)
+    module("oci_image_push", name=child, **plain)
+    built = module("oci_image_build", **{**upon, "content": f"FROM {base}\nLABEL release=new\n"})
+    pushed = module("oci_image_push", name=child, **plain)
+    assert (pushed["changed"], pushed["platforms"]) == (True, {}), pushed
+    assert document(registry, f"child-of-several-{engine}", "1")["config"]["digest"] == built["image_id"]
+    assert not module("oci_image_push", name=child, **plain)["changed"]
+
+    single = module("oci_image_push", name=f"{base}-{PLATFORMS[0].replace('/', '-')}", to=f"{registry.address}/one-{engine}:1", **plain)
+    assert (single["changed"], single["platforms"]) == (True, {}), single
+    subprocess.run([engine, "tag", base, f"{registry.address}/renamed-{engine}:1"], check=True, capture_output=True)
+    assert module("oci_image_push", name=f"{registry.address}/renamed-{engine}:1", **plain)["platforms"] == {}
+
+
 def test_another_builder_finds_all_platforms_in_the_registry(module: Module, context: Path, registry: LiveRegistry) -> None:
     name = f"{registry.address}/multi-shared:1"
     options = {"name": name, "context": str(context), "platforms": PLATFORMS, "plain_http": True}
