@@ -49,6 +49,7 @@ from ._fingerprint import (
     remember_files,
     stage_name,
     take,
+    write_platforms,
 )
 from ._fingerprint._ignore import Rules
 from ._reference import Reference
@@ -63,10 +64,12 @@ class Resolved:
     """A base image as it is now.
 
     :ivar digest: in its registry; the image id if it is only in local storage, or that is where it is looked for first
+    :ivar manifest: of this platform's image in its registry, where that was asked
     """
 
     reference: Reference
     digest: str
+    manifest: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Decision:
 
     :ivar reasons: which inputs changed, in words; empty if there is nothing to do
     :ivar image_id: of the image that is there
-    :ivar bases: base image as written → what it is
+    :ivar bases: base image, with its platform → what it is
     :ivar tags: further names that do not mean the image yet
     :ivar found: the registry holds an image of the same fingerprint
     :ivar unasked: why the registry could not tell; C("") if it could
@@ -85,7 +88,7 @@ class Decision:
     fingerprint: Fingerprint
     before: Fingerprint | None
     image_id: str | None
-    bases: Mapping[str, Resolved] = field(hash=False)
+    bases: Mapping[Base, Resolved] = field(hash=False)
     files: Mapping[str, str] = field(hash=False)
     found: bool = False
     name: str = ""
@@ -102,7 +105,7 @@ class Decision:
             "fingerprint": self.fingerprint.digest,
             "image_id": None if self.reasons else self.image_id,
             "name": self.name,
-            "base_images": {text: base.digest for text, base in self.bases.items()},
+            "base_images": _digests(self.bases),
             "reused": self.found,
             "tagged": list(self.tags),
             "diff": {
@@ -200,8 +203,7 @@ class Build:
             resolving = pool.submit(self._resolve_all, engine, options)
             context = read_context(self.context, self._rules(), self.file)
             image, resolved = finding.result(), resolving.result()
-        digests = {text: base.digest for text, base in resolved.items()}
-        fingerprint = take(self._inputs(context.digest, context.top, digests))
+        fingerprint = take(self._inputs(context.digest, context.top, _digests(resolved)))
         before = from_labels(image.labels) if image else None
         why: tuple[str, ...]
         if image is None:
@@ -247,10 +249,9 @@ class Build:
         return result
 
     def _build(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
-        for base in self._bases():
-            self._fetch(base, decision.bases[base.text], engine, options)
+        here = self._fetch_all(decision.bases, engine, options)
         with private_directory() as directory, output_file(self.params["log_path"]) as on_line, self._cache_access(options) as access:
-            request = self._request(decision, directory, access)
+            request = self._request(decision, here, directory, access)
             result = engine.build(request, on_line)
             built = engine.need(result.image_id)
             if not (_fits(built, self.platform) and _has(built.labels, decision.fingerprint)):
@@ -288,18 +289,28 @@ class Build:
         return tuple(name for name in names if image_id is None or (image := engine.find(name)) is None or image.id != image_id)
 
     def _bases(self) -> tuple[Base, ...]:
-        return bases(self.text, _texts(self.params["build_args"]), self.params["target"], str(self.platform), str(Platform.here()))
+        """:returns: each with the platform that it is needed for"""
+        found = bases(self.text, _texts(self.params["build_args"]), self.params["target"], *self._platforms)
+        return tuple(dict.fromkeys(self._for_platform(base) for base in found))
 
-    def _resolve_all(self, engine: Engine, options: RegistryOptions) -> dict[str, Resolved]:
+    def _for_platform(self, base: Base) -> Base:
+        return replace(base, platform=str(Platform.parse(base.platform) if base.platform else self.platform))
+
+    @property
+    def _platforms(self) -> tuple[str, str]:
+        """The one that is built for, and the builder's own."""
+        return str(self.platform), str(Platform.here())
+
+    def _resolve_all(self, engine: Engine, options: RegistryOptions) -> dict[Base, Resolved]:
         found = self._bases()
         registry = options.puller() if found else None
-        return {base.text: self._resolve(base, engine, registry) for base in found if registry}
+        return {base: self._resolve(base, engine, registry) for base in found if registry}
 
     def _resolve(self, base: Base, engine: Engine, registry: Registry) -> Resolved:
         """
         :raises ImageMissing: nowhere where the name may lead there is such an image
         """
-        platform = Platform.parse(base.platform) if base.platform else self.platform
+        platform = Platform.parse(str(base.platform))
         if named_by_id(base.text):
             return Resolved(base.reference, _by_id(base, engine, platform).id)
         short = base.short and engine.short_is_local
@@ -321,25 +332,52 @@ class Build:
         *others, last = names
         for reference in others:
             try:
-                return Resolved(reference, self._digest(reference, platform, registry))
+                return self._ask(reference, platform, registry)
             except ImageMissing:
                 continue
-        return Resolved(last, self._digest(last, platform, registry))
+        return self._ask(last, platform, registry)
 
-    def _digest(self, reference: Reference, platform: Platform, registry: Registry) -> str:
+    def _ask(self, reference: Reference, platform: Platform, registry: Registry) -> Resolved:
         if self.params["pull"] == "missing":
             # The next time it is found in local storage. There its id is the same with every engine, and its digest is not: of an
             # index Docker and Podman 4.3 know the index's own, Buildah 1.28 that of the platform's image.
-            return registry.image(reference, platform)[0].config.digest
-        return reference.digest or registry.platform_digest(reference, platform)
+            image = registry.image(reference, platform)[0]
+            return Resolved(reference, image.config.digest, image.digest)
+        if reference.digest:
+            return Resolved(reference, reference.digest)
+        digest = registry.platform_digest(reference, platform)
+        return Resolved(reference, digest, digest)
 
-    def _fetch(self, base: Base, resolved: Resolved, engine: Engine, options: RegistryOptions) -> None:
-        """Have the base image in local storage as the registry has it now: the build itself pulls nothing."""
-        if resolved.reference.registry == LOCAL:
+    def _fetch_all(self, found: Mapping[Base, Resolved], engine: Engine, options: RegistryOptions) -> dict[Base, str]:
+        """Have the base images in local storage as the registry has them now: the build itself pulls nothing.
+
+        :returns: what each is to be called in the Containerfile, where its own name may mean another platform's image
+        """
+        mixed = any(base.platform != str(self.platform) for base in found)
+        names = {}
+        for base, resolved in found.items():
+            exact = self._exact(base, resolved, options) if mixed else None
+            self._fetch(base, resolved, exact, engine, options)
+            if mixed:
+                names[base] = str(exact) if exact else engine.id_argument(resolved.digest) if engine.takes_ids else base.text
+        return names
+
+    def _exact(self, base: Base, resolved: Resolved, options: RegistryOptions) -> Reference | None:
+        """:returns: the image of the base's platform by its digest; C(None) where it is not of a registry"""
+        manifest = resolved.manifest
+        if resolved.digest == resolved.reference.digest:
+            # Perhaps an index's.
+            manifest = options.puller().platform_digest(resolved.reference, Platform.parse(str(base.platform)))
+        return resolved.reference.with_digest(manifest) if manifest else None
+
+    def _fetch(self, base: Base, resolved: Resolved, exact: Reference | None, engine: Engine, options: RegistryOptions) -> None:
+        place = exact or resolved.reference
+        if place.registry == LOCAL:
             return
-        here = engine.find(str(resolved.reference))
-        if here is None or resolved.digest not in (here.digest, here.id):
-            _pull(engine, resolved.reference, options, base.platform or str(self.platform))
+        here = engine.find(str(place))
+        same = here and (exact or (_fits(here, Platform.parse(str(base.platform))) and resolved.digest in (here.digest, here.id)))
+        if not same:
+            _pull(engine, place, options, str(base.platform))
 
     def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> tuple[bool, str]:
         """:returns: whether the image is there to be reused, and why that is not known: many registries answer 401 or 403 for a
@@ -388,6 +426,12 @@ class Build:
         platforms = self.params["platforms"]
         return {PLATFORMS_LABEL: ",".join(platforms)} if platforms else {}
 
+    def _with_platforms(self, text: str, here: Mapping[Base, str]) -> str:
+        args = _texts(self.params["build_args"])
+        written = bases(text, args, self.params["target"], *self._platforms)
+        names = {base: here[self._for_platform(base)] for base in written if self._for_platform(base) in here}
+        return write_platforms(text, args, *self._platforms, names)
+
     @contextmanager
     def _cache_access(self, options: RegistryOptions) -> Iterator[RegistryAccess]:
         caches = [Reference.parse(text) for text in (*self.params["cache_from"], *self.params["cache_to"])]
@@ -400,10 +444,10 @@ class Build:
             found = {registry: credentials for registry, credentials in others.items() if credentials}
             yield replace(access, credentials={**found, **access.credentials})
 
-    def _request(self, decision: Decision, directory: Path, access: RegistryAccess) -> BuildRequest:
+    def _request(self, decision: Decision, here: Mapping[Base, str], directory: Path, access: RegistryAccess) -> BuildRequest:
         params = self.params
-        file, platforms = self.file, (str(self.platform), str(Platform.here()))
-        text = lower_stages(self.text, _texts(params["build_args"]), *platforms)
+        file, args = self.file, _texts(params["build_args"])
+        text = self._with_platforms(lower_stages(self.text, args, *self._platforms), here)
         # Podman and Buildah take a comma for the end of a file's name.
         if file is None or text != self.text or "," in str(file):
             file = directory / (file.name if file else "Containerfile")
@@ -444,6 +488,14 @@ def _fits(image: LocalImage, platform: Platform) -> bool:
     there = Platform.parse(image.platform)
     # Not every engine keeps the variant.
     return (there.os, there.architecture) == (platform.os, platform.architecture)
+
+
+def _digests(found: Mapping[Base, Resolved]) -> dict[str, str]:
+    """:returns: base image as written → its digest; with its platform behind it where it is needed for several"""
+    texts = [base.text for base in found]
+    return {
+        base.text if texts.count(base.text) == 1 else f"{base.text} ({base.platform})": resolved.digest for base, resolved in found.items()
+    }
 
 
 def _has(labels: Mapping[str, str], fingerprint: Fingerprint) -> bool:

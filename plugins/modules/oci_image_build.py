@@ -205,7 +205,9 @@ name:
   type: str
   sample: registry.example.com/os:1
 base_images:
-  description: Base image → its digest in the registry, or its image id where it is local or O(pull) is not V(newer).
+  description:
+    - Base image → its digest in the registry, or its image id where it is local or O(pull) is not V(newer).
+    - One that is needed for several platforms, as with C(FROM --platform=$BUILDPLATFORM), is there for each, such as C(os:1 (linux/arm64)).
   returned: success
   type: dict
   sample: {quay.io/centos-bootc/centos-bootc:stream10: "sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7"}

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ._cache import cache_directory, lock
-from ._containerfile import Base, BaseInvalid, ContainerfileInvalid, bases, here_document, lower_stages, stage_name
+from ._containerfile import Base, BaseInvalid, ContainerfileInvalid, bases, here_document, lower_stages, stage_name, write_platforms
 from ._context import Context, ContextMissing, read_context
 from ._fingerprint import LABEL, PARTS_LABEL, Fingerprint, Inputs, from_labels, reasons, take
 from ._ignore import IgnoreInvalid, ignore_file
@@ -37,4 +37,5 @@ __all__ = [
     "remember_files",
     "stage_name",
     "take",
+    "write_platforms",
 ]

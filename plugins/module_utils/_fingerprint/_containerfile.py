@@ -148,9 +148,33 @@ def lower_stages(text: str, build_args: Mapping[str, str], platform: str = "", b
     return "".join(lines)
 
 
-def _replace(lines: list[str], instruction: _Instruction, pattern: str, name: str) -> None:
+def write_platforms(text: str, build_args: Mapping[str, str], platform: str, builder: str, names: Mapping[Base, str]) -> str:
+    """The Containerfile with a platform in each FROM of an image, and with other names for images.
+
+    Without C(--platform), Buildah 1.28 takes the one of the FROM before, and of one name it has one platform's image at a time.
+
+    :param names: base as I(bases) has it → what to write instead
+    :returns: the same text where nothing is for another platform than the target's
+    """
+    stages = _stages(text, build_args, {**_platform_values("TARGET", platform), **_platform_values("BUILD", builder)})
+    if all(stage.platform in (None, platform) for stage in stages):
+        return text
+    lines = text.splitlines(keepends=True)
+    for at, stage in enumerate(stages):
+        uses = [(stage.source, stage.platform, r"(?<=\s)"), *((use, None, r"(?<=from=)[\"']?") for use in stage.uses)]
+        for use, wanted, before in uses:
+            name = names.get(Base(use.text, wanted))
+            if name and _earlier(stages[:at], use.text, use is not stage.source) is None:
+                _replace(lines, use.instruction, f"{before}{re.escape(use.written)}", name)
+        outside = stage.source.text.lower() != SCRATCH and _earlier(stages[:at], stage.source.text, False) is None
+        if outside and "--platform" not in stage.source.instruction.rest:
+            _replace(lines, stage.source.instruction, "(?i:FROM)", f"FROM --platform={platform}", 1)
+    return "".join(lines)
+
+
+def _replace(lines: list[str], instruction: _Instruction, pattern: str, name: str, count: int = 0) -> None:
     first, behind = instruction.line - 1, instruction.end
-    changed = re.sub(rf"{pattern}(?=[\s,\"']|\Z)", lambda _match: name, "".join(lines[first:behind]))
+    changed = re.sub(rf"{pattern}(?=[\s,\"']|\Z)", lambda _match: name, "".join(lines[first:behind]), count=count)
     # One text for all of its lines: their number stays, so that others keep their places.
     lines[first:behind] = [changed, *[""] * (behind - first - 1)]
 

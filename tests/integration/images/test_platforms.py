@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import platform
 import struct
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,9 +69,7 @@ def test_two_platforms_are_built_once_and_pushed_as_one_index(module: Module, co
     assert registry.digest(repository, "1") == changed["digest"] != pushed["digest"] == registry.digest(repository, "stable")
 
 
-def test_an_image_upon_one_of_several_platforms_is_pushed_alone(
-    module: Module, context: Path, registry: LiveRegistry, engine: str
-) -> None:
+def test_an_image_upon_one_of_several_platforms_is_pushed_alone(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
     """It has the label of its base; other images have the names that the label leads to, or none has."""
     plain = {"engine": engine, "plain_http": True}
     base, child = (f"{registry.address}/{what}-of-several-{engine}:1" for what in ("base", "child"))
@@ -154,6 +155,67 @@ def test_each_platform_builds_upon_its_own_base(module: Module, context: Path, r
     assert not module("oci_image_build", **children)["changed"]
     missing = module("oci_image_build", **{**children, "name": "missing:1", "platforms": ["linux/amd64", "linux/s390x"]})
     assert (missing["error"], missing["changed"]) == ("platform_missing", False)
+
+
+def _files(image: str, paths: list[str], engine: str, tmp_path: Path) -> dict[str, str]:
+    """The contents of files of an image in local storage."""
+    archive = tmp_path / "image.tar"
+    archive.unlink(missing_ok=True)
+    saved = {"docker": ["docker", "save", "-o", str(archive), image]}
+    subprocess.run(saved.get(engine, [engine, "push", "-q", image, f"docker-archive:{archive}"]), check=True, capture_output=True)
+    found = {}
+    with tarfile.open(archive) as outer:
+        for layer in json.loads(outer.extractfile("manifest.json").read())[0]["Layers"]:  # type: ignore[union-attr]
+            with tarfile.open(fileobj=io.BytesIO(outer.extractfile(layer).read())) as inner:  # type: ignore[union-attr]
+                found.update({name: inner.extractfile(name).read().decode() for name in inner.getnames() if name in paths})  # type: ignore[union-attr]
+    return found
+
+
+@pytest.mark.parametrize("pull", ["newer", "missing"])
+def test_one_name_is_the_base_of_each_platform_that_needs_it(
+    module: Module, context: Path, registry: LiveRegistry, engine: str, pull: str, tmp_path: Path
+) -> None:
+    """The usual cross build: the builder's own platform makes something for the target. Both images are called the same."""
+    base = f"{registry.address}/both-{engine}-{pull}:1"
+    digests = {architecture: put_image(base, architecture, arch=architecture) for architecture in ("amd64", "arm64")}
+    put_index(base, **digests)
+    text = (
+        f"FROM --platform=linux/amd64 {base} AS tools\nFROM {base}\nCOPY --from=tools /etc/arch /etc/tools\n"
+        f"COPY --from={base} /etc/arch /etc/copied\n"
+    )
+    options = {"name": f"of-both-{engine}-{pull}:1", "context": str(context), "content": text, "platforms": PLATFORMS}
+    options.update({"engine": engine, "pull": pull, "plain_http": True})
+    built = module("oci_image_build", **options)
+    assert built["changed"], built
+    arm64 = f"localhost/of-both-{engine}-{pull}:1-linux-arm64"
+    expected = {"etc/arch": "arm64", "etc/tools": "amd64", "etc/copied": "arm64"}
+    assert _files(arm64, list(expected), engine, tmp_path) == expected
+    assert not module("oci_image_build", **options)["changed"]
+    if pull == "missing":
+        return
+    assert built["platforms"]["linux/amd64"]["base_images"] == {base: digests["amd64"]}
+    of_both = {f"{base} (linux/{architecture})": digest for architecture, digest in digests.items()}
+    assert built["platforms"]["linux/arm64"]["base_images"] == of_both
+
+    put_index(base, **{**digests, "arm64": put_image(base, "arm64", arch="arm64, newer")})
+    changed = module("oci_image_build", **options)
+    assert changed["reasons"] == [f"linux/arm64: base image {base} (linux/arm64) changed"]
+    assert _files(arm64, list(expected), engine, tmp_path)["etc/arch"] == "arm64, newer"
+
+
+def test_a_base_without_a_platform_is_the_targets_whatever_was_before_it(
+    module: Module, context: Path, registry: LiveRegistry, engine: str, tmp_path: Path
+) -> None:
+    single, base = (f"{registry.address}/{what}-{engine}:1" for what in ("tools-of-amd64", "of-two"))
+    put_image(single, "amd64", arch="amd64")
+    put_index(base, **{architecture: put_image(base, architecture, arch=architecture) for architecture in ("amd64", "arm64")})
+    text = f"FROM --platform=linux/amd64 {single} AS x\nFROM {base}\nCOPY --from=x /etc/arch /etc/tools\n"
+    options = {"name": f"after-another-{engine}:1", "context": str(context), "content": text, "platform": "linux/arm64"}
+    built = module("oci_image_build", engine=engine, plain_http=True, **options)
+    assert built["changed"], built
+    files = _files(f"localhost/after-another-{engine}:1", ["etc/arch", "etc/tools"], engine, tmp_path)
+    assert files == {"etc/arch": "arm64", "etc/tools": "amd64"}
+    assert list(built["base_images"]) == [base, single]
 
 
 @pytest.mark.skipif(

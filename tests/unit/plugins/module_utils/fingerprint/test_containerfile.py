@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import (
+    Base,
     BaseInvalid,
     ContainerfileInvalid,
     bases,
     here_document,
     lower_stages,
     stage_name,
+    write_platforms,
 )
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -131,6 +133,37 @@ def test_a_target_is_the_name_of_its_stage_in_lower_case(target: str, name: str)
 )
 def test_stages_are_named_in_lower_case_wherever_they_are_meant(text: str, expected: str | None) -> None:
     assert lower_stages(text, {}) == (text if expected is None else expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "FROM --platform=$BUILDPLATFORM a.test/x:1 AS one\nFROM a.test/x:1\nCOPY --from=one /a /b\nCOPY --from=a.test/x:1 /a /b\n",
+            "FROM --platform=$BUILDPLATFORM AMD64 AS one\nFROM --platform=linux/arm64 ARM64\nCOPY --from=one /a /b\n"
+            "COPY --from=ARM64 /a /b\n",
+        ),
+        (
+            "ARG B=a.test/x:1\nfrom --platform=linux/amd64 \\\n  # why\n  ${B} as from\nFROM scratch\nFROM from\nfrom \\\n$B\n",
+            "ARG B=a.test/x:1\nfrom --platform=linux/amd64 \\\n  # why\n  AMD64 as from\nFROM scratch\nFROM from\n"
+            "FROM --platform=linux/arm64 \\\nARM64\n",
+        ),
+        (
+            "FROM --platform=linux/amd64 b.test/y AS x\nFROM a.test/z:1\n",
+            "FROM --platform=linux/amd64 b.test/y AS x\nFROM --platform=linux/arm64 a.test/z:1\n",
+        ),
+        (
+            "\ufeffFROM a.test/z:1 AS x\nFROM --platform=linux/amd64 b.test/y\n",
+            "\ufeffFROM --platform=linux/arm64 a.test/z:1 AS x\nFROM --platform=linux/amd64 b.test/y\n",
+        ),
+        ("FROM --platform=$TARGETPLATFORM a.test/x:1 AS one\nFROM a.test/x:1\nCOPY --from=one /a /b\n", None),
+    ],
+)
+def test_each_from_has_its_platform_and_its_own_image_where_there_are_several(text: str, expected: str | None) -> None:
+    names = {Base("a.test/x:1"): "ARM64", Base("a.test/x:1", "linux/amd64"): "AMD64"}
+    written = write_platforms(text, {}, "linux/arm64", "linux/amd64", names)
+    assert written == (text if expected is None else expected)
+    assert written.count("\n") == text.count("\n")
 
 
 def test_a_number_is_a_stage_to_copy_from_and_an_image_to_build_upon() -> None:
