@@ -53,7 +53,7 @@ from ._fingerprint import (
 )
 from ._fingerprint._ignore import Rules
 from ._reference import Reference
-from ._registry import ImageMissing, Platform, PlatformMissing, Registry, RegistryError, RegistryOptions
+from ._registry import Image, ImageMissing, Platform, PlatformMissing, Registry, RegistryError, RegistryOptions, need_platform
 from ._scratch import private_directory
 
 _DEFAULT_NAMES = ("Containerfile", "Dockerfile")
@@ -65,11 +65,13 @@ class Resolved:
 
     :ivar digest: in its registry; the image id if it is only in local storage, or that is where it is looked for first
     :ivar manifest: of this platform's image in its registry, where that was asked
+    :ivar single: the image, where it was found in no index, which would tell its platform
     """
 
     reference: Reference
     digest: str
     manifest: str = ""
+    single: Image | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,7 @@ class Build:
         found, unasked = self._in_registry(options.puller(), fingerprint) if why and not self.params["force"] else (False, "")
         if why and not found:
             check_files(self.params)
+        self._need_platforms(resolved, bool(why) and not found, options)
         return Decision(
             why,
             fingerprint,
@@ -341,12 +344,40 @@ class Build:
         if self.params["pull"] == "missing":
             # The next time it is found in local storage. There its id is the same with every engine, and its digest is not: of an
             # index Docker and Podman 4.3 know the index's own, Buildah 1.28 that of the platform's image.
-            image = registry.image(reference, platform)[0]
-            return Resolved(reference, image.config.digest, image.digest)
+            image, index = registry.image(reference, platform)
+            return Resolved(reference, image.config.digest, image.digest, None if index else image)
         if reference.digest:
             return Resolved(reference, reference.digest)
-        digest = registry.platform_digest(reference, platform)
+        manifest = registry.manifest(reference)
+        if isinstance(manifest, Image):
+            return Resolved(reference, manifest.digest, manifest.digest, manifest)
+        digest = manifest.choose(platform).digest
         return Resolved(reference, digest, digest)
+
+    def _need_platforms(self, found: Mapping[Base, Resolved], builds: bool, options: RegistryOptions) -> None:
+        """For its own platform the builder is asked only when it builds: an unchanged image costs one request a base.
+
+        :raises PlatformMissing: a base is for another platform, which Docker 20.10 does not mind
+        """
+        here = str(Platform.here())
+        asked = [(base, one) for base, one in found.items() if builds or (one.single and base.platform != here)]
+        if not asked:
+            return
+        registry = options.puller()
+        for base, resolved in asked:
+            platform, image = Platform.parse(str(base.platform)), resolved.single
+            if resolved.digest == resolved.reference.digest:
+                image, index = registry.image(resolved.reference, platform)
+                image = None if index else image
+            try:
+                if image:
+                    need_platform(image.digest, registry.config(resolved.reference, image), platform)
+            except PlatformMissing as error:
+                raise PlatformMissing(
+                    f"The base image '{base.text}' cannot be used: {error.message}",
+                    hint="Build upon an image that is for this platform, too.",
+                    **error.details,
+                ) from None
 
     def _fetch_all(self, found: Mapping[Base, Resolved], engine: Engine, options: RegistryOptions) -> dict[Base, str]:
         """Have the base images in local storage as the registry has them now: the build itself pulls nothing.

@@ -203,6 +203,40 @@ def test_one_name_is_the_base_of_each_platform_that_needs_it(
     assert _files(arm64, list(expected), engine, tmp_path)["etc/arch"] == "arm64, newer"
 
 
+@pytest.mark.parametrize("pull", ["newer", "missing"])
+def test_a_base_for_another_platform_alone_is_refused_in_check_mode_too(
+    module: Module, context: Path, registry: LiveRegistry, engine: str, pull: str
+) -> None:
+    base = f"{registry.address}/for-one-{engine}-{pull}"
+    own, other = (f"{base}:{wanted.partition('/')[2]}" for wanted in PLATFORMS)
+    digest = [put_image(name, name.rpartition(":")[2]) for name in (own, other)][1]
+    options = {"context": str(context), "engine": engine, "pull": pull, "plain_http": True}
+    for content, more in (
+        (f"FROM {own}\nLABEL child=1\n", {"platform": PLATFORMS[1]}),
+        (f"FROM {other}\nLABEL child=1\n", {"platform": PLATFORMS[0]}),
+        (f"FROM {base}@{digest}\nLABEL child=1\n", {"platform": PLATFORMS[0]}),
+        (f"FROM --platform={PLATFORMS[0]} {other} AS x\nFROM scratch\nCOPY --from=x /etc/release /x\n", {"platform": PLATFORMS[1]}),
+    ):
+        for check_mode in (True, False):
+            name = f"of-another-platform-{engine}-{pull}:1"
+            refused = module("oci_image_build", check_mode=check_mode, name=name, content=content, **more, **options)
+            assert (refused.get("error"), refused["changed"]) == ("platform_missing", False), refused
+            assert base in refused["msg"]
+
+
+def test_an_unchanged_build_costs_one_request_a_base(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
+    bases = [f"{registry.address}/one-request-{engine}:{number}" for number in (1, 2)]
+    own = platform.machine().replace("x86_64", "amd64").replace("aarch64", "arm64")
+    put_image(bases[0], own)
+    put_index(bases[1], **{own: put_image(bases[1], own, more="")})
+    content = f"FROM {bases[0]} AS x\nFROM {bases[1]}\nCOPY --from=x /etc/release /x\n"
+    options = {"name": f"one-request-{engine}:1", "context": str(context), "content": content, "engine": engine, "plain_http": True}
+    assert module("oci_image_build", **options)["changed"]
+    before = len(registry.requests)
+    assert not module("oci_image_build", **options)["changed"]
+    assert len(registry.requests) - before == 2
+
+
 def test_a_base_without_a_platform_is_the_targets_whatever_was_before_it(
     module: Module, context: Path, registry: LiveRegistry, engine: str, tmp_path: Path
 ) -> None:
