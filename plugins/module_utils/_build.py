@@ -30,6 +30,7 @@ from ._engine import (
     local_name,
     named_by_id,
     platform_name,
+    steps,
 )
 from ._engine_access import engine_access
 from ._errors import OptionError
@@ -206,7 +207,7 @@ class Build:
             context = read_context(self.context, self._rules(), self.file)
             image, resolved = finding.result(), resolving.result()
         fingerprint = take(self._inputs(context.digest, context.top, _digests(resolved)))
-        before = from_labels(image.labels) if image else None
+        before = from_labels(image.labels, [step.text for step in image.history]) if image else None
         why: tuple[str, ...]
         if image is None:
             why = ("there is no such image yet",)
@@ -257,7 +258,7 @@ class Build:
             request = self._request(decision, here, directory, access)
             result = engine.build(request, on_line)
             built = engine.need(result.image_id)
-            if not (_fits(built, self.platform) and _has(built.labels, decision.fingerprint)):
+            if not (_fits(built, self.platform) and _has(from_labels(built.labels), decision.fingerprint)):
                 # Of a layer that is the last of two builds, Podman 4.3 takes the other's labels from its cache; upon scratch Buildah
                 # 1.28 takes the other's platform.
                 result = engine.build(replace(request, no_cache=True), on_line)
@@ -418,12 +419,13 @@ class Build:
             return False, ""
         try:
             image, _index = registry.image(self.name, self.platform)
-            labels = (registry.config(self.name, image).get("config") or {}).get("Labels") or {}
+            configuration = registry.config(self.name, image)
         except (ImageMissing, PlatformMissing):
             return False, ""
         except RegistryError as error:
             return False, error.message
-        return _has(labels, fingerprint), ""
+        labels = (configuration.get("config") or {}).get("Labels") or {}
+        return _has(from_labels(labels, [step.text for step in steps(configuration.get("history"))]), fingerprint), ""
 
     def _inputs(self, context: str, top: Mapping[str, str], resolved: Mapping[str, str]) -> Inputs:
         params = self.params
@@ -529,9 +531,8 @@ def _digests(found: Mapping[Base, Resolved]) -> dict[str, str]:
     }
 
 
-def _has(labels: Mapping[str, str], fingerprint: Fingerprint) -> bool:
-    """Whether the labels are of an image that was made of these inputs."""
-    there = from_labels(labels)
+def _has(there: Fingerprint | None, fingerprint: Fingerprint) -> bool:
+    """Whether an image was made of these inputs."""
     return there is not None and there.digest == fingerprint.digest
 
 

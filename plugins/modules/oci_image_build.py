@@ -16,6 +16,9 @@ description:
     of a base image in its registry.
   - What went in is kept as a fingerprint in the image's labels, so that it travels with the image. Another builder that finds
     the image in the registry does not build it again.
+  - An image that something else built upon this one, and gave its name, has its labels, but instructions behind them, and is built
+    anew. Docker does not tell the instructions of an image in its local storage, so that there, and of images that Docker
+    built, this is not seen. Give such images names of their own.
   - What RUN and ADD instructions fetch from elsewhere is not known beforehand - packages, files at a URL. Where that is to be
     fresh, build with O(force=true) on a schedule, or name a version in a build argument.
 options:

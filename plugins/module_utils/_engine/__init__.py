@@ -11,7 +11,7 @@ from ._build import BuildFailed, BuildRequest, BuildResult, RegistryAccess
 from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_labels, require_support
 from ._cli import Engine, EngineFailed, ImageMissingLocal, fault_code
 from ._container import Container, container
-from ._local import LOCAL, PLATFORMS_LABEL, LocalImage, image_digest, local_name, platform_name, stored_name
+from ._local import LOCAL, PLATFORMS_LABEL, LocalImage, image_digest, local_name, platform_name, steps, stored_name
 from ._skopeo import copy as skopeo_copy
 
 __all__ = [
@@ -39,5 +39,6 @@ __all__ = [
     "require_labels",
     "require_support",
     "skopeo_copy",
+    "steps",
     "stored_name",
 ]

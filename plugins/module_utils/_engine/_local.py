@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,18 +19,31 @@ PLATFORMS_LABEL = "io.imagemode.platforms"
 
 
 @dataclass(frozen=True)
+class Step:
+    """An instruction of an image's history: OCI image specification 1.1, "Image Configuration".
+
+    :ivar date: as RFC 3339 has it; C("") where the history does not tell
+    """
+
+    text: str
+    date: str
+
+
+@dataclass(frozen=True)
 class LocalImage:
     """An image in local storage.
 
     :ivar id: digest of the image configuration, C(sha256:…): the same in every engine and registry
     :ivar digest: digest of the local manifest; a push that compresses layers gives another one. Docker knows only the digest
         of a registry that it pulled from or pushed to
+    :ivar history: the first instruction first; Docker tells none here
     """
 
     id: str
     digest: str
     platform: str
     labels: Mapping[str, str] = field(hash=False)
+    history: tuple[Step, ...] = ()
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -67,6 +80,7 @@ def from_podman(document: Mapping[str, Any]) -> LocalImage:
         document.get("Digest") or "",
         _platform(document.get("Os"), document.get("Architecture"), document.get("Variant")),
         document.get("Labels") or {},
+        steps(document.get("History")),
     )
 
 
@@ -80,6 +94,7 @@ def from_buildah(document: Mapping[str, Any]) -> LocalImage:
         document.get("FromImageDigest") or "",
         _platform(config.get("os"), config.get("architecture"), config.get("variant")),
         (config.get("config") or {}).get("Labels") or {},
+        steps(config.get("history")),
     )
 
 
@@ -92,6 +107,11 @@ def from_docker(document: Mapping[str, Any]) -> LocalImage:
         _platform(document.get("Os"), document.get("Architecture"), document.get("Variant")),
         (document.get("Config") or {}).get("Labels") or {},
     )
+
+
+def steps(history: Sequence[Mapping[str, Any]] | None) -> tuple[Step, ...]:
+    """:param history: as an image configuration has it"""
+    return tuple(Step(entry.get("created_by") or "", entry.get("created") or "") for entry in history or ())
 
 
 def image_digest(image_id: str) -> str:

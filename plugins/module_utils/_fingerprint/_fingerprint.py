@@ -14,6 +14,8 @@ from typing import Any
 
 LABEL = "io.imagemode.fingerprint"
 PARTS_LABEL = "io.imagemode.fingerprint.parts"
+# What the labels of this collection begin with.
+_OURS = "io.imagemode."
 # Raised whenever the same inputs would give another hash, so that an old label never seems to fit.
 VERSION = 1
 # A label is carried by every image and shown by every `inspect`: beyond this, one digest stands for the whole context.
@@ -99,10 +101,16 @@ def take(inputs: Inputs) -> Fingerprint:
     return Fingerprint(f"sha256:{digest}", {kind: part for kind, part in parts.items() if part})
 
 
-def from_labels(labels: Mapping[str, str]) -> Fingerprint | None:
-    """:returns: the fingerprint that an image carries, C(None) if it carries none"""
+def from_labels(labels: Mapping[str, str], history: Sequence[str] = ()) -> Fingerprint | None:
+    """
+    :param history: the instructions that the image was made by
+    :returns: the fingerprint that an image carries; C(None) if it carries none, or one that is of its base
+    """
     digest = labels.get(LABEL)
     if not digest:
+        return None
+    # Podman and Buildah make labels the last instructions; BuildKit has none for them.
+    if any(digest in step for step in history) and _OURS not in history[-1]:
         return None
     try:
         parts = json.loads(labels.get(PARTS_LABEL) or "{}")

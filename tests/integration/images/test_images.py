@@ -104,6 +104,29 @@ def test_another_builder_finds_the_image_in_the_registry(module: Module, context
     assert not module("oci_image_push", name=name, plain_http=True)["changed"]
 
 
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+@pytest.mark.parametrize("text", ["COPY etc /more", "LABEL more=1"])
+def test_an_image_upon_the_image_is_another_one(
+    module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, builder: str, text: str
+) -> None:
+    """It has the labels of its base, the fingerprint too."""
+    name = f"{registry.address}/improved-{builder}-{text[0].lower()}:1"
+    options = {"name": name, "context": str(context), "engine": builder, "plain_http": True}
+    module("oci_image_build", **options)
+    (tmp_path / "other").write_text(f"FROM {name}\n{text}\n")
+    subprocess.run([builder, "build", "-f", str(tmp_path / "other"), "-t", name, str(context)], check=True, capture_output=True)
+    module("oci_image_push", name=name, engine=builder, plain_http=True)
+    predicted = module("oci_image_build", check_mode=True, **options)
+    assert predicted["reasons"] == ["the image that is there was not built by this module"]
+    subprocess.run([builder, "rmi", "-f", name], check=True, capture_output=True)
+    built = module("oci_image_build", **options)
+    assert (built["changed"], built["reused"]) == (True, False), built
+    assert _changed(module, "oci_image_push", name=name, engine=builder, plain_http=True)
+    subprocess.run([builder, "rmi", "-f", name], check=True, capture_output=True)
+    assert module("oci_image_build", **options)["reused"]
+    assert not _changed(module, "oci_image_build", **options)
+
+
 def test_a_new_digest_of_the_base_image_is_a_change(module: Module, context: Path, registry: LiveRegistry) -> None:
     base = f"{registry.address}/base:1"
     plain = {"plain_http": True}
