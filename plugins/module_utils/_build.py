@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,17 @@ class Resolved:
     digest: str
     manifest: str = ""
     single: Image | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A base image in local storage.
+
+    :ivar name: by which the build finds it there, and no other platform's
+    """
+
+    image: LocalImage
+    name: str
 
 
 @dataclass(frozen=True)
@@ -258,9 +270,10 @@ class Build:
             request = self._request(decision, here, directory, access)
             result = engine.build(request, on_line)
             built = engine.need(result.image_id)
-            if not (_fits(built, self.platform) and _has(from_labels(built.labels), decision.fingerprint)):
+            taken = _fits(built, self.platform) and _has(from_labels(built.labels), decision.fingerprint)
+            if not (taken and self._dated(built, here.values())):
                 # Of a layer that is the last of two builds, Podman 4.3 takes the other's labels from its cache; upon scratch Buildah
-                # 1.28 takes the other's platform.
+                # 1.28 takes the other's platform; and to both a layer of another time is the same.
                 result = engine.build(replace(request, no_cache=True), on_line)
                 built = engine.need(result.image_id)
         if not _fits(built, self.platform):
@@ -271,6 +284,14 @@ class Build:
         engine.tag(result.image_id, str(self.name))
         remember_files(decision.fingerprint.digest, decision.files)
         return {"image_id": result.image_id, "seconds": round(result.seconds, 1), "log": list(result.log)}
+
+    def _dated(self, built: LocalImage, bases: Iterable[Fetched]) -> bool:
+        """Whether everything that the build made has the date that was asked for."""
+        if self.params["timestamp"] is None:
+            return True
+        date = datetime.fromtimestamp(self.params["timestamp"], timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        below = [len(base.image.history) for base in bases if built.history[: len(base.image.history)] == base.image.history]
+        return all(step.date == date for step in built.history[max(below, default=0) :])
 
     def _rules(self) -> Rules:
         """What is not of the context.
@@ -380,19 +401,16 @@ class Build:
                     **error.details,
                 ) from None
 
-    def _fetch_all(self, found: Mapping[Base, Resolved], engine: Engine, options: RegistryOptions) -> dict[Base, str]:
-        """Have the base images in local storage as the registry has them now: the build itself pulls nothing.
-
-        :returns: what each is to be called in the Containerfile, where its own name may mean another platform's image
-        """
+    def _fetch_all(self, found: Mapping[Base, Resolved], engine: Engine, options: RegistryOptions) -> dict[Base, Fetched]:
+        """Have the base images in local storage as the registry has them now: the build itself pulls nothing."""
         mixed = any(base.platform != str(self.platform) for base in found)
-        names = {}
+        fetched = {}
         for base, resolved in found.items():
             exact = self._exact(base, resolved, options) if mixed else None
-            self._fetch(base, resolved, exact, engine, options)
-            if mixed:
-                names[base] = str(exact) if exact else engine.id_argument(resolved.digest) if engine.takes_ids else base.text
-        return names
+            image = self._fetch(base, resolved, exact, engine, options)
+            name = str(exact) if exact else engine.id_argument(image.id) if mixed and engine.takes_ids else base.text
+            fetched[base] = Fetched(image, name)
+        return fetched
 
     def _exact(self, base: Base, resolved: Resolved, options: RegistryOptions) -> Reference | None:
         """:returns: the image of the base's platform by its digest; C(None) where it is not of a registry"""
@@ -402,14 +420,14 @@ class Build:
             manifest = options.puller().platform_digest(resolved.reference, Platform.parse(str(base.platform)))
         return resolved.reference.with_digest(manifest) if manifest else None
 
-    def _fetch(self, base: Base, resolved: Resolved, exact: Reference | None, engine: Engine, options: RegistryOptions) -> None:
+    def _fetch(self, base: Base, resolved: Resolved, exact: Reference | None, engine: Engine, options: RegistryOptions) -> LocalImage:
         place = exact or resolved.reference
         if place.registry == LOCAL:
-            return
+            return engine.need(image_digest(base.text) if named_by_id(base.text) else str(place))
         here = engine.find(str(place))
-        same = here and (exact or (_fits(here, Platform.parse(str(base.platform))) and resolved.digest in (here.digest, here.id)))
-        if not same:
-            _pull(engine, place, options, str(base.platform))
+        if here and (exact or (_fits(here, Platform.parse(str(base.platform))) and resolved.digest in (here.digest, here.id))):
+            return here
+        return engine.need(_pull(engine, place, options, str(base.platform)))
 
     def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> tuple[bool, str]:
         """:returns: whether the image is there to be reused, and why that is not known: many registries answer 401 or 403 for a
@@ -459,10 +477,10 @@ class Build:
         platforms = self.params["platforms"]
         return {PLATFORMS_LABEL: ",".join(platforms)} if platforms else {}
 
-    def _with_platforms(self, text: str, here: Mapping[Base, str]) -> str:
+    def _with_platforms(self, text: str, here: Mapping[Base, Fetched]) -> str:
         args = _texts(self.params["build_args"])
         written = bases(text, args, self.params["target"], *self._platforms)
-        names = {base: here[self._for_platform(base)] for base in written if self._for_platform(base) in here}
+        names = {base: here[self._for_platform(base)].name for base in written}
         return write_platforms(text, args, *self._platforms, names)
 
     @contextmanager
@@ -477,7 +495,7 @@ class Build:
             found = {registry: credentials for registry, credentials in others.items() if credentials}
             yield replace(access, credentials={**found, **access.credentials})
 
-    def _request(self, decision: Decision, here: Mapping[Base, str], directory: Path, access: RegistryAccess) -> BuildRequest:
+    def _request(self, decision: Decision, here: Mapping[Base, Fetched], directory: Path, access: RegistryAccess) -> BuildRequest:
         params = self.params
         file, args = self.file, _texts(params["build_args"])
         text = self._with_platforms(lower_stages(self.text, args, *self._platforms), here)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from .artifacts import put_image
 from .conftest import LiveRegistry, document
 from .test_engines import programs
 
@@ -56,6 +58,31 @@ def test_two_builders_make_the_same_digest(
         assert result["changed"], result
         digests.append(module("oci_image_push", **options)["digest"])
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_a_layer_of_another_time_does_not_change_the_digest(
+    module: Module, context: Path, registry: LiveRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builder: str
+) -> None:
+    """In one of the storages the same was built before without a date: its layers are in the cache."""
+    base = f"{registry.address}/dated-base-{builder}:1"
+    put_image(base, platform.machine().replace("x86_64", "amd64").replace("aarch64", "arm64"))
+    text = f"FROM {base} AS base\nCOPY etc /etc\nFROM base\nCOPY etc /more\n"
+    options = {"context": str(context), "content": text, "engine": builder, "plain_http": True}
+    ids = []
+    for number in (1, 2):
+        monkeypatch.setenv("CONTAINERS_STORAGE_CONF", another_storage(tmp_path, number))
+        if number == 2:
+            module("oci_image_build", name="before:1", **options)
+        built = module("oci_image_build", name="dated:1", timestamp=1700000000, **options)
+        assert built["changed"], built
+        ids.append(built["image_id"])
+        if number == 2:
+            (context / "etc" / "motd").write_text("changed\n")
+            log = module("oci_image_build", name="dated:1", timestamp=1700000000, log_path=str(tmp_path / "log"), **options)["log"]
+            assert log
+            assert (tmp_path / "log").read_text().count(" STEP 1/") == 2, "two stages, built once"
+    assert ids[0] == ids[1]
 
 
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
