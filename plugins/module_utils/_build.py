@@ -94,7 +94,7 @@ class Decision:
     :ivar reasons: which inputs changed, in words; empty if there is nothing to do
     :ivar image_id: of the image that is there
     :ivar bases: base image, with its platform → what it is
-    :ivar tags: further names that do not mean the image yet
+    :ivar names: each name of the image → id of the image that it means now
     :ivar found: the registry holds an image of the same fingerprint
     :ivar unasked: why the registry could not tell; C("") if it could
     """
@@ -107,25 +107,36 @@ class Decision:
     files: Mapping[str, str] = field(hash=False)
     found: bool = False
     name: str = ""
-    tags: tuple[str, ...] = ()
+    names: Mapping[str, str | None] = field(default_factory=dict, hash=False)
     unasked: str = ""
 
     @property
-    def changes(self) -> bool:
-        return bool(self.reasons or self.tags)
+    def final_id(self) -> str | None:
+        """The id of the image that the names are to mean, if it is known before anything is done."""
+        return None if self.reasons else self.image_id
 
-    def as_result(self) -> dict[str, Any]:
+    def tags(self, image_id: str | None) -> tuple[str, ...]:
+        """:returns: the further names that do not mean this image yet; all of them if it is yet to be made"""
+        return tuple(name for name, there in self.names.items() if name != self.name and (image_id is None or there != image_id))
+
+    def changes(self, image_id: str | None) -> bool:
+        """Whether a name does not mean this image yet."""
+        return image_id is None or any(there != image_id for there in self.names.values())
+
+    def as_result(self, image_id: str | None) -> dict[str, Any]:
+        """:param image_id: of the image that the names mean at the end; C(None) if it is yet to be made"""
+        before = {name: there for name, there in self.names.items() if there}
         return {
             "reasons": list(self.reasons),
             "fingerprint": self.fingerprint.digest,
-            "image_id": None if self.reasons else self.image_id,
+            "image_id": image_id,
             "name": self.name,
             "base_images": _digests(self.bases),
             "reused": self.found,
-            "tagged": list(self.tags),
+            "tagged": list(self.tags(image_id)),
             "diff": {
-                "before": self.before.parts if self.before else {},
-                "after": self.fingerprint.parts,
+                "before": {**(self.before.parts if self.before else {}), **({"names": before} if before else {})},
+                "after": {**self.fingerprint.parts, "names": dict.fromkeys(self.names, image_id or "an image that is yet to be made")},
             },
         }
 
@@ -243,25 +254,24 @@ class Build:
             context.files() if why else {},
             found,
             str(self.name),
-            self._tags(engine, None if why or image is None else image.id),
+            self._names(engine, image),
             unasked,
         )
 
     def carry_out(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
         """Pull the image if the registry has it, else bring its bases here and build it.
 
-        :returns: fields of the module's result
+        :returns: fields of the module's result, C(image_id) always
         :raises BuildFailed: the name stays where it was
         """
         if not decision.reasons:
-            result: dict[str, Any] = {}
+            result: dict[str, Any] = {"image_id": decision.image_id}
         elif decision.found:
             result = {"image_id": _pull(engine, self.name, options, str(self.platform))}
         else:
             result = self._build(decision, engine, options)
-        image_id = str(result.get("image_id") or decision.image_id)
-        for tag in self._tags(engine, image_id):
-            engine.tag(image_id, tag)
+        for tag in decision.tags(result["image_id"]):
+            engine.tag(result["image_id"], tag)
         return result
 
     def _build(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
@@ -308,10 +318,10 @@ class Build:
             )
         return rules
 
-    def _tags(self, engine: Engine, image_id: str | None) -> tuple[str, ...]:
-        """:returns: the further names that mean another image, or none; all of them if there is no image yet"""
-        names = [str(local_name(tag)) for tag in self.params["tags"]]
-        return tuple(name for name in names if image_id is None or (image := engine.find(name)) is None or image.id != image_id)
+    def _names(self, engine: Engine, image: LocalImage | None) -> dict[str, str | None]:
+        """:returns: each name → id of the image that it means"""
+        found = {str(local_name(tag)): engine.find(str(local_name(tag))) for tag in self.params["tags"]}
+        return {name: there.id if there else None for name, there in {str(self.name): image, **found}.items()}
 
     def _bases(self) -> tuple[Base, ...]:
         """:returns: each with the platform that it is needed for"""

@@ -42,7 +42,7 @@ class Builds:
     def decide(self, engine: Engine, options: RegistryOptions) -> bool:
         """:returns: whether there is something to do"""
         self._decisions = tuple(build.decide(engine, options) for build in self._builds)
-        return any(decision.changes for decision in self._decisions)
+        return any(decision.changes(decision.final_id) for decision in self._decisions)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -57,18 +57,19 @@ class Builds:
             )
         return tuple(dict.fromkeys(found))
 
-    def carry_out(self, engine: Engine, options: RegistryOptions) -> Iterator[dict[str, Any]]:
-        """Do what was decided; after each image, all that is known."""
+    def carry_out(self, engine: Engine, options: RegistryOptions) -> Iterator[tuple[bool, dict[str, Any]]]:
+        """Do what was decided; after each image, whether something changed until then, and all that is known."""
         done: list[dict[str, Any]] = []
         for build, decision in zip(self._builds, self._decisions):
             done.append(build.carry_out(decision, engine, options))
-            yield self.result(done)
+            changed = any(decision.changes(more["image_id"]) for decision, more in zip(self._decisions, done))
+            yield changed, self.result(done)
 
     def result(self, done: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         """:param done: what came of the first builds"""
-        results = [decision.as_result() for decision in self._decisions]
-        for result, more in zip(results, done or ()):
-            result.update(more)
+        results = [decision.as_result(decision.final_id) for decision in self._decisions]
+        for number, more in enumerate(done or ()):
+            results[number] = {**self._decisions[number].as_result(more["image_id"]), **more}
         if not self._several:
             return results[0]
         platforms = [str(build.platform) for build in self._builds]

@@ -159,7 +159,8 @@ attributes:
   idempotent:
     support: full
     details:
-      - With O(force=true) it builds every time.
+      - With O(force=true) it builds every time, and check mode says changed. The result is changed if the image is another one,
+        which with O(timestamp) it may not be.
 author:
   - Contributors to the imagemode.bootc project (@imagemode)
 """
@@ -330,8 +331,8 @@ def main() -> None:
                 module.warn(text)
             result = builds.result()
             if changed and not module.check_mode:
-                for done in builds.carry_out(engine, options):
-                    module.changed, result = True, done
+                for changed, done in builds.carry_out(engine, options):
+                    module.changed, result = changed, done
         module.exit_json(changed=changed, **result)
 
 

@@ -40,6 +40,10 @@ def test_further_tags_are_set_without_a_build(module: Module, context: Path, eng
     done = module("oci_image_build", **options)
     for result in (predicted, done):
         assert (result["changed"], result["reasons"], result["tagged"]) == (True, [], [f"localhost/tagged-{engine}:stable"]), result
+        names = {f"localhost/tagged-{engine}:{tag}": built["image_id"] for tag in ("1", "stable")}
+        assert result["diff"]["after"].pop("names") == names
+        assert result["diff"]["before"].pop("names") == {f"localhost/tagged-{engine}:1": built["image_id"]}
+        assert result["diff"]["before"] == result["diff"]["after"]
     assert not module("oci_image_build", **options)["changed"]
 
 
@@ -58,6 +62,24 @@ def test_two_builders_make_the_same_digest(
         assert result["changed"], result
         digests.append(module("oci_image_push", **options)["digest"])
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_a_forced_build_is_a_change_if_the_image_is_another_one(module: Module, context: Path, builder: str) -> None:
+    options = {"name": f"forced-{builder}:1", "context": str(context), "engine": builder, "force": True}
+    first = module("oci_image_build", timestamp=1700000000, **options)
+    assert first["changed"], first
+    assert module("oci_image_build", check_mode=True, timestamp=1700000000, **options)["changed"]
+    same = module("oci_image_build", timestamp=1700000000, **options)
+    assert (same["changed"], same["image_id"], same["reasons"]) == (False, first["image_id"], ["a build was forced"]), same
+    assert same["diff"]["before"] == same["diff"]["after"]
+    tags = [f"forced-{builder}:2"]
+    tagged = module("oci_image_build", timestamp=1700000000, tags=tags, **options)
+    assert (tagged["changed"], tagged["tagged"]) == (True, [f"localhost/{tags[0]}"]), tagged
+    other = module("oci_image_build", tags=tags, **options)
+    assert (other["changed"], other["tagged"]) == (True, [f"localhost/{tags[0]}"]), other
+    names = {side: list(other["diff"][side]["names"].values()) for side in ("before", "after")}
+    assert names == {"before": [first["image_id"]] * 2, "after": [other["image_id"]] * 2}
 
 
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
@@ -178,7 +200,7 @@ def test_the_first_build_and_its_diff_say_what_changed(module: Module, context: 
     changed = module("oci_image_build", check_mode=True, build_args={"RELEASE": "2"}, **options)
     assert changed["reasons"] == ["build argument RELEASE added"]
     before, after = changed["diff"]["before"], changed["diff"]["after"]
-    assert {part for part in {*before, *after} if before.get(part) != after.get(part)} == {"args"}
+    assert {part for part in {*before, *after} if before.get(part) != after.get(part)} == {"args", "names"}
     assert module("oci_image_build", force=True, **options)["reasons"] == ["a build was forced"]
 
 
