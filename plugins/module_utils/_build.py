@@ -546,8 +546,9 @@ def _text_of(file: Path) -> str:
 
 
 def _fits(image: LocalImage, platform: Platform) -> bool:
-    there = Platform.parse(image.platform)
-    # Not every engine keeps the variant.
+    # Not every engine keeps the variant, and an image may say any word.
+    system, architecture, *_variant = [*image.platform.split("/"), ""]
+    there = Platform.of(system, architecture)
     return (there.os, there.architecture) == (platform.os, platform.architecture)
 
 

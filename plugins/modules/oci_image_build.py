@@ -67,7 +67,9 @@ options:
         description: The secret itself.
         type: str
   platform:
-    description: Platform to build for, for example V(linux/arm64); without it the builder's own.
+    description:
+      - Platform to build for, for example V(linux/arm64); without it the builder's own. An architecture alone is Linux's, an
+        operating system alone is for the builder's architecture.
     type: str
   platforms:
     description:

@@ -24,6 +24,12 @@ _ARCHITECTURES = {
     "i686": ("386", ""),
     "powerpc64le": ("ppc64le", ""),
 }
+# GOOS and GOARCH as Go and containerd know them: internal/syslist, and containerd's platforms/database.go.
+_GOOS = "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows zos"
+_GOARCH = (
+    "386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc ppc64 ppc64le riscv"
+    " riscv64 s390 s390x sparc sparc64 wasm"
+)
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,20 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Parse C(linux/arm64/v8), C(arm64) or C(x86_64).
+        """Parse C(linux/arm64/v8), C(arm64) or C(x86_64); C(linux) is for the architecture of this machine.
 
-        :raises OptionError: the text has another form
+        :raises OptionError: the text has another form, or no such architecture is known
         """
         words = text.strip().split("/")
+        hint = "Write it as os/architecture or os/architecture/variant: linux/arm64."
         if not all(words) or len(words) > 3:
-            raise OptionError(f"'{text}' is not a platform.", hint="Write it as os/architecture or os/architecture/variant: linux/arm64.")
-        return cls.of("linux", words[0]) if len(words) == 1 else cls.of(*words)
+            raise OptionError(f"'{text}' is not a platform.", hint=hint)
+        if len(words) == 1:
+            words = [words[0], machine.machine()] if words[0].lower() in _GOOS.split() else ["linux", words[0]]
+        platform = cls.of(*words)
+        if platform.architecture not in _GOARCH.split():
+            raise OptionError(f"'{text}' is not a platform: '{platform.architecture}' is no architecture that is known.", hint=hint)
+        return platform
 
     @classmethod
     def here(cls) -> Platform:
