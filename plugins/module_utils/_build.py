@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -67,13 +67,21 @@ class Resolved:
 
     :ivar digest: in its registry; the image id if it is only in local storage, or that is where it is looked for first
     :ivar manifest: of this platform's image in its registry, where that was asked
+    :ivar index: that it was found in
     :ivar single: the image, where it was found in no index, which would tell its platform
     """
 
     reference: Reference
     digest: str
     manifest: str = ""
+    index: str = ""
     single: Image | None = None
+
+    def is_image(self, there: LocalImage, platform: Platform) -> bool:
+        """Whether the image in local storage that has the base's name is the base."""
+        # Of an index some engines know its own digest, whatever platform they have of it.
+        same = self.reference.digest or {self.digest, self.manifest, self.index} & {there.digest, there.id} - {""}
+        return bool(same) and _fits(there, platform)
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ class Decision:
             "fingerprint": self.fingerprint.digest,
             "image_id": image_id,
             "name": self.name,
-            "base_images": _digests(self.bases),
+            "base_images": {name: self.bases[base].digest for base, name in _names(self.bases).items()},
             "reused": self.found,
             "tagged": list(self.tags(image_id)),
             "diff": {
@@ -229,7 +237,8 @@ class Build:
             resolving = pool.submit(self._resolve_all, engine, options)
             context = read_context(self.context, self._rules(), self.file)
             image, resolved = finding.result(), resolving.result()
-        fingerprint = take(self._inputs(context.digest, context.top, _digests(resolved)))
+        names = _names(resolved)
+        fingerprint = take(self._inputs(context.digest, context.top, {name: resolved[base].digest for base, name in names.items()}))
         before = from_labels(image.labels, [step.text for step in image.history]) if image else None
         why: tuple[str, ...]
         if image is None:
@@ -240,7 +249,10 @@ class Build:
             why = ("a build was forced",)
         else:
             files = (recall_files(before.digest), context.files()) if before.digest != fingerprint.digest else None
-            why = reasons(before, fingerprint, files)
+            known = {name: self._digest_in(before, name, base, resolved[base], engine) for base, name in names.items()}
+            as_before = take(self._inputs(context.digest, context.top, known))
+            why = reasons(before, as_before, files)
+            fingerprint = fingerprint if why else as_before
         found, unasked = self._in_registry(options.puller(), fingerprint) if why and not self.params["force"] else (False, "")
         if why and not found:
             check_files(self.params)
@@ -377,14 +389,27 @@ class Build:
             # The next time it is found in local storage. There its id is the same with every engine, and its digest is not: of an
             # index Docker and Podman 4.3 know the index's own, Buildah 1.28 that of the platform's image.
             image, index = registry.image(reference, platform)
-            return Resolved(reference, image.config.digest, image.digest, None if index else image)
+            return Resolved(reference, image.config.digest, image.digest, index.digest if index else "", None if index else image)
         if reference.digest:
             return Resolved(reference, reference.digest)
         manifest = registry.manifest(reference)
         if isinstance(manifest, Image):
-            return Resolved(reference, manifest.digest, manifest.digest, manifest)
+            return Resolved(reference, manifest.digest, manifest.digest, single=manifest)
         digest = manifest.choose(platform).digest
-        return Resolved(reference, digest, digest)
+        return Resolved(reference, digest, digest, manifest.digest)
+
+    def _digest_in(self, before: Fingerprint, name: str, base: Base, resolved: Resolved, engine: Engine) -> str:
+        """:returns: the digest by which the fingerprint has the base, if it has it: it is the same image whether a registry was asked
+        for it or, with another value of I(pull), local storage
+        """
+        digest, image_id = before.ids.get(name, ("", ""))
+        if resolved.digest == image_id:
+            return digest
+        if resolved.reference.registry != LOCAL and not before.has_base(name, resolved.digest):
+            here = engine.find(str(resolved.reference))
+            if here and before.has_base(name, here.id) and resolved.is_image(here, Platform.parse(str(base.platform))):
+                return here.id
+        return resolved.digest
 
     def _need_platforms(self, found: Mapping[Base, Resolved], builds: bool, options: RegistryOptions) -> None:
         """For its own platform the builder is asked only when it builds: an unchanged image costs one request a base.
@@ -435,7 +460,7 @@ class Build:
         if place.registry == LOCAL:
             return engine.need(image_digest(base.text) if named_by_id(base.text) else str(place))
         here = engine.find(str(place))
-        if here and (exact or (_fits(here, Platform.parse(str(base.platform))) and resolved.digest in (here.digest, here.id))):
+        if here and (exact or resolved.is_image(here, Platform.parse(str(base.platform)))):
             return here
         return engine.need(_pull(engine, place, options, str(base.platform)))
 
@@ -483,9 +508,11 @@ class Build:
         given = {"BUILDPLATFORM": str(here), "BUILDOS": here.os, "BUILDARCH": here.architecture}
         return {name: value for name, value in given.items() if name in self.text}
 
-    def _belonging(self) -> dict[str, str]:
+    def _own_labels(self, decision: Decision, here: Mapping[Base, Fetched]) -> dict[str, str]:
         platforms = self.params["platforms"]
-        return {PLATFORMS_LABEL: ",".join(platforms)} if platforms else {}
+        pairs = {name: (decision.bases[base].digest, here[base].image.id) for base, name in _names(here).items()}
+        fingerprint = replace(decision.fingerprint, ids={name: pair for name, pair in pairs.items() if pair[0] != pair[1]})
+        return {**fingerprint.as_labels(), **({PLATFORMS_LABEL: ",".join(platforms)} if platforms else {})}
 
     def _with_platforms(self, text: str, here: Mapping[Base, Fetched]) -> str:
         args = _texts(self.params["build_args"])
@@ -522,7 +549,7 @@ class Build:
             network=params["network"],
             no_cache=params["force"],
             build_args={**self._builder_arguments(), **_texts(params["build_args"])},
-            labels={**_texts(params["labels"]), **decision.fingerprint.as_labels(), **self._belonging()},
+            labels={**_texts(params["labels"]), **self._own_labels(decision, here)},
             annotations=_texts(params["annotations"]),
             secrets={secret["id"]: secret_file(secret, directory) for secret in params["secrets"]},
             volumes=tuple(params["volumes"]),
@@ -552,12 +579,10 @@ def _fits(image: LocalImage, platform: Platform) -> bool:
     return (there.os, there.architecture) == (platform.os, platform.architecture)
 
 
-def _digests(found: Mapping[Base, Resolved]) -> dict[str, str]:
-    """:returns: base image as written → its digest; with its platform behind it where it is needed for several"""
+def _names(found: Collection[Base]) -> dict[Base, str]:
+    """:returns: base → as it is written; with its platform behind it where one is needed for several"""
     texts = [base.text for base in found]
-    return {
-        base.text if texts.count(base.text) == 1 else f"{base.text} ({base.platform})": resolved.digest for base, resolved in found.items()
-    }
+    return {base: base.text if texts.count(base.text) == 1 else f"{base.text} ({base.platform})" for base in found}
 
 
 def _has(there: Fingerprint | None, fingerprint: Fingerprint) -> bool:

@@ -106,7 +106,8 @@ options:
   pull:
     description:
       - When a base image is pulled. With V(newer) its digest in the registry decides, and a new digest is a reason to build.
-        With V(missing) a local image is taken as it is, and with V(never) nothing else is.
+        With V(missing) a local image is taken as it is, and with V(never) nothing else is. While the base is the same, another
+        value here is no reason to build.
       - A base image without a registry is what the engine takes it for - with Docker one of Docker Hub, with Podman and Buildah a local
         one, C(localhost/…), before those that C(registries.conf) leads to.
     type: str

@@ -22,6 +22,8 @@ VERSION = 1
 _MAX_TOP = 64
 # Enough to tell one value from another; the whole is decided by the full hash.
 _SHORT = 12
+# Of a label's parts, what is no input itself.
+_IDS = "ids"
 _MAX_NAMED = 8
 
 _NOUNS = {
@@ -64,13 +66,20 @@ class Fingerprint:
 
     :ivar digest: C(sha256:…) of all inputs
     :ivar parts: kind of input → a short digest, or name → short digest
+    :ivar ids: base image → its digest as it is one of the inputs, and its image id, by which it is known where no registry is asked
     """
 
     digest: str
     parts: Mapping[str, Any] = field(hash=False)
+    ids: Mapping[str, tuple[str, str]] = field(default_factory=dict, hash=False)
 
     def as_labels(self) -> dict[str, str]:
-        return {LABEL: self.digest, PARTS_LABEL: json.dumps(self.parts, sort_keys=True, separators=(",", ":"))}
+        document = {**self.parts, **({_IDS: dict(self.ids)} if self.ids else {})}
+        return {LABEL: self.digest, PARTS_LABEL: json.dumps(document, sort_keys=True, separators=(",", ":"))}
+
+    def has_base(self, name: str, digest: str) -> bool:
+        """Whether the base image is one of the inputs by this digest."""
+        return _mapping(self.parts.get("bases")).get(name) == _short_of(digest)
 
 
 def take(inputs: Inputs) -> Fingerprint:
@@ -90,8 +99,8 @@ def take(inputs: Inputs) -> Fingerprint:
     parts: dict[str, Any] = {
         "version": VERSION,
         "containerfile": _short(inputs.containerfile),
-        "context": inputs.context.partition(":")[2][:_SHORT],
-        "bases": {name: base.partition(":")[2][:_SHORT] for name, base in inputs.bases.items()},
+        "context": _short_of(inputs.context),
+        "bases": {name: _short_of(base) for name, base in inputs.bases.items()},
         "secrets": dict.fromkeys(inputs.secrets, ""),
     }
     if len(inputs.top) <= _MAX_TOP:
@@ -116,7 +125,9 @@ def from_labels(labels: Mapping[str, str], history: Sequence[str] = ()) -> Finge
         parts = json.loads(labels.get(PARTS_LABEL) or "{}")
     except ValueError:
         parts = {}
-    return Fingerprint(digest, parts if isinstance(parts, dict) else {})
+    ids = _mapping(parts.pop(_IDS, {})) if isinstance(parts, dict) else {}
+    pairs = {name: (pair[0], pair[1]) for name, pair in ids.items() if isinstance(pair, list) and len(pair) == 2}
+    return Fingerprint(digest, _mapping(parts), pairs)
 
 
 def reasons(
@@ -166,12 +177,16 @@ def _several(words: Iterator[str] | list[str]) -> list[str]:
     return found if more <= 0 else [*found[:_MAX_NAMED], f"{more} more of the context"]
 
 
-def _mapping(part: Any) -> Mapping[str, str]:
+def _mapping(part: Any) -> Mapping[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def _short_of(digest: str) -> str:
+    return digest.partition(":")[2][:_SHORT]
 
 
 def _short(text: str) -> str:

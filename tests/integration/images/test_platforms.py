@@ -126,6 +126,37 @@ def test_a_base_that_was_missing_is_the_same_one_when_it_is_there(
     assert (again["changed"], again["reasons"], again["base_images"]) == (False, [], built["base_images"])
 
 
+@pytest.mark.parametrize("kind", ["index", "single"])
+def test_a_base_is_the_same_one_whether_its_registry_is_asked_or_not(
+    module: Module, context: Path, registry: LiveRegistry, engine: str, kind: str
+) -> None:
+    """The value of `pull` is no input, and an image that was built with one is unchanged with the others."""
+    own = platform.machine().replace("x86_64", "amd64").replace("aarch64", "arm64")
+    base = f"{registry.address}/asked-{engine}-{kind}:1"
+
+    def put(text: str) -> str:
+        digest = put_image(base, own, text=text)
+        return put_index(base, **{own: digest, "s390x": put_image(base, "s390x")}) if kind == "index" else digest
+
+    put("first")
+    options = {"context": str(context), "content": f"FROM {base}\nLABEL child=1\n", "engine": engine, "plain_http": True}
+    for number, (first, others) in enumerate((("missing", ("newer", "never")), ("newer", ("missing", "never", "newer")))):
+        name = f"asked-{engine}-{kind}-{number}:1"
+        built = module("oci_image_build", name=name, pull=first, **options)
+        assert built["changed"], built
+        for other in others:
+            again = module("oci_image_build", name=name, pull=other, **options)
+            assert (again["changed"], again["reasons"], again["fingerprint"]) == (False, [], built["fingerprint"]), other
+    put("second")
+    assert not module("oci_image_build", name=name, pull="missing", **options)["changed"]
+    for other in range(number + 1):
+        name = f"asked-{engine}-{kind}-{other}:1"
+        assert module("oci_image_build", name=name, **options)["reasons"] == [f"base image {base} changed"]
+        assert not module("oci_image_build", name=name, pull="missing", **options)["changed"]
+    labelled = module("oci_image_build", name=name, pull="missing", labels={"tier": "web"}, **options)
+    assert labelled["reasons"] == ["label tier added"]
+
+
 def test_each_platform_builds_upon_its_own_base(module: Module, context: Path, registry: LiveRegistry, engine: str) -> None:
     """The base is an index; a stage that makes something for the target stays on the builder's platform."""
     plain = {"engine": engine, "plain_http": True}
