@@ -77,6 +77,11 @@ class Resolved:
     index: str = ""
     single: Image | None = None
 
+    @property
+    def unasked(self) -> bool:
+        """Whether its name has a digest, perhaps an index's, so that no registry was asked for it."""
+        return self.digest == self.reference.digest
+
     def is_image(self, there: LocalImage, platform: Platform) -> bool:
         """Whether the image in local storage that has the base's name is the base."""
         # Of an index some engines know its own digest, whatever platform they have of it.
@@ -256,7 +261,7 @@ class Build:
         found, unasked = self._in_registry(options.puller(), fingerprint) if why and not self.params["force"] else (False, "")
         if why and not found:
             check_files(self.params)
-        self._need_platforms(resolved, bool(why) and not found, options)
+        self._need_platforms(resolved, bool(why) and not found, engine, options)
         return Decision(
             why,
             fingerprint,
@@ -406,12 +411,12 @@ class Build:
         if resolved.digest == image_id:
             return digest
         if resolved.reference.registry != LOCAL and not before.has_base(name, resolved.digest):
-            here = engine.find(str(resolved.reference))
-            if here and before.has_base(name, here.id) and resolved.is_image(here, Platform.parse(str(base.platform))):
+            here = _here(base, resolved, engine)
+            if here and before.has_base(name, here.id):
                 return here.id
         return resolved.digest
 
-    def _need_platforms(self, found: Mapping[Base, Resolved], builds: bool, options: RegistryOptions) -> None:
+    def _need_platforms(self, found: Mapping[Base, Resolved], builds: bool, engine: Engine, options: RegistryOptions) -> None:
         """For its own platform the builder is asked only when it builds: an unchanged image costs one request a base.
 
         :raises PlatformMissing: a base is for another platform, which Docker 20.10 does not mind
@@ -423,7 +428,7 @@ class Build:
         registry = options.puller()
         for base, resolved in asked:
             platform, image = Platform.parse(str(base.platform)), resolved.single
-            if resolved.digest == resolved.reference.digest:
+            if resolved.unasked and not _here(base, resolved, engine):
                 image, index = registry.image(resolved.reference, platform)
                 image = None if index else image
             try:
@@ -441,17 +446,16 @@ class Build:
         mixed = any(base.platform != str(self.platform) for base in found)
         fetched = {}
         for base, resolved in found.items():
-            exact = self._exact(base, resolved, options) if mixed else None
+            exact = self._exact(base, resolved, engine, options) if mixed else None
             image = self._fetch(base, resolved, exact, engine, options)
             name = str(exact) if exact else engine.id_argument(image.id) if mixed and engine.takes_ids else base.text
             fetched[base] = Fetched(image, name)
         return fetched
 
-    def _exact(self, base: Base, resolved: Resolved, options: RegistryOptions) -> Reference | None:
-        """:returns: the image of the base's platform by its digest; C(None) where it is not of a registry"""
+    def _exact(self, base: Base, resolved: Resolved, engine: Engine, options: RegistryOptions) -> Reference | None:
+        """:returns: the image of the base's platform by its digest; C(None) where no registry is asked for it"""
         manifest = resolved.manifest
-        if resolved.digest == resolved.reference.digest:
-            # Perhaps an index's.
+        if resolved.unasked and not _here(base, resolved, engine):
             manifest = options.puller().platform_digest(resolved.reference, Platform.parse(str(base.platform)))
         return resolved.reference.with_digest(manifest) if manifest else None
 
@@ -459,10 +463,8 @@ class Build:
         place = exact or resolved.reference
         if place.registry == LOCAL:
             return engine.need(image_digest(base.text) if named_by_id(base.text) else str(place))
-        here = engine.find(str(place))
-        if here and (exact or resolved.is_image(here, Platform.parse(str(base.platform)))):
-            return here
-        return engine.need(_pull(engine, place, options, str(base.platform)))
+        here = engine.find(str(exact)) if exact else _here(base, resolved, engine)
+        return here or engine.need(_pull(engine, place, options, str(base.platform)))
 
     def _in_registry(self, registry: Registry, fingerprint: Fingerprint) -> tuple[bool, str]:
         """:returns: whether the image is there to be reused, and why that is not known: many registries answer 401 or 403 for a
@@ -577,6 +579,12 @@ def _fits(image: LocalImage, platform: Platform) -> bool:
     system, architecture, *_variant = [*image.platform.split("/"), ""]
     there = Platform.of(system, architecture)
     return (there.os, there.architecture) == (platform.os, platform.architecture)
+
+
+def _here(base: Base, resolved: Resolved, engine: Engine) -> LocalImage | None:
+    """:returns: the base, where local storage has it by its name"""
+    there = engine.find(str(resolved.reference))
+    return there if there and resolved.is_image(there, Platform.parse(str(base.platform))) else None
 
 
 def _names(found: Collection[Base]) -> dict[Base, str]:

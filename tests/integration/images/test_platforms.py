@@ -268,6 +268,30 @@ def test_an_unchanged_build_costs_one_request_a_base(module: Module, context: Pa
     assert len(registry.requests) - before == 2
 
 
+def test_a_base_by_its_digest_that_is_there_is_not_asked_for(
+    module: Module, context: Path, registry: LiveRegistry, engine: str, tmp_path: Path
+) -> None:
+    """So that a build without a network can be upon it, in a cross build, too."""
+    digests = []
+    for number in (1, 2):
+        base = f"{registry.address}/by-digest-{engine}:{number}"
+        images = {architecture: put_image(base, architecture, arch=f"{architecture} {number}") for architecture in ("amd64", "arm64")}
+        digests.append(base.replace(f":{number}", f"@{put_index(base, **images)}"))
+    text = f"FROM --platform=linux/amd64 {digests[0]} AS x\nFROM {digests[1]}\nCOPY --from=x /etc/arch /etc/tools\n"
+    options = {"name": f"by-digest-{engine}:1", "context": str(context), "content": text, "platform": "linux/arm64"}
+    for base, wanted in zip(digests, PLATFORMS):
+        tls = [] if engine == "docker" else ["--tls-verify=false"]
+        subprocess.run([engine, "pull", *tls, f"--platform={wanted}", base], check=True, capture_output=True)
+    before = len(registry.requests)
+    built = module("oci_image_build", engine=engine, plain_http=True, **options)
+    assert built["changed"], built
+    assert _files(f"localhost/by-digest-{engine}:1", ["etc/arch", "etc/tools"], engine, tmp_path) == {
+        "etc/arch": "arm64 2",
+        "etc/tools": "amd64 1",
+    }
+    assert registry.requests[before:] == []
+
+
 def test_a_base_without_a_platform_is_the_targets_whatever_was_before_it(
     module: Module, context: Path, registry: LiveRegistry, engine: str, tmp_path: Path
 ) -> None:
