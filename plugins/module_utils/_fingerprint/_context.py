@@ -118,9 +118,7 @@ def _walk(root: str, rules: Rules) -> list[_Seen]:
                 if not out:
                     found = entry.stat(follow_symlinks=False)
                     attributes = _attributes(entry.path) if is_directory else ""
-                    seen.append(
-                        _Seen(path, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, attributes)
-                    )
+                    seen.append(_Seen(path, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, attributes))
                 if is_directory and (not out or rules.has_exceptions):
                     waiting.append((path, matches))
     return sorted(seen)
