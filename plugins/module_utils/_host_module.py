@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ._bootc.client import Bootc
@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, Any] = {"timeout": {"type": "int", "default": 3600}, "lock_
 WATCHED: dict[str, Any] = {"watch": {"type": "str"}}
 # A watched module waits no longer than this without a word.
 PATIENCE_SECONDS = 10
+NOTHING_NEW = "the host has this image already, under another digest"
 
 
 class BootcModule(CollectionModule):
@@ -45,7 +46,8 @@ class BootcModule(CollectionModule):
             self._wait(job)
         if job and ours:
             before = parse_status(job.about["before"])
-            plan = planner(before, _remote(job.about["remote"]))
+            bootc.answer = _remote(job.about["remote"])
+            plan = planner(before, bootc.answer)
         else:
             document = bootc.status_text()
             before = parse_status(document)
@@ -73,11 +75,14 @@ class BootcModule(CollectionModule):
             except ImageModeError as error:
                 after = bootc.status()
                 self.changed = footprint(before) != footprint(after)
+                if not self.changed and _is_booted_already(plan, error):
+                    self.warn(f"The host runs {_boots_next(after)}, not {_boots_next(plan.after)}: both hold the same files.")
+                    self.exit_json(**_result(before, after, replace(plan, reason=NOTHING_NEW)))
                 error.details.update(before=before.as_dict(), after=after.as_dict(), reboot_required=after.reboot_required)
                 raise
             after = bootc.status()
             self.changed = footprint(before) != footprint(after)
-            self._prove(plan, before, after, digest)
+            plan = self._prove(plan, before, after, digest, bootc)
         self.exit_json(**_result(before, after, plan))
 
     def _wait(self, job: Job) -> None:
@@ -90,20 +95,31 @@ class BootcModule(CollectionModule):
         asked = {name: value for name, value in self.params.items() if name not in (*ARGUMENTS, *WATCHED)}
         return hashlib.sha256(json.dumps([self._name, asked], sort_keys=True).encode()).hexdigest()
 
-    def _prove(self, plan: Plan, before: Host, after: Host, digest: str | None) -> None:
-        """bootc's return code is not believed: the host is where the plan said, or the result says why not."""
+    def _prove(self, plan: Plan, before: Host, after: Host, digest: str | None, bootc: Bootc) -> Plan:
+        """bootc's return code is not believed: the host is where the plan said, or the result says why not.
+
+        :returns: the plan as it came out
+        """
         if footprint(after) == footprint(plan.after):
-            return
+            return plan
+        if bootc.answer and _staged_alike(after, plan.after) and bootc.has(after.staged, bootc.answer):
+            self.warn(f"The host got {_staged(after)}, not {_staged(plan.after)}: the same image, which it had already.")
+            return replace(plan, reason=f"{_staged(after)} is staged")
         steps = ", ".join(" ".join(step) for step in plan.steps)
         wanted, got = (_boots_next(host) for host in (plan.after, after))
         details: dict[str, Any] = {"before": before.as_dict(), "after": after.as_dict(), "planned": plan.after.as_dict()}
         if digest and wanted != got:
             raise DigestMismatch(
                 f"The host was to get {wanted} and got {got} by '{steps}'.",
-                hint="The tag was moved meanwhile. Resolve it again and run the task again.",
+                hint="The tag was moved meanwhile: resolve it again and run the task again. "
+                "If it was not, a deployment of this host has the files of the wanted image already, under another digest.",
                 **details,
             )
         if footprint(after) == footprint(before):
+            if _upgrades(plan) and plan.after.spec == before.spec:
+                # Another manifest of what the host has, which could not be seen before (L(Bootc.content)).
+                self.warn(f"'{steps}' found nothing new: to bootc {_staged(plan.after)} is an image that the host has already.")
+                return replace(plan, reason=NOTHING_NEW)
             raise BootcError(
                 f"'{steps}' ended with return code 0 and changed nothing; planned was: {plan.reason}.",
                 error="bootc_ignored",
@@ -111,10 +127,32 @@ class BootcModule(CollectionModule):
                 **details,
             )
         self.warn(f"'{steps}' left the host in another state than planned ({plan.reason}); the result has both.")
+        return plan
 
 
-def _remote(answer: dict[str, str | None] | None) -> Remote | None:
-    return Remote(**answer) if answer else None  # type: ignore[arg-type]
+def _remote(answer: dict[str, Any] | None) -> Remote | None:
+    return Remote(**{**answer, "same": tuple(answer["same"])}) if answer else None
+
+
+def _is_booted_already(plan: Plan, error: ImageModeError) -> bool:
+    """What `bootc upgrade` says on composefs of other layers with the booted files (bootc_composefs/update.rs, `do_upgrade`)."""
+    return _upgrades(plan) and "same fs-verity digest as the existing Some(Booted)" in str(error.details.get("stderr"))
+
+
+def _upgrades(plan: Plan) -> bool:
+    return pulls(plan) and plan.steps[0][1] == "upgrade"
+
+
+def _staged_alike(after: Host, planned: Host) -> bool:
+    """Whether the digest of what is staged is all that differs."""
+    if not (after.staged and after.staged.image and planned.staged and planned.staged.image):
+        return False
+    image = replace(after.staged.image, digest=planned.staged.image.digest)
+    return footprint(replace(after, staged=replace(after.staged, image=image))) == footprint(planned)
+
+
+def _staged(host: Host) -> str | None:
+    return host.staged.digest if host.staged else None
 
 
 def _boots_next(host: Host) -> str | None:

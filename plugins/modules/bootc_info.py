@@ -125,7 +125,9 @@ pending_digest:
   type: str
   sample: null
 update_available:
-  description: Whether the image that the host follows is another in the registry than the booted and the staged one.
+  description:
+    - Whether the image that the host follows is another in the registry than the booted and the staged one.
+    - The same image under another digest, because it was only compressed anew, is none.
   returned: if O(gather) has V(update)
   type: bool
   sample: true

@@ -14,6 +14,9 @@ description:
   - Stages the newest image of the reference that the host follows, or the one with a given digest.
   - The registry is asked first, so that check mode and the real run decide alike, and a host that has the newest
     image is not touched.
+  - An image that the registry holds under another digest than the host, because it was only compressed anew (on composefs also if
+    it was built again with the same layers), is no update to bootc. The task is unchanged then, with a warning that names both
+    digests if O(digest) asked for one of them.
   - To follow another image, use M(imagemode.bootc.bootc_switch).
 options:
   digest:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import math
@@ -16,13 +17,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from .._errors import ImageModeError
 from .._reference import Reference
 from .._runner import CommandMissing, Runner
 from . import lock
 from .errors import BootcError, NotManaged, failure
 from .job import Job
 from .plan import Plan, Remote
-from .status import Host, Source, parse_status
+from .status import Deployment, Host, Source, parse_status
 from .version import Capabilities, parse_version
 
 # bootc 1.16.9 reads the first of these that exists and no other place (contract.md 6.1).
@@ -73,12 +75,54 @@ class Bootc:
         raw = self.manifest(source)
         found = remote_of(raw, architecture())
         if host.backend != "composefs" or self.capabilities.has("composefs_manifest_digest"):
-            return found
+            return self._compared(found, source, host)
         if found.index and source.transport != "registry":
             return found  # a directory, for example, in which nothing can be asked for by its digest
         if found.index:
             raw = self.manifest(replace(source, image=str(Reference.parse(source.image).with_digest(found.digest))))
         return Remote(digest=config_of(raw), index=found.index, manifest=found.digest)
+
+    def _compared(self, found: Remote, source: Source, host: Host) -> Remote:
+        """With the digests under which the host has the same content; nobody is asked where the digests tell it."""
+        slots = [slot for slot in (host.booted, host.staged, host.rollback) if slot and slot.image]
+        if any(found.is_in(slot) for slot in slots):
+            return found
+        content = self._content_in_registry(source, found.pullable, host.backend == "composefs") if slots else None
+        same = [slot.digest for slot in slots if slot.digest and content and self.content(slot) == content]
+        return replace(found, content=content, same=tuple(same))
+
+    def content(self, deployment: Deployment) -> str | None:
+        """What makes two manifests one image to bootc 1.16.9, so that it does not stage the second.
+
+        On ostree the digest of the configuration (`prepare_internal` in ostree-ext's container/store.rs); on composefs the files,
+        which the layers' diff ids stand for (`validate_update` in bootc_composefs/update.rs).
+
+        :returns: C(None) if it cannot be found out
+        """
+        source, digest = deployment.source, deployment.digest
+        if source is None or digest is None:
+            return None
+        if deployment.composefs:
+            return self._content_in_registry(source, digest, composefs=True)
+        commit = (deployment.identity or "").partition(".")[0]
+        try:
+            shown = self._run(("ostree", "show", "--repo=/sysroot/ostree/repo", "--print-metadata-key=ostree.manifest", commit))
+            return config_of(ast.literal_eval(shown.strip()))  # a string as GVariant writes it, which is as Python does
+        except (ImageModeError, ValueError, SyntaxError):
+            return None
+
+    def _content_in_registry(self, source: Source, digest: str, composefs: bool) -> str | None:
+        if source.transport != "registry":  # a directory, for example, in which nothing can be asked for by its digest
+            return None
+        try:
+            source = replace(source, image=str(Reference.parse(source.image).with_digest(digest)))
+            return layers_of(self.configuration(source)) if composefs else config_of(self.manifest(source))
+        except ImageModeError:  # an old image may be gone from the registry
+            return None
+
+    def has(self, deployment: Deployment | None, remote: Remote) -> bool:
+        """Whether a deployment is the image that the registry holds, be it under another digest."""
+        return remote.is_in(deployment) or bool(deployment and remote.content and self.content(deployment) == remote.content)
 
     def manifest(self, source: Source) -> str:
         """:returns: the manifest or index that the source points at, byte for byte
@@ -184,6 +228,16 @@ def config_of(raw: str) -> str:
         return str(json.loads(raw)["config"]["digest"])
     except (ValueError, KeyError, TypeError) as error:
         raise BootcError(f"The registry sent something that is no image manifest: {error!r}.", error="manifest_invalid") from None
+
+
+def layers_of(configuration: str) -> str:
+    """:returns: the diff ids of an image's layers, by its configuration: the same for the same files
+    :raises BootcError: C(manifest_invalid)
+    """
+    try:
+        return " ".join(json.loads(configuration)["rootfs"]["diff_ids"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BootcError(f"The registry sent something that is no image configuration: {error!r}.", error="manifest_invalid") from None
 
 
 def digest_of(raw: str) -> str:

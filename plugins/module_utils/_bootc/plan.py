@@ -35,11 +35,15 @@ class Remote:
     :ivar digest: digest of the manifest for the host's platform, or what `bootc status` of that host reports instead of it
     :ivar index: digest of the index that the reference points at, or C(None)
     :ivar manifest: digest of the manifest where I(digest) is another; see L(pullable)
+    :ivar content: what makes two manifests one image to bootc (L(client.Bootc.content)); C(None) if nobody had to know
+    :ivar same: digests under which the host has this content already
     """
 
     digest: str
     index: str | None = None
     manifest: str | None = None
+    content: str | None = None
+    same: tuple[str, ...] = ()
 
     @property
     def pullable(self) -> str:
@@ -47,7 +51,11 @@ class Remote:
         return self.manifest or self.digest
 
     def is_digest(self, digest: str) -> bool:
-        return digest in (self.digest, self.index, self.manifest)
+        return digest in (self.digest, self.index, self.manifest, *self.same)
+
+    def is_in(self, deployment: Deployment | None) -> bool:
+        """Whether a deployment is this image, be it under another digest: then bootc does not stage it again."""
+        return deployment is not None and deployment.digest in (self.digest, *self.same)
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,10 @@ def plan_switch(host: Host, want: Follow, remote: Remote | None = None) -> Plan:
 
     :raises ImageModeError: NotManaged, Refused, Unsupported or DigestMismatch
     """
+    return _telling(_switch(host, want, remote), want.digest or _pinned(want.source), remote)
+
+
+def _switch(host: Host, want: Follow, remote: Remote | None) -> Plan:
     _need_bootc_host(host)
     digest = want.digest or _pinned(want.source)
     if host.spec and _same_source(host.spec, want.source):
@@ -138,6 +150,10 @@ def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan
 
     :raises ImageModeError: NotManaged, Refused, Unsupported or DigestMismatch
     """
+    return _telling(_upgrade(host, want, remote), want.digest, remote)
+
+
+def _upgrade(host: Host, want: Update, remote: Remote | None) -> Plan:
     _need_bootc_host(host)
     if host.layered:
         raise Refused(
@@ -167,7 +183,7 @@ def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan
         return _ask(host, host.spec)
     if want.digest:
         _checked(remote, want.digest, host.spec)
-    if host.staged and host.staged.digest == remote.digest:
+    if host.staged and remote.is_in(host.staged):
         return _settle_lock(host, host.staged, want)
     step = _upgrade_step(want.soft_reboot, want.download_only)
     return _converge(host, host.spec, remote, step, locked=want.download_only, cancel_rollback=want.digest is not None)
@@ -234,14 +250,13 @@ def _converge(
 ) -> Plan:
     """Make the image that the registry holds the one that boots next."""
     digest = remote.digest
-    booted = host.booted
     composefs = host.backend == "composefs"
-    if booted and booted.digest == digest and (composefs or not new_source):
+    if remote.is_in(host.booted) and (composefs or not new_source):
         return _stay(host, source, cancel_rollback)
     if composefs:
-        if host.staged and host.staged.digest == digest:
+        if remote.is_in(host.staged):
             return Plan("this image is staged already", host, warnings=_other_name(host.staged, source))
-        if host.rollback and host.rollback.digest == digest:
+        if remote.is_in(host.rollback):
             if locked:  # a queued rollback would be applied
                 return Plan("this image is here already, as the rollback deployment: there is nothing to download", host)
             # Staging it is refused, or skipped without a word (recording composefs, switch-digest).
@@ -345,9 +360,9 @@ def _change_tag(host: Host, want: Update, source: Source, remote: Remote | None)
     if want.digest:
         _checked(remote, want.digest, source)
     step = ("bootc", "upgrade", "--tag", str(want.tag), "--download-only")
-    if host.booted and host.booted.digest == remote.digest:
+    if remote.is_in(host.booted):
         return Plan(f"'{source.image}' is the booted image: there is nothing to download", host)
-    if host.staged and host.staged.digest == remote.digest:
+    if host.staged and remote.is_in(host.staged):
         if host.staged.download_only:
             return Plan("this image is staged already", host)
         after = replace(host, staged=replace(host.staged, download_only=True))
@@ -390,6 +405,18 @@ def _present(host: Host, digest: str, remote: Remote | None) -> Plan | None:
     return _keep(host, "the host runs this digest already")
 
 
+def _telling(plan: Plan, digest: str | None, remote: Remote | None) -> Plan:
+    """Whoever insists on a digest hears that the host has the image under another one."""
+    deployment = plan.after.staged or plan.after.pending or plan.after.booted
+    if not (digest and remote and deployment and deployment.digest in remote.same) or _satisfied(deployment, digest):
+        return plan
+    told = (
+        f"The host has {deployment.digest}, not {digest}: the registry holds the same image under both, and bootc does not replace one "
+        "by the other."
+    )
+    return replace(plan, warnings=(*plan.warnings, told))
+
+
 def _ask(host: Host, source: Source) -> Plan:
     return Plan("the registry has to be asked", host, ask=source)
 
@@ -417,7 +444,7 @@ def _satisfied(deployment: Deployment | None, digest: str, remote: Remote | None
         return False
     if digest in (deployment.image.digest, _pinned(deployment.image.source)):
         return True
-    return remote is not None and remote.is_digest(digest) and remote.digest == deployment.image.digest
+    return remote is not None and remote.is_digest(digest) and remote.is_in(deployment)
 
 
 def _checked(remote: Remote, digest: str, source: Source) -> Remote:

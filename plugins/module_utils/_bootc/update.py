@@ -30,17 +30,17 @@ def ask_registry(bootc: Bootc, host: Host) -> dict[str, Any] | None:
     source = host.spec
     if source is None:
         return None
-    remote = bootc.remote(source, host)
-    booted, staged = (slot.digest if slot else None for slot in (host.booted, host.staged))
+    remote, running = bootc.remote(source, host), host.booted
+    booted = remote.is_in(running)
     found: dict[str, Any] = {
         "image": source.image,
         "digest": remote.pullable,
         "index_digest": remote.index,
-        "booted": remote.digest == booted,
-        "staged": remote.digest == staged,
+        "booted": booted,
+        "staged": remote.is_in(host.staged),
     }
     there = _layers(bootc, source, remote.pullable)
-    here = there if remote.digest == booted else _layers(bootc, host.booted.source if host.booted else None, booted)
+    here = there if booted or running is None else _layers(bootc, running.source, running.digest)
     lacking = None if there is None or here is None else {digest: size for digest, size in there.items() if digest not in here}
     for name, layers in (("total", there), ("new", lacking)):
         found[f"layers_{name}"] = None if layers is None else len(layers)

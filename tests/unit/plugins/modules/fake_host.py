@@ -7,7 +7,8 @@
 It exists because no bootc host can run beside unit tests. FAKE_HOST names the directory:
 status (text that `bootc status` prints), refusal (its error instead), steps.json (command line → rc, stdout, stderr,
 after, files below root/ in base64, seconds that it takes),
-registry.json (image → digest, manifest or stderr), config.json (the configuration of every image, where it is not a good one),
+registry.json (image → digest, manifest or stderr; "config IMAGE" → its configuration), config.json (the configuration of every
+other image, where it is not a good one),
 calls (what was run, appended).
 """
 
@@ -43,10 +44,14 @@ def main() -> int:
         return 0
     if program == "skopeo":
         image = sys.argv[-1].split("//", 1)[-1]
+        registry = json.loads((base / "registry.json").read_text())
+        if "--config" in sys.argv and f"config {image}" in registry:
+            print(registry[f"config {image}"])
+            return 0
         if "--config" in sys.argv:
             print((base / "config.json").read_text() if (base / "config.json").exists() else CONFIGURATION)
             return 0
-        answer = json.loads((base / "registry.json").read_text()).get(image, "manifest unknown")
+        answer = registry.get(image, "manifest unknown")
         if answer.startswith("{"):
             sys.stdout.write(answer)
             return 0

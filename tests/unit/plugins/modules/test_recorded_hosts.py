@@ -143,9 +143,9 @@ def test_a_moved_tag_is_an_error_before_anything_is_staged(host: Any, documents:
 
 
 def test_a_verb_that_changes_nothing_is_not_believed(host: Any, documents: Any) -> None:
-    document = documents("booted")
-    host.set(document, {"bootc upgrade": {"rc": 0}}, {parse_status(document).spec.image: "sha256:" + "1" * 64})  # type: ignore[union-attr]
-    result = host.run("bootc_upgrade")
+    image = "registry.test/other:1"
+    host.set(documents("booted"), {f"bootc switch {image}": {"rc": 0}}, {image: "sha256:" + "1" * 64})
+    result = host.run("bootc_switch", image=image)
     assert result["error"] == "bootc_ignored"
     assert result["changed"] is False
 
