@@ -141,13 +141,25 @@ class Reference:
 
 
 def same_reference(one: str, other: str) -> bool:
-    """Whether two texts name the same image: C(x) is C(docker.io/library/x:latest)."""
+    """Whether two texts name the same image: C(x) is C(docker.io/library/x:latest), and a tag beside a digest decides nothing."""
     if one == other:
         return True
     try:
-        return Reference.parse(one) == Reference.parse(other)
+        left, right = (Reference.parse(without_tag(text)) for text in (one, other))
     except ReferenceInvalid:
         return False
+    return left == right
+
+
+def without_tag(text: str) -> str:
+    """C(name:tag@digest) as C(name@digest); everything else as it is.
+
+    bootc does so itself on ostree since 1.2.0 (spec.rs, `canonicalize`). containers/image refuses both, and so skopeo does, an
+    older bootc, and every bootc on composefs, which hands on what it was given.
+    """
+    name, at, digest = text.partition("@")
+    colon = name.rfind(":")
+    return f"{name[:colon]}@{digest}" if at and colon > name.rfind("/") else text
 
 
 def _invalid(text: str, why: str) -> ReferenceInvalid:

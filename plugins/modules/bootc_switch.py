@@ -22,6 +22,7 @@ options:
   image:
     description:
       - The image to follow, for example V(registry.example.com/os:1) or V(registry.example.com/os@sha256:…).
+      - Of V(registry.example.com/os:1@sha256:…), as Renovate writes it, the tag is left out, because not every bootc takes both.
       - With another O(transport), what that transport takes, for example a directory.
     type: str
     required: true

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._errors import ImageModeError
-from .._reference import Reference
+from .._reference import Reference, without_tag
 from .._runner import CommandMissing, Runner
 from . import lock
 from .errors import BootcError, NotManaged, failure
@@ -137,7 +137,8 @@ class Bootc:
         return self._inspect(source, "--config")
 
     def _inspect(self, source: Source, what: str) -> str:
-        name = _SKOPEO_TRANSPORTS.get(source.transport, f"{source.transport}:") + source.image
+        image = without_tag(source.image) if source.transport in _SKOPEO_TRANSPORTS else source.image
+        name = _SKOPEO_TRANSPORTS.get(source.transport, f"{source.transport}:") + image
         with _auth_file() as auth_file:
             return self._run(("skopeo", "inspect", what, "--authfile", auth_file, "--", name))
 

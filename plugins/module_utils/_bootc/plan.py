@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .._reference import Reference, ReferenceInvalid, same_reference
+from .._reference import Reference, ReferenceInvalid, same_reference, without_tag
 from .errors import DigestMismatch, NotManaged, Refused, Unsupported
 from .status import Deployment, Host, Image, Source
 
@@ -119,6 +119,8 @@ def plan_switch(host: Host, want: Follow, remote: Remote | None = None) -> Plan:
 
     :raises ImageModeError: NotManaged, Refused, Unsupported or DigestMismatch
     """
+    if want.source.transport == "registry":
+        want = replace(want, source=replace(want.source, image=without_tag(want.source.image)))
     return _telling(_switch(host, want, remote), want.digest or _pinned(want.source), remote)
 
 

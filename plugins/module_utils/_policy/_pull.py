@@ -20,6 +20,7 @@ from typing import Any
 
 from .._bootc.client import AUTH_FILES
 from .._bootc.errors import BootcError, failure
+from .._reference import without_tag
 from ._files import PolicyFiles
 
 _MESSAGE_BYTES = 1 << 16
@@ -60,7 +61,7 @@ def open_image(image: str, files: PolicyFiles | None = None, timeout: float = 12
         try:
             call = _Calls(ours, child, " ".join(argv[:-1]))
             call("Initialize")
-            opened = call("OpenImage", f"docker://{image}")
+            opened = call("OpenImage", f"docker://{without_tag(image)}")
             # The manifest comes by a pipe, which is not read: its digest is the answer.
             return Pulled(str(call("GetManifest", opened)), auth_file)
         finally:

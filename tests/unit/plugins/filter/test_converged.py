@@ -26,6 +26,13 @@ def test_an_image_may_be_spelt_in_another_way() -> None:
     assert not same_image("os:1", None)
 
 
+def test_a_tag_beside_a_digest_decides_nothing() -> None:
+    pinned = "registry.test/os@sha256:" + "1" * 64
+    assert same_image(pinned, pinned.replace("@", ":2@"))
+    assert not same_image(pinned.replace("@", ":2@"), "registry.test/os:2")
+    assert not same_image(pinned, pinned[:-1] + "2")
+
+
 def test_verification_counts_where_it_was_asked_for() -> None:
     verified = info(signature="containerPolicy")
     assert converged(verified, DIGEST)

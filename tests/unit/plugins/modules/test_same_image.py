@@ -119,6 +119,15 @@ def test_the_booted_files_in_other_layers(host: Any, documents: Any, existing: s
         assert newest in str(result["warnings"])
 
 
+def test_skopeo_is_not_asked_for_a_tag_beside_a_digest(host: Any, documents: Any) -> None:
+    """It refuses both: "Docker references with both a tag and digest are currently not supported"."""
+    text, digest = manifest()
+    host.set(documents("booted"), registry={f"registry.test/os@{digest}": text})
+    result = host.run("bootc_switch", check_mode=True, image=f"registry.test/os:2@{digest}")
+    assert result.get("commands") == [f"bootc switch -- registry.test/os@{digest}"], result
+    assert all(f"registry.test/os@{digest}" in call for call in host.calls if call.startswith("skopeo"))
+
+
 def test_what_was_pulled_before_is_staged_under_its_first_digest(host: Any, documents: Any) -> None:
     document = json.loads(documents("booted"))
     booted = document["status"]["booted"]

@@ -180,6 +180,19 @@ def test_a_digest_is_followed_and_then_the_tag_again(backend: str) -> None:
     assert commands(back) == [f"bootc switch {tag}"]
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_tag_beside_a_digest_is_left_out(backend: str) -> None:
+    host = booted(backend)
+    written = Follow(Source(f"registry.test:5000/os:2@{NEW}"))
+    plan = asked(plan_switch, host, written)
+    assert commands(plan) == [f"bootc switch registry.test:5000/os@{NEW}"]
+    assert commands(plan_switch(plan.after, written)) == []
+    # A bootc that stages it as it is written (on ostree since 1.2.0) keeps it so in what the host follows.
+    elsewhere = replace(plan.after, spec=written.source)
+    assert commands(plan_switch(elsewhere, Follow(Source(f"registry.test:5000/os:3@{NEW}")))) == []
+    assert commands(asked(plan_switch, elsewhere, Follow(Source("registry.test:5000/os:2")), "sha256:" + "8" * 64)) != []
+
+
 @pytest.mark.parametrize(
     ("backend", "expected"), [("ostree", ["ostree admin undeploy 0"]), ("composefs", ["bootc rollback", "bootc rollback"])]
 )
