@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._errors import ImageModeError
+from .._instance import Instance, choose
 from .._reference import Reference, without_tag
 from .._runner import CommandMissing, Runner
 from . import lock
@@ -207,13 +208,13 @@ def remote_of(raw: str, here: str) -> Remote:
             if "config" not in document:
                 raise ValueError("neither a manifest nor an index")
             return Remote(digest=digest_of(raw))
-        platforms = [(entry["digest"], entry.get("platform") or {}) for entry in entries]
+        instances = [Instance.of(entry) for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BootcError(f"The registry sent something that is no image manifest: {error}.", error="manifest_invalid") from None
-    for digest, platform in platforms:
-        if platform.get("architecture") == here and platform.get("os", "linux") == "linux":
-            return Remote(digest=digest, index=digest_of(raw))
-    there = sorted({str(platform.get("architecture")) for _digest, platform in platforms})
+    chosen = choose(instances, "linux", here)
+    if chosen:
+        return Remote(digest=chosen.digest, index=digest_of(raw))
+    there = sorted({"/".join(word for word in instance.platform[1:] if word) for instance in instances if instance.platform})
     raise BootcError(
         f"The image exists for {', '.join(there) or 'no platform'}, not for this host's {here}.",
         error="architecture_mismatch",

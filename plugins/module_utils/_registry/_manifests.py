@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from .._instance import ZSTD, Instance, choose
 from .._reference import is_digest
 from ._platform import Platform
 from .errors import ManifestInvalid, ManifestUnsupported, PlatformMissing
@@ -35,6 +36,7 @@ class Descriptor:
     :ivar size: bytes
     :ivar platform: set in an index only
     :ivar artifact_type: what a referrer is, for example C(application/spdx+json)
+    :ivar variant: that of I(platform) as the index has it, which may spell out the usual one
     """
 
     media_type: str
@@ -43,6 +45,12 @@ class Descriptor:
     platform: Platform | None = None
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     artifact_type: str = ""
+    variant: str = ""
+
+    @property
+    def instance(self) -> Instance:
+        platform = (self.platform.os, self.platform.architecture, self.variant) if self.platform else None
+        return Instance(self.digest, platform, self.annotations.get(ZSTD) == "true")
 
     def as_document(self) -> dict[str, Any]:
         """:returns: the descriptor of an artifact as an index has it"""
@@ -87,13 +95,12 @@ class Index:
         return tuple(entry for entry in self.manifests if entry.platform and entry.platform.os != "unknown")
 
     def choose(self, platform: Platform) -> Descriptor:
-        """:returns: the entry for the platform; the variant decides, and one without a variant stands in for it
+        """:returns: the entry that a host of the platform takes
         :raises PlatformMissing: there is none
         """
-        for wanted in (platform, Platform(platform.os, platform.architecture)):
-            for entry in self.platforms:
-                if entry.platform == wanted:
-                    return entry
+        found = choose((entry.instance for entry in self.manifests), platform.os, platform.architecture, platform.variant)
+        if found:
+            return next(entry for entry in self.manifests if entry.instance == found)
         there = ", ".join(str(entry.platform) for entry in self.platforms) or "none"
         raise PlatformMissing(
             f"The index {self.digest} holds no image for {platform}; it holds: {there}.",
@@ -182,6 +189,7 @@ def descriptor(document: Mapping[str, Any]) -> Descriptor:
         Platform.of(platform["os"], platform["architecture"], platform.get("variant") or "") if platform else None,
         _texts(document),
         document.get("artifactType") or "",
+        (platform or {}).get("variant") or "",
     )
 
 
