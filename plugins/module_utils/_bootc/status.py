@@ -19,6 +19,13 @@ from .errors import StatusInvalid
 
 API_VERSION = "org.containers.bootc/v1"
 
+# With UKIs behind a boot loader that reads BLS entries, bootc says the opposite of what is queued: it looks whether the first entry
+# is the booted one, and lacks the "not" that it has for other entries (`get_composefs_status` in bootc_composefs/status.rs). Before
+# 1.12.0 it looked at the last entry, which made up for that (commit af1e0df7); 1.16.9 does it still, and nothing yet tells a bootc
+# that does not. The key came with 1.12.0.
+_UKI_QUEUE_INVERTED_WITH = "downloadOnly"
+_BLS_BOOTLOADERS = ("systemd", "grub-cc")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -223,11 +230,20 @@ def _host(document: Mapping[str, Any]) -> Host:
         booted=_deployment(status.get("booted")),
         rollback=_deployment(status.get("rollback")),
         other=tuple(entry for entry in map(_deployment, status.get("otherDeployments") or ()) if entry),
-        rollback_queued=bool(status.get("rollbackQueued")),
+        rollback_queued=_rollback_queued(status),
         usr_overlay=overlay["accessMode"] if overlay else None,
         usr_overlay_persistent=overlay is not None and overlay.get("persistence") == "persistent",
         read_only=bool(status.get("readOnly")),
     )
+
+
+def _rollback_queued(status: Mapping[str, Any]) -> bool:
+    if not status.get("rollback"):
+        return False
+    booted: Mapping[str, Any] = status.get("booted") or {}
+    composefs: Mapping[str, Any] = booted.get("composefs") or {}
+    by_entries = composefs.get("bootType") == "Uki" and str(composefs.get("bootloader")).lower() in _BLS_BOOTLOADERS
+    return bool(status.get("rollbackQueued")) != (by_entries and _UKI_QUEUE_INVERTED_WITH in booted)
 
 
 def _source(entry: Mapping[str, Any] | None) -> Source | None:

@@ -220,6 +220,46 @@ def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
         Capabilities((1, 6, 0)).need_for(queued.steps[0])
 
 
+def on_uki(bootloader: str, said: bool, *, rollback: bool = True, older: bool = False) -> Host:
+    """A composefs host that boots UKIs.
+
+    :param said: its C(rollbackQueued)
+    :param older: a bootc before 1.12.0
+    """
+    status: dict[str, Any] = json.loads((Path(__file__).parent / "status" / "composefs.json").read_text())
+    status["status"]["rollbackQueued"] = said
+    for slot in ("booted", "rollback"):
+        status["status"][slot]["composefs"].update(bootType="Uki", bootloader=bootloader)
+        if older:
+            del status["status"][slot]["downloadOnly"]
+    if not rollback:
+        status["status"]["rollback"] = None
+    return parse_status(json.dumps(status))
+
+
+@pytest.mark.parametrize("bootloader", ["systemd", "Systemd", "grub-cc"])
+def test_a_uki_host_says_the_opposite_of_what_is_queued(bootloader: str) -> None:
+    """bootc 1.12.0 to 1.16.9 at least (bootc_composefs/status.rs)."""
+    host, queued = on_uki(bootloader, said=True), on_uki(bootloader, said=False)
+    assert (host.going_back, host.reboot_required, queued.going_back) == (False, False, True)
+    assert commands(plan_rollback(host, GoBack())) == ["bootc rollback"]
+    assert commands(plan_rollback(queued, GoBack())) == []
+    assert commands(plan_rollback(queued, GoBack(queued=False))) == ["bootc rollback"]
+
+
+def test_what_is_queued_is_believed_where_it_is_true() -> None:
+    assert on_uki("grub", said=True).rollback_queued
+    assert not on_uki("grub", said=False).rollback_queued
+    assert on_uki("systemd", said=True, older=True).rollback_queued
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_nothing_is_queued_without_a_rollback_deployment(said: bool) -> None:
+    host = on_uki("systemd", said, rollback=False)
+    assert not host.rollback_queued
+    assert not host.reboot_required
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_rollback_is_next_although_an_update_was_downloaded(backend: str) -> None:
     host = booted(backend)
