@@ -27,7 +27,9 @@ options:
     type: str
     default: ""
   verified:
-    description: Whether it must have its image checked by C(policy.json), or must not. Unset, either will do.
+    description:
+      - Whether it must have its image checked by C(policy.json), or must not. Unset, either will do.
+      - A host with the composefs backend does not record it, and is not asked.
     type: bool
 """
 
@@ -52,7 +54,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._reference import 
 def converged(info: Mapping[str, Any], digest: str, image: str | None = "", verified: bool | None = None) -> bool:
     host = info["host"]
     follows_another = bool(image) and not same_reference(str(image), host["image"] or "")
-    as_verified = verified is None or verified == (host["signature"] == "containerPolicy")
+    as_verified = verified is None or host["backend"] == "composefs" or verified == (host["signature"] == "containerPolicy")
     there = bool(digest) and digest == info["digest"] and as_verified
     return there and not (host["staged"] or info["reboot_required"] or follows_another)
 

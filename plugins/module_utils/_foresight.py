@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ._bootc.client import Bootc, architecture
 from ._bootc.errors import BootcError, refusal
-from ._bootc.plan import Plan
+from ._bootc.plan import ENFORCE, Plan
 from ._bootc.status import Source
 from ._policy import PolicyFiles, enforceable, open_image
 from ._reference import Reference
@@ -39,6 +40,8 @@ def foresee(bootc: Bootc, plan: Plan) -> None:
     name = source.image
     if source.transport == "registry":
         name = str(Reference.parse(name).with_digest(bootc.answer.pullable))
+    if any(ENFORCE in step for step in plan.steps):
+        source = replace(source, signature="containerPolicy")  # which composefs does not record
     check_policy(source, name)
     check_configuration(bootc.configuration(Source(name, source.transport)), source.image)
 

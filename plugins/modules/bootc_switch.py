@@ -38,7 +38,10 @@ options:
         Otherwise the registry is asked, and a tag that was moved is an error instead of a surprise.
     type: str
   enforce_container_sigpolicy:
-    description: Have the image's signature checked by the host's C(policy.json), now and at every upgrade.
+    description:
+      - Have the image's signature checked by the host's C(policy.json), now and at every upgrade.
+      - The composefs backend does not record it (bootc 1.16.9), and the task warns when it stages something. The policy holds for
+        every pull there, too; but bootc does not insist that it verifies.
     type: bool
     default: false
   retain:

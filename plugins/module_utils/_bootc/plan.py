@@ -25,6 +25,11 @@ Step = tuple[str, ...]
 
 CANCEL_ROLLBACK: Step = ("bootc", "rollback")
 QUEUE_ROLLBACK: Step = ("bootc", "rollback")
+ENFORCE = "--enforce-container-sigpolicy"
+NOT_RECORDED = (
+    "The composefs backend does not record that the image is to be verified: policy.json holds for every pull, but bootc does not insist "
+    "on one that verifies."
+)
 UNLOCK: Step = ("bootc", "upgrade", "--from-downloaded")
 
 
@@ -126,22 +131,26 @@ def plan_switch(host: Host, want: Follow, remote: Remote | None = None) -> Plan:
 
 def _switch(host: Host, want: Follow, remote: Remote | None) -> Plan:
     _need_bootc_host(host)
-    digest = want.digest or _pinned(want.source)
-    if host.spec and _same_source(host.spec, want.source):
+    digest, source = want.digest or _pinned(want.source), want.source
+    if host.backend == "composefs":  # which writes `ostree-unverified-image:` whatever was asked (bootc_composefs/state.rs of 1.16.9)
+        source = replace(source, signature=None)
+    if host.spec and _same_source(host.spec, source):
         if digest is None:
             return _keep(host, "the host follows this image already")
         present = _present(host, digest, remote)
         if present:
             return present
         if remote is None:
-            return _ask(host, want.source)
-        return _converge(host, want.source, _checked(remote, digest, want.source), _upgrade_step(want.soft_reboot))
+            return _ask(host, source)
+        return _converge(host, source, _checked(remote, digest, source), _upgrade_step(want.soft_reboot))
     if remote is None:
-        return _ask(host, want.source)
+        return _ask(host, source)
     if digest:
-        _checked(remote, digest, want.source)
-    plan = _converge(host, want.source, remote, _switch_step(want), new_source=True)
-    if plan.steps and host.spec and _policy(host.spec) and not _policy(want.source):
+        _checked(remote, digest, source)
+    plan = _converge(host, source, remote, _switch_step(want), new_source=True)
+    if pulls(plan) and source != want.source:
+        return replace(plan, warnings=(*plan.warnings, NOT_RECORDED))
+    if plan.steps and host.spec and _policy(host.spec) and not _policy(source):
         lost = f"The host verified its image by '{host.spec.signature}'; it does not verify '{want.source.image}'."
         return replace(plan, warnings=(*plan.warnings, lost))
     return plan
@@ -485,7 +494,7 @@ def _switch_step(want: Follow) -> Step:
     if want.source.transport != "registry":
         step += ["--transport", want.source.transport]
     if want.source.signature == "containerPolicy":
-        step.append("--enforce-container-sigpolicy")
+        step.append(ENFORCE)
     if want.retain:
         step.append("--retain")
     return (*_soft(step, want.soft_reboot), "--", want.source.image)

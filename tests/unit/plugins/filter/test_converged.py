@@ -14,8 +14,9 @@ from ansible_collections.imagemode.bootc.plugins.filter.same_image import same_i
 DIGEST = "sha256:" + "a" * 64
 
 
-def info(image: str = "registry.test/os:latest", signature: str | None = None) -> dict[str, Any]:
-    return {"digest": DIGEST, "reboot_required": False, "host": {"image": image, "signature": signature, "staged": None}}
+def info(image: str = "registry.test/os:latest", signature: str | None = None, backend: str = "ostree") -> dict[str, Any]:
+    host = {"image": image, "signature": signature, "staged": None, "backend": backend}
+    return {"digest": DIGEST, "reboot_required": False, "host": host}
 
 
 def test_an_image_may_be_spelt_in_another_way() -> None:
@@ -39,3 +40,4 @@ def test_verification_counts_where_it_was_asked_for() -> None:
     assert converged(verified, DIGEST, verified=True)
     assert not converged(info(), DIGEST, verified=True)
     assert not converged(verified, DIGEST, verified=False)
+    assert converged(info(backend="composefs"), DIGEST, verified=True)  # which records nothing

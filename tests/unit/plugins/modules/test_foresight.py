@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils import _foresight as foresight
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.about import NO_HOST
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Plan, Remote
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
 from ansible_collections.imagemode.bootc.plugins.module_utils._policy import PolicyFiles
 
@@ -50,6 +54,19 @@ def test_a_policy_that_is_not_enforced_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BootcError) as caught:
         foresight.check_policy(Source("registry.test/os:1", signature="containerPolicy"), "registry.test/os:1", files)
     assert caught.value.error == "signature_refused"
+
+
+def test_a_policy_is_needed_where_the_backend_does_not_record_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[Source] = []
+    monkeypatch.setattr(foresight, "check_policy", lambda source, _name: checked.append(source))
+    monkeypatch.setattr(foresight, "check_configuration", lambda _text, _image: None)
+    bootc = Bootc()
+    bootc.answer = Remote(NEW)
+    monkeypatch.setattr(bootc, "configuration", lambda _source: "{}")
+    after = replace(NO_HOST, spec=Source("registry.test/os:1"))
+    foresight.foresee(bootc, Plan("", after, (("bootc", "switch", "--enforce-container-sigpolicy", "--", "registry.test/os:1"),)))
+    foresight.foresee(bootc, Plan("", after, (("bootc", "switch", "--", "registry.test/os:1"),)))
+    assert [source.signature for source in checked] == ["containerPolicy", None]
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,21 @@ def test_every_transport_is_named_and_kept(backend: str, transport: str) -> None
     assert commands(plan_switch(plan.after, Follow(source))) == []
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_signature_policy_is_set_and_given_up_by_switching(backend: str) -> None:
-    host = booted(backend)
+def test_a_signature_policy_is_not_recorded_on_composefs() -> None:
+    host = booted("composefs")
+    assert host.spec
+    assert commands(plan_switch(host, Follow(Source(host.spec.image, signature="containerPolicy")))) == []
+    wanted = Follow(Source(tagged(host, "next"), signature="containerPolicy"))
+    plan = asked(plan_switch, host, wanted)
+    assert commands(plan) == [f"bootc switch --enforce-container-sigpolicy {tagged(host, 'next')}"]
+    assert plan.after.spec == Source(tagged(host, "next"))
+    assert "does not record" in plan.warnings[0]
+    again = plan_switch(plan.after, wanted)
+    assert (commands(again), again.warnings) == ([], ())
+
+
+def test_a_signature_policy_is_set_and_given_up_by_switching() -> None:
+    host = booted("ostree")
     assert host.spec
     signed = asked(plan_switch, host, Follow(Source(host.spec.image, signature="containerPolicy"), retain=True, soft_reboot="auto"))
     assert commands(signed) == [f"bootc switch --enforce-container-sigpolicy --retain --soft-reboot=auto {host.spec.image}"]
