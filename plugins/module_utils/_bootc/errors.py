@@ -125,7 +125,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     ("soft_reboot_unavailable", r"not soft-reboot capable", "Use 'soft_reboot: auto' to fall back to a full reboot."),
     ("no_staged_deployment", r"No staged deployment found", "Download first: bootc_upgrade with 'download_only: true'."),
-    ("no_rollback_deployment", r"No rollback available", "There is no earlier deployment on this host to go back to."),
+    (
+        "no_rollback_deployment",
+        r"No rollback available|Rollback is not container image based",
+        "There is no earlier deployment on this host to go back to.",
+    ),
     (
         "bootc_locked",
         r"sysroot lock|Resource temporarily unavailable|already in progress",

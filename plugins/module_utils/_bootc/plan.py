@@ -208,6 +208,7 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
     _need_bootc_host(host)
     if not want.queued:
         if host.going_back:
+            _need_image(host.rollback)
             return Plan("the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,), _thrown_away(host))
         return Plan("no rollback is queued", host)
     booted, target = host.booted, host.rollback
@@ -223,6 +224,8 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
             error="no_rollback_deployment",
             hint="Use bootc_switch with the image that you want, or bootc_upgrade with its digest.",
         )
+    if not host.going_back:
+        _need_image(target)
     if want.digest and not _satisfied(target, want.digest):
         raise Refused(
             f"The rollback deployment is {target.digest}, not {want.digest}.",
@@ -303,6 +306,7 @@ def _keep(host: Host, reason: str) -> Plan:
         return Plan(reason, host)
     if host.staged and host.booted and host.spec != host.booted.source:  # taking the rollback back would drop what is followed
         return Plan(reason, host, warnings=("A rollback is queued: the next boot goes to the rollback deployment.",))
+    _need_image(host.rollback)
     return Plan(f"{reason}: the queued rollback is cancelled", _settled(host), (CANCEL_ROLLBACK,), _thrown_away(host))
 
 
@@ -315,6 +319,17 @@ def _go_back(host: Host, reason: str, soft_reboot: str | None = None) -> Plan:
     return Plan(reason, replace(host, staged=None, rollback_queued=True), steps, _thrown_away(host))
 
 
+def _need_image(rollback: Deployment | None) -> None:
+    """`bootc rollback` does not go to, or back from, what is no container image (deploy.rs of 1.16.9, "not container image based")."""
+    if rollback and rollback.image is None:
+        what = "an image that rpm-ostree changed" if rollback.incompatible else "a classic ostree commit"
+        raise Refused(
+            f"The rollback deployment of this host is {what}, and bootc rolls back to container images only.",
+            error="no_rollback_deployment",
+            hint="Run 'rpm-ostree rollback' on the host, or use bootc_switch with the image that you want.",
+        )
+
+
 def _thrown_away(host: Host) -> tuple[str, ...]:
     return ("The staged deployment is thrown away.",) if host.staged else ()
 
@@ -322,7 +337,9 @@ def _thrown_away(host: Host) -> tuple[str, ...]:
 def _drop_stage(host: Host, reason: str) -> Plan:
     """Throw the staged deployment away and leave the booted one next."""
     after = _settled(host)
-    if host.rollback_queued:  # taking it back drops the staged deployment too (recording rollback-discards-staged)
+    if host.rollback_queued:
+        _need_image(host.rollback)
+        # Taking it back drops the staged deployment too (recording rollback-discards-staged).
         return Plan(reason, after, (CANCEL_ROLLBACK,))
     if host.backend == "ostree":
         # Two calls of `bootc rollback` would do it too, but need a rollback deployment, and a queued rollback

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError, classify
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import (
     Follow,
     GoBack,
@@ -300,6 +300,27 @@ def test_a_digest_that_no_deployment_has_is_told_of(backend: str) -> None:
     assert host.rollback
     assert "digest of an index" in plan_rollback(host, GoBack(away_from=NEW)).warnings[0]
     assert plan_rollback(host, GoBack(away_from=host.rollback.digest)).warnings == ()
+
+
+@pytest.mark.parametrize(("incompatible", "what"), [(True, "rpm-ostree changed"), (False, "classic ostree commit")])
+def test_what_is_no_container_image_is_not_rolled_back_to(incompatible: bool, what: str) -> None:
+    host = booted("ostree")
+    assert host.booted
+    assert host.rollback
+    host = replace(host, rollback=replace(host.rollback, image=None, incompatible=incompatible))
+    queued = replace(host, rollback_queued=True)
+    assert host.spec
+    for ask in (
+        lambda: plan_rollback(host, GoBack()),
+        lambda: plan_rollback(host, GoBack(digest=NEW)),
+        lambda: plan_rollback(queued, GoBack(queued=False)),
+        lambda: plan_switch(queued, Follow(host.spec)),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(BootcError, match=what) as refusal:
+            ask()
+        assert refusal.value.error == "no_rollback_deployment"
+    assert commands(plan_rollback(host, GoBack(digest=host.booted.digest))) == []
+    assert classify("error: Rolling back: Rollback is not container image based")[0] == "no_rollback_deployment"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
