@@ -172,6 +172,12 @@ def _upgrade(host: Host, want: Update, remote: Remote | None) -> Plan:
             error="host_layered",
             hint="Run 'rpm-ostree reset' on the host, or switch it to an image with bootc_switch.",
         )
+    if host.staged and host.staged.incompatible:  # bootc looks at both (`upgrade` in cli.rs)
+        raise Refused(
+            "What is staged on the host was changed by rpm-ostree (layered packages or overrides); bootc cannot upgrade it.",
+            error="host_layered",
+            hint="Run 'rpm-ostree cleanup --pending' on the host to drop it, or switch the host to an image with bootc_switch.",
+        )
     if host.spec is None:
         raise _not_managed()
     if want.from_downloaded:

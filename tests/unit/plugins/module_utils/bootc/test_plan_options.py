@@ -333,6 +333,19 @@ def test_no_image_is_left_for_itself(backend: str) -> None:
     assert refusal.value.error == "no_rollback_deployment"
 
 
+def test_what_rpm_ostree_staged_is_not_upgraded() -> None:
+    document = json.loads((Path(__file__).parent / "status" / "booted-staged.json").read_text())
+    document["status"]["staged"].update(image=None, incompatible=True)
+    document["spec"]["image"] = None  # what bootc makes of it
+    host = parse_status(json.dumps(document))
+    assert not host.layered
+    for want in (Update(), Update(digest=NEW), Update(tag="2")):
+        with pytest.raises(BootcError, match="staged") as refusal:
+            plan_upgrade(host, want)
+        assert refusal.value.error == "host_layered"
+    assert commands(asked(plan_switch, host, Follow(Source("registry.test/os:2")))) == ["bootc switch registry.test/os:2"]
+
+
 def test_a_host_follows_what_is_staged_also_where_bootc_does_not_say_so() -> None:
     """Composefs before bootc 1.16.3 (contract.md 2.2)."""
     document = next(
