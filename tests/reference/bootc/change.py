@@ -99,7 +99,7 @@ def _check(sysroot: Sysroot, reference: Reference) -> None:
     image = sysroot.repository.peek(reference)
     last = sysroot.repository.last_fetched(reference)
     known = sysroot.repository.image(last) if last else None
-    if known and known.digest == image.digest:
+    if known and known.is_same(image):
         print(f"No changes in: {reference.url()}")
         return
     if last:

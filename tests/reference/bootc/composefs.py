@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,7 @@ def _pull_config(sysroot: Sysroot, reference: Reference) -> Image:
 
 
 def _is_pulled(sysroot: Sysroot, image: Image) -> bool:
-    deployed = {known.digest for _deployment, known in _deployments(sysroot).values()}
-    return image.digest in deployed or sysroot.repository.holds(image.digest)
+    return any(known.is_same(image) for _deployment, known in _deployments(sysroot).values()) or sysroot.repository.holds(image)
 
 
 def _deployments(sysroot: Sysroot) -> dict[str, tuple[Deployment, Image]]:
@@ -154,7 +154,7 @@ def _stage(sysroot: Sysroot, reference: Reference, options: Any, *, locked: bool
         if conflicts:
             print("\n".join(conflicts), file=sys.stderr)
             raise BootcError("Merge conflicts found in etc")
-        sysroot.stage(commit, reference, locked=locked)
+        sysroot.stage(commit, replace(reference, signature=None), locked=locked)  # whatever was asked is not written down
         with contextlib.redirect_stdout(io.StringIO()):
             sysroot.prune()
     change.finish(sysroot, options, True)

@@ -40,6 +40,11 @@ class Image:
     architecture: str
     layers: tuple[tuple[str, str, int], ...]  # diff_id, blob digest, blob size
     bootable: bool = True
+    configuration: str = ""  # its digest
+
+    def is_same(self, other: Image) -> bool:
+        """Whether bootc takes it for the same image: by its manifest, or by its configuration."""
+        return other.digest == self.digest or (bool(self.configuration) and other.configuration == self.configuration)
 
     @property
     def verity(self) -> str:
@@ -74,6 +79,7 @@ class Image:
             config.get("architecture", "amd64"),
             tuple((diff, blob["digest"], blob["size"]) for diff, blob in zip(diff_ids, manifest["layers"])),
             "containers.bootc" in labels or "ostree.bootable" in labels,
+            manifest["config"]["digest"],
         )
 
 
@@ -194,8 +200,8 @@ class Repository:
             last = self.last_fetched(reference)
             if last:
                 known = self.image(last)
-                if known and known.digest == image.digest:
-                    print(f"No changes in {reference.image} => {image.digest}", flush=True)
+                if known and known.is_same(image):
+                    print(f"No changes in {reference.image} => {known.digest}", flush=True)
                     return last, known
                 self.set_cached_update(last, image, reference)
             if bootable:
@@ -235,10 +241,10 @@ class Repository:
         self._ostree("refs", "--force", f"--create={IMAGE}{escape(reference.url())}", commit)
         return commit, image
 
-    def holds(self, digest: str) -> bool:
-        """Whether an image with this digest was pulled, under any name."""
+    def holds(self, wanted: Image) -> bool:
+        """Whether an image was pulled, under any name."""
         known = (self.image(self.commit_of(IMAGE + name) or "") for name in self.refs(IMAGE))
-        return any(image is not None and image.digest == digest for image in known)
+        return any(image is not None and image.is_same(wanted) for image in known)
 
     def peek(self, reference: Reference, *steps: str) -> Image:
         """Its manifest and configuration; an error says during which steps."""
@@ -313,6 +319,7 @@ class Repository:
             "--no-bindings",
             f"--timestamp=@{created}",
             f"--add-metadata-string=ostree.manifest-digest={image.digest}",
+            f"--add-metadata-string=ostree.manifest={json.dumps({'config': {'digest': image.configuration}})}",
             f"--add-metadata-string=imagemode.image={json.dumps(asdict(image))}",
         ]
         if image.version:
