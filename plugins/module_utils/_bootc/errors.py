@@ -90,21 +90,28 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "A deployment of this host holds the same files under another digest; the composefs backend cannot hold them twice.",
     ),
     (
+        "bootc_refused",
+        r"Deployment is already in unlocked state",
+        "There is an overlay on /usr already; reboot to be rid of it (bootc_reboot with 'force: true').",
+    ),
+    (
         "disk_full",
-        r"Insufficient free space|No space left on device",
+        # The third is libostree's (throw_min_free_space_error).
+        r"Insufficient free space|No space left on device|min-free-space-(?:percent|size) .*would be exceeded",
         "Free space on the host's root file system, for example with 'podman system prune'.",
     ),
     ("etc_conflict", r"Merge conflicts found in etc", "Move the conflicting files in /etc out of the way; the host's stderr names them."),
     (
         "image_missing",
-        r"manifest unknown|name unknown|repository name not known|NAME_UNKNOWN|requested access.*denied"
+        r"manifest unknown|name unknown|repository name not known|NAME_UNKNOWN"
         r"|No such file or directory.*oci|reading manifest \S+ in \S+: .*not found",
         "Check the image's name, tag or digest; push it first.",
     ),
     (
         "registry_unauthorized",
-        r"unauthorized|authentication required|40[13] \(?(?:Unauthorized|Forbidden)|denied: ",
-        "bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there.",
+        r"unauthorized|authentication required|40[13] \(?(?:Unauthorized|Forbidden)|denied: |requested access to the resource is denied",
+        "bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there. "
+        "Some registries say the same of an image that does not exist: look at its name, too.",
     ),
     (
         "registry_tls",
@@ -113,9 +120,15 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     ("registry_rate_limited", r"toomanyrequests|429 \(?Too Many", "Wait, log in to the registry, or use a mirror."),
     (
+        "registry_unavailable",
+        r"unexpected HTTP status:? 5\d\d|invalid status code from registry 5\d\d",
+        "The registry has a fault of its own, or what stands before it has; run the task again later.",
+    ),
+    (
         "registry_unreachable",
         r"connection refused|no such host|i/o timeout|network is unreachable|no route to host"
-        r"|pinging container registry|connection reset by peer|unexpected EOF",
+        r"|pinging container registry|connection reset by peer|unexpected EOF"
+        r"|TLS handshake timeout|context deadline exceeded|Client\.Timeout exceeded",
         "Check from the host that the registry can be reached: name, port, proxy, firewall.",
     ),
     (
