@@ -136,7 +136,12 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         r"invalid reference format|[Ii]nvalid transport|Unknown transport",
         "Write the image as registry/repository:tag or registry/repository@sha256:….",
     ),
-    ("soft_reboot_unavailable", r"not soft-reboot capable", "Use 'soft_reboot: auto' to fall back to a full reboot."),
+    (
+        "soft_reboot_unavailable",
+        # bootc_composefs/soft_reboot.rs, and libostree's ostree_sysroot_deployment_set_soft_reboot.
+        r"not soft-reboot capable|Cannot soft-reboot to|System does not support soft reboots|soft reboot not supported",
+        "Use 'soft_reboot: auto' to fall back to a full reboot.",
+    ),
     ("no_staged_deployment", r"No staged deployment found", "Download first: bootc_upgrade with 'download_only: true'."),
     (
         "no_rollback_deployment",

@@ -23,6 +23,10 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
         ("reading manifest 1 in docker.io/test/os: denied: requested access to the resource is denied", "registry_unauthorized"),
         ("reading manifest 1 in docker.io/test/os: requested access to the resource is denied", "registry_unauthorized"),
         ("reading manifest 9 in registry.test/os: manifest unknown", "image_missing"),
+        ("Soft rebooting: Cannot soft-reboot to deployment with a different kernel state", "soft_reboot_unavailable"),
+        ("Soft rebooting: System does not support soft reboots", "soft_reboot_unavailable"),
+        ("Soft rebooting: Cannot soft-reboot to currently booted deployment", "soft_reboot_unavailable"),
+        ("Preparing /run/nextroot for a soft-reboot: soft reboot not supported without composefs", "soft_reboot_unavailable"),
         ("Deployment is already in unlocked state: development", "bootc_refused"),
     ],
 )

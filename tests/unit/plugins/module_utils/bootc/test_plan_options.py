@@ -357,3 +357,38 @@ def test_a_host_follows_what_is_staged_also_where_bootc_does_not_say_so() -> Non
     document["spec"]["image"] = {**staged, "image": "registry.test/old:1"}
     host = parse_status(json.dumps(document))
     assert host.spec == Source(staged["image"], staged["transport"])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_required_soft_reboot_is_required_of_what_is_staged_already(backend: str, locked: bool) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.image
+    staged = replace(
+        host.booted, image=replace(host.booted.image, digest=NEW), identity="new", soft_reboot_capable=False, download_only=locked
+    )
+    host = replace(host, staged=staged)
+    assert host.spec
+    tries = [(plan_upgrade, Update(soft_reboot="required")), (plan_upgrade, Update(digest=NEW, soft_reboot="required"))]
+    if locked:
+        tries.append((plan_upgrade, Update(from_downloaded=True, soft_reboot="required")))
+    else:
+        tries.append((plan_switch, Follow(host.spec, soft_reboot="required")))
+    for planner, want in tries:
+        with pytest.raises(BootcError) as refusal:
+            asked(planner, host, want)
+        assert refusal.value.error == "soft_reboot_unavailable"
+        capable = replace(host, staged=replace(staged, soft_reboot_capable=True))
+        assert asked(planner, capable, want)
+        assert asked(planner, host, replace(want, soft_reboot="auto"))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_rollback_with_another_kernel_is_not_queued_for_a_required_soft_reboot(backend: str) -> None:
+    host = booted(backend)
+    assert host.rollback
+    host = replace(host, rollback=replace(host.rollback, soft_reboot_capable=False))
+    with pytest.raises(BootcError) as refusal:
+        plan_rollback(host, GoBack(soft_reboot="required"))
+    assert refusal.value.error == "soft_reboot_unavailable"
