@@ -25,6 +25,13 @@ BOOT_COMMAND = "cat /proc/sys/kernel/random/boot_id; systemctl show --property=S
 # the empty directory stays.
 NEXT_ROOT = "mountpoint -q /run/nextroot"
 PREPARE = "bootc upgrade --from-downloaded --soft-reboot=required"
+PREPARE_COMPOSEFS = "bootc internals prep-soft-reboot {identity}"
+# There may be several, one on the other. bootc knows --reset since 1.13.0.
+FORGET = (
+    "if mountpoint -q /run/nextroot; then {reset} >/dev/null 2>&1; "
+    "while mountpoint -q /run/nextroot; do umount --recursive --lazy /run/nextroot || exit 1; done; fi"
+)
+RESETS = {"ostree": "ostree admin prepare-soft-reboot --reset", "composefs": "bootc internals prep-soft-reboot --reset"}
 # Ends when everything has been started, or something wants the host to go down again.
 SETTLED = "timeout 60 systemctl is-system-running --wait || true"
 SETTLE_SECONDS = 5
@@ -90,9 +97,9 @@ class ActionModule(ActionBase):
             raise RebootRefused(
                 "option_invalid", "This task would reboot the control node.", "Run it on the host, over a connection other than local."
             )
-        if soft:
-            soft = self._prepare(options, before)
-            result["soft"] = soft
+        soft = result["soft"] = soft and self._prepare(options, before)
+        if not soft and self._forget(before["backend"])["rc"] != 0:
+            self._display.warning("/run/nextroot cannot be unmounted: systemd may reboot softly, and into another deployment.")
         self._keep_alive()
         boot = self._boot()
         reboot = self._builtin_reboot(options, soft, task_vars)
@@ -152,10 +159,16 @@ class ActionModule(ActionBase):
         return capable
 
     def _prepare(self, options: dict[str, Any], before: dict[str, Any]) -> bool:
-        """Have /run/nextroot; a stage is prepared now, a rollback only when it is queued."""
+        """Have the pending deployment at /run/nextroot. On ostree a stage is prepared now, a rollback only when it is queued."""
         prepared: dict[str, Any] = {"rc": 0, "stderr": "no deployment is staged, and bootc_rollback did not prepare one"}
-        if before["host"]["staged"] and before["capabilities"].get("from_downloaded"):
+        pending, staged = _next(before["host"]), before["host"]["staged"]
+        if before["backend"] == "composefs":
+            # `bootc upgrade --from-downloaded` prepares only what it unlocks (bootc 1.16.9, bootc_composefs/update.rs).
+            self._forget("composefs")
+            prepared = self._command(PREPARE_COMPOSEFS.format(identity=pending["identity"]))
+        elif pending == staged and before["capabilities"].get("from_downloaded"):
             # Also if something is there already: it may be another deployment, prepared earlier.
+            self._forget("ostree")
             prepared = self._command(PREPARE)
         if prepared["rc"] == 0 and self._command(NEXT_ROOT)["rc"] == 0:
             return True
@@ -166,6 +179,10 @@ class ActionModule(ActionBase):
                 "Stage with 'soft_reboot: required', or use 'soft: auto' to fall back to a full reboot.",
             )
         return False
+
+    def _forget(self, backend: str) -> dict[str, Any]:
+        """Have nothing at /run/nextroot: while something is, `systemctl reboot` is a soft reboot, and into that (systemd 255)."""
+        return self._command(FORGET.format(reset=RESETS[backend]))
 
     def _builtin_reboot(self, options: dict[str, Any], soft: bool, task_vars: dict[str, Any]) -> dict[str, Any]:
         arguments: dict[str, Any] = {

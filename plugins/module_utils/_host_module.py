@@ -16,6 +16,7 @@ from ._bootc.client import Bootc
 from ._bootc.errors import BootcError, DigestMismatch
 from ._bootc.job import Job
 from ._bootc.plan import Plan, Remote, footprint, pulls
+from ._bootc.soft_reboot import prepared, with_next_root
 from ._bootc.status import Host, parse_status
 from ._errors import ImageModeError
 from ._module import CollectionModule
@@ -47,24 +48,28 @@ class BootcModule(CollectionModule):
         if job and ours:
             before = parse_status(job.about["before"])
             bootc.answer = _remote(job.about["remote"])
-            plan = planner(before, bootc.answer)
+            plan, mounted = planner(before, bootc.answer), job.about["prepared"]
         else:
             document = bootc.status_text()
             before = parse_status(document)
-            plan = bootc.decide(lambda remote: planner(before, remote))
+            plan, mounted = bootc.decide(lambda remote: planner(before, remote)), prepared()
             if pulls(plan):
                 # Not loaded where nothing is to be done: that is what nearly every run finds.
                 from ._foresight import foresee
 
                 foresee(bootc, plan)
+        plan = with_next_root(before, plan, self.params.get("soft_reboot"), mounted)
         for warning in plan.warnings:
             self.warn(warning)
         after = plan.after
         if plan.steps and not self.check_mode:
             try:
                 if not ours and pulls(plan):
-                    about = {"asked": self._asked(), "before": document, "remote": bootc.answer and asdict(bootc.answer)}
-                    job, ours = bootc.detach(plan.steps[0], about), True
+                    answer = bootc.answer and asdict(bootc.answer)
+                    about = {"asked": self._asked(), "before": document, "remote": answer, "prepared": mounted}
+                    for step in plan.steps[:-1]:
+                        bootc.run(step)
+                    job, ours = bootc.detach(plan.steps[-1], about), True
                     self._wait(job)
                 if job and ours:
                     if not job.collect():  # by another task, which tells what it changed; the rest is this one's

@@ -25,6 +25,8 @@ options:
     description:
       - V(auto) restarts only the user space where the pending deployment allows it, and else the machine.
       - V(required) fails where that is not possible.
+      - What is pending is prepared for it, also where nothing or another deployment was. Before a full reboot whatever was prepared is
+        taken back, because systemd would go on with that.
       - Needs bootc 1.7.0 and systemd 254 or newer. The boot ID stays the same; the number of soft reboots counts up.
     type: str
     default: never

@@ -36,7 +36,8 @@ options:
   soft_reboot:
     description:
       - Prepare a soft reboot into the rollback deployment; with V(required), fail if that cannot be done.
-      - Needs bootc 1.7.0 or newer. bootc ignores it on the composefs backend.
+      - Needs bootc 1.7.0 or newer. C(bootc rollback) ignores it on the composefs backend; there the deployment is prepared by
+        C(bootc internals prep-soft-reboot), which needs bootc 1.12.0.
     type: str
     choices: [auto, required]
 extends_documentation_fragment:

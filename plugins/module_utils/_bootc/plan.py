@@ -251,7 +251,7 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
 
 
 def pulls(plan: Plan) -> bool:
-    """Whether the plan fetches an image, which takes as long as the network does. Such a plan has one step."""
+    """Whether the plan fetches an image, which takes as long as the network does. It is the last step of such a plan."""
     return any(step[:2] in (("bootc", "switch"), ("bootc", "upgrade")) and step[:3] != UNLOCK for step in plan.steps)
 
 
@@ -333,7 +333,8 @@ def _keep(host: Host, reason: str) -> Plan:
 def _go_back(host: Host, reason: str, soft_reboot: str | None = None) -> Plan:
     if host.going_back:
         return Plan("the rollback is queued already", host)
-    step = (*QUEUE_ROLLBACK, f"--soft-reboot={soft_reboot}") if soft_reboot else QUEUE_ROLLBACK
+    # composefs ignores the option (cli.rs, rollback); see soft_reboot.py.
+    step = _soft(QUEUE_ROLLBACK, soft_reboot) if host.backend == "ostree" else QUEUE_ROLLBACK
     # With a rollback queued the first call only takes it back and drops the staged deployment.
     steps = (CANCEL_ROLLBACK, step) if host.rollback_queued else (step,)
     return Plan(reason, replace(host, staged=None, rollback_queued=True), steps, _thrown_away(host))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import change, overlay
+from . import change, overlay, softreboot
 from .errors import BootcError, context, run
 from .reference import TRANSPORTS, Reference
 from .repository import Image, print_difference
@@ -107,6 +107,23 @@ def delete_deployment(options: Any) -> None:
             sysroot.make_default(sysroot.booted)
         ids = [deployment.id for deployment in sysroot.deployments]
         run("ostree", "admin", "undeploy", str(ids.index(found[0].id)))
+
+
+def prep_soft_reboot(options: Any) -> None:
+    sysroot = open_sysroot()
+    if options.reset:
+        return softreboot.reset()
+    with context("Soft rebooting"):
+        found = next((item for item in _deployments(sysroot).items() if item[1][1].verity == options.deployment), None)
+        if found is None:
+            raise BootcError(f"Deployment '{options.deployment}' not found")
+        name, (deployment, _image) = found
+        if name == "Booted":
+            raise BootcError("Cannot soft-reboot to currently booted deployment")
+        if not sysroot.soft_reboot_capable(deployment):
+            raise BootcError("Cannot soft-reboot to deployment with a different kernel state")
+        softreboot.prepare_deployment(deployment)
+        print("Soft reboot setup complete")
 
 
 def images(options: Any) -> None:

@@ -25,6 +25,7 @@ COMPOSEFS = {
     "listing:images": "composefs:images",
     "listing:gc": "composefs:gc",
     "listing:delete": "composefs:delete_deployment",
+    "softreboot:command": "composefs:prep_soft_reboot",
 }
 HELP = "For more information, try '--help'."
 
@@ -101,6 +102,9 @@ def build() -> Parser:
     sub(inner, "fsck", "listing:fsck")
     parser = sub(inner, "composefs-gc", "listing:gc")
     flags(parser, "--dry-run")
+    parser = sub(inner, "prep-soft-reboot", "softreboot:command")
+    flags(parser, "--reset", "--reboot")
+    parser.add_argument("deployment", nargs="?")
 
     parser = sub(verbs, "delete-deployment", "listing:delete")
     parser.add_argument("id")

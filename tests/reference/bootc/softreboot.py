@@ -12,13 +12,15 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from .errors import BootcError, run
-from .sysroot import Sysroot
+from .sysroot import Deployment, Sysroot
 
 NEXT = Path("/run/nextroot")
 BOOTED = Path("/run/ostree-booted")
 FINISH = Path("/run/systemd/system/ostree-finalize-staged.service.d/soft-reboot.conf")
+UNMOUNT = f"while mountpoint -q {NEXT}; do umount -R -l {NEXT}; done"
 FINISHING = """[Service]
 ExecStopPost=/usr/bin/nsenter --target=1 --mount env PYTHONPATH={path} python3 -m bootc.softreboot {stateroot} {deployment}
 """
@@ -32,28 +34,43 @@ def prepare(sysroot: Sysroot, *, required: bool) -> None:
             raise BootcError("Soft reboot was required but staged deployment is not soft-reboot capable")
         return
     print("Staged deployment is soft-reboot capable, preparing for soft-reboot...", flush=True)
+    prepare_deployment(staged)
+
+
+def command(_options: Any) -> None:
+    raise BootcError("soft-reboot only implemented for composefs")
+
+
+def prepare_deployment(deployment: Deployment) -> None:
     try:
-        _mount_where_everybody_sees_it(staged.path)
+        _mount_where_everybody_sees_it(deployment.path)
     except (OSError, subprocess.CalledProcessError) as error:
         raise BootcError(f"Preparing for soft-reboot: {error}") from error
     FINISH.parent.mkdir(parents=True, exist_ok=True)
-    FINISH.write_text(FINISHING.format(path=Path(__file__).parents[1], stateroot=staged.stateroot, deployment=staged.id))
+    FINISH.write_text(FINISHING.format(path=Path(__file__).parents[1], stateroot=deployment.stateroot, deployment=deployment.id))
     run("systemctl", "daemon-reload")
+    run("systemctl", "start", FINISH.parent.name.removesuffix(".d"))  # with a stage it runs; with a rollback it may not
+
+
+def reset() -> None:
+    _where_everybody_sees_it(UNMOUNT)
+    print("Cleared soft reboot queued state")
 
 
 def _mount_where_everybody_sees_it(deployment: Path) -> None:
+    _where_everybody_sees_it(f"{UNMOUNT}\nmkdir -p {NEXT}\nmount --make-private --bind {deployment} {NEXT}")
+
+
+def _where_everybody_sees_it(script: str) -> None:
     """Not in the private mount namespace of a command that changes something, but in the system manager's."""
-    script = f"""set -e
-while mountpoint -q {NEXT}; do umount -R -l {NEXT}; done
-mkdir -p {NEXT}
-mount --make-private --bind {deployment} {NEXT}
-"""
-    subprocess.run(["nsenter", "--target=1", "--mount", "sh", "-c", script], check=True)
+    subprocess.run(["nsenter", "--target=1", "--mount", "sh", "-e", "-c", script], check=True)
 
 
 def finish(stateroot: str, deployment: str) -> None:
     """Give the finalized deployment what ostree-prepare-root gives a booted one; without an /etc it was dropped meanwhile."""
     FINISH.unlink()
+    if not NEXT.is_mount():  # taken back meanwhile
+        return
     top = Path("/sysroot/ostree/deploy", stateroot)
     if not (top / "deploy" / deployment / "etc").is_dir():
         subprocess.run(["umount", "-R", "-l", str(NEXT)], check=True)

@@ -6,11 +6,19 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.action.bootc_reboot import ActionModule, RebootRefused
+from ansible_collections.imagemode.bootc.plugins.action.bootc_reboot import (
+    FORGET,
+    NEXT_ROOT,
+    RESETS,
+    ActionModule,
+    RebootRefused,
+)
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -50,3 +58,83 @@ def test_check_mode_believes_that_the_digest_will_be_staged(action: ActionModule
         action._expected({"digest": B}, info((A, "one.0")))
     action._task.check_mode = True
     assert action._expected({"digest": B}, info((A, "one.0"))) == B
+
+
+class Shell:
+    """Commands as they were run, and a /run/nextroot."""
+
+    def __init__(self, mounted: bool, failing: str = "nothing") -> None:
+        self.mounted, self.ran, self._failing = mounted, list[str](), failing
+
+    def __call__(self, command: str) -> dict[str, Any]:
+        if command == NEXT_ROOT:
+            return {"rc": 0 if self.mounted else 1, "stdout": "", "stderr": ""}
+        self.ran.append(command)
+        if self._failing in command:
+            return {"rc": 1, "stdout": "", "stderr": f"error: {self._failing}"}
+        self.mounted = "umount" not in command
+        return {"rc": 0, "stdout": "", "stderr": ""}
+
+
+def pending(backend: str, what: str) -> dict[str, Any]:
+    before = info((A, "one"), (B, "two"))
+    before.update(backend=backend, capabilities={"from_downloaded": True, "soft_reboot": True})
+    if what == "rollback":
+        before["host"].update(rollback=before["host"]["staged"], staged=None, rollback_queued=True)
+    return before
+
+
+@pytest.mark.parametrize("what", ["staged", "rollback"])
+@pytest.mark.parametrize("mounted", [False, True])
+def test_on_composefs_what_is_pending_is_prepared_and_nothing_else(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, what: str, mounted: bool
+) -> None:
+    shell = Shell(mounted)
+    monkeypatch.setattr(action, "_command", shell, raising=False)
+    assert action._prepare({"soft": "required"}, pending("composefs", what)) is True
+    assert [command.partition(";")[0] for command in shell.ran] == [
+        "if mountpoint -q /run/nextroot",
+        "bootc internals prep-soft-reboot two",
+    ]
+
+
+def test_a_preparation_that_fails_says_why(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action, "_command", Shell(False, "prep-soft-reboot two"), raising=False)
+    with pytest.raises(RebootRefused, match="prep-soft-reboot two") as refusal:
+        action._prepare({"soft": "required"}, pending("composefs", "staged"))
+    assert refusal.value.result["error"] == "soft_reboot_unavailable"
+    assert action._prepare({"soft": "auto"}, pending("composefs", "staged")) is False
+
+
+def test_on_ostree_a_locked_stage_is_not_unlocked_for_a_rollback(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell(mounted=True)
+    monkeypatch.setattr(action, "_command", shell, raising=False)
+    before = pending("ostree", "rollback")
+    before["host"]["staged"] = {**before["host"]["rollback"], "identity": "three", "download_only": True}
+    assert action._prepare({"soft": "required"}, before) is True  # bootc_rollback prepared it
+    assert shell.ran == []
+    assert action._prepare({"soft": "required"}, pending("ostree", "staged")) is True
+    assert shell.ran[-1] == "bootc upgrade --from-downloaded --soft-reboot=required"
+
+
+@pytest.mark.parametrize("stacked", [0, 1, 2])
+@pytest.mark.parametrize("backend", ["ostree", "composefs"])
+def test_nothing_stays_prepared_before_a_full_reboot(tmp_path: Path, backend: str, stacked: int) -> None:
+    """The shell's part of it, with a mountpoint(1) that counts."""
+    mounts, calls = tmp_path / "mounts", tmp_path / "calls"
+    mounts.write_text(str(stacked))
+    programs = {
+        "mountpoint": f"test $(cat {mounts}) -gt 0",
+        "umount": f"echo umount >> {calls}; echo $(($(cat {mounts}) - 1)) > {mounts}",
+        "ostree": f"echo ostree $* >> {calls}; echo 0 > {mounts}",
+        "bootc": f"echo bootc $* >> {calls}; exit 2",  # before 1.13.0
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    command = FORGET.format(reset=RESETS[backend])
+    done = subprocess.run(["sh", "-c", command], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert done.returncode == 0
+    assert mounts.read_text().strip() == "0"
+    ran = calls.read_text().splitlines() if calls.exists() else []
+    assert ran == ([RESETS[backend], *(["umount"] * stacked if backend == "composefs" else [])] if stacked else [])

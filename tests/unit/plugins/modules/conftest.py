@@ -21,12 +21,13 @@ import pytest
 FAKE = Path(__file__).with_name("fake_host.py")
 # Each fake host has jobs and a lock of its own; nobody waits ten seconds.
 AS_A_MODULE = """
-import runpy, sys
+import os, runpy, sys
 from ansible_collections.imagemode.bootc.plugins.module_utils import _host_module
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, job, lock
 base, name = sys.argv[1:]
 job.DIRECTORY, lock.PATH, _host_module.PATIENCE_SECONDS = f"{base}/job", f"{base}/ostree/lock", 0.5
 boot_entry.ROOT = f"{base}/root"
+_host_module.prepared = lambda: os.path.exists(f"{base}/nextroot")
 sys.argv[1:] = []
 runpy.run_module(f"ansible_collections.imagemode.bootc.plugins.modules.{name}", run_name="__main__")
 """
@@ -41,7 +42,7 @@ class FakeHost:
         self.job = base / "job"
         self._bin = base / "bin"
         self._bin.mkdir()
-        for program in ("bootc", "ostree", "skopeo"):
+        for program in ("bootc", "ostree", "skopeo", "umount"):
             link = self._bin / program
             link.write_text(f"#!{sys.executable}\n" + FAKE.read_text())
             link.chmod(link.stat().st_mode | stat.S_IXUSR)

@@ -15,6 +15,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import parse_status
 from ansible_collections.imagemode.bootc.tests.unit.plugins.module_utils.bootc import test_plan_recordings as recorded
 
+NEW = "sha256:" + "7" * 64
 VERBS = ("bootc upgrade", "bootc switch", "bootc rollback")
 
 
@@ -176,3 +177,32 @@ def test_a_registry_that_does_not_deliver(host: Any, documents: Any, stderr: str
         assert result["error"] == code
         assert result["hint"]
         assert result["changed"] is False
+
+
+def test_what_was_prepared_for_a_soft_reboot_goes_with_what_was_staged(host: Any, documents: Any) -> None:
+    """composefs: the user space of the former stage would boot."""
+    document = json.loads(documents("composefs"))
+    booted = document["status"]["booted"]
+    staged = {**booted, "composefs": {**booted["composefs"], "verity": "7" * 128}}
+    staged["image"] = {**booted["image"], "image": {"image": "registry.test/b:1", "transport": "registry"}, "imageDigest": NEW}
+    after = {**document, "status": {**document["status"], "staged": staged}}
+    forget = "umount --recursive --lazy /run/nextroot"
+    steps = {forget: {}, "bootc switch registry.test/b:1": {"after": json.dumps(after)}}
+    host.set(json.dumps(document), steps, {"registry.test/b:1": NEW})
+    (host.base / "nextroot").write_text("")
+    foreseen, done = (host.run("bootc_switch", image="registry.test/b:1", check_mode=check) for check in (True, False))
+    assert done["changed"]
+    assert foreseen["commands"] == done["commands"] == [forget, "bootc switch -- registry.test/b:1"]
+    assert [call for call in host.calls if call in steps] == list(steps)
+
+
+def test_a_stage_that_is_there_is_prepared_for_a_soft_reboot_and_not_changed(host: Any, documents: Any) -> None:
+    document = documents("booted-staged")
+    spec = parse_status(document).spec
+    assert spec
+    prepare = "ostree admin prepare-soft-reboot 0"
+    host.set(document, {prepare: {}})
+    result = host.run("bootc_switch", image=spec.image, soft_reboot="required")
+    assert (result["changed"], result["commands"]) == (False, [prepare])
+    (host.base / "nextroot").write_text("")
+    assert host.run("bootc_switch", image=spec.image, soft_reboot="required")["commands"] == []

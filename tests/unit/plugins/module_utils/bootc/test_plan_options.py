@@ -222,14 +222,15 @@ def test_a_stage_is_dropped_when_the_booted_image_is_wanted(backend: str, expect
 def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
     host = booted(backend)
     queued = plan_rollback(host, GoBack(soft_reboot="auto"))
-    assert commands(queued) == ["bootc rollback --soft-reboot=auto"]
+    assert commands(queued) == ["bootc rollback --soft-reboot=auto" if backend == "ostree" else "bootc rollback"]
     assert commands(plan_rollback(queued.after, GoBack())) == []
     cancelled = plan_rollback(queued.after, GoBack(queued=False))
     assert commands(cancelled) == ["bootc rollback"]
     assert footprint(cancelled.after) == footprint(host)
     assert commands(plan_rollback(host, GoBack(queued=False))) == []
-    with pytest.raises(BootcError, match=r"1\.7\.0"):
-        Capabilities((1, 6, 0)).need_for(queued.steps[0])
+    if backend == "ostree":
+        with pytest.raises(BootcError, match=r"1\.7\.0"):
+            Capabilities((1, 6, 0)).need_for(queued.steps[0])
 
 
 def on_uki(bootloader: str, said: bool, *, rollback: bool = True, older: bool = False) -> Host:
