@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+from ._bootc.bound import lacks
 from ._bootc.client import Bootc
 from ._bootc.errors import BootcError, DigestMismatch
 from ._bootc.job import Job
-from ._bootc.plan import Plan, Remote, footprint, pulls
+from ._bootc.plan import UNDEPLOY, Plan, Remote, footprint, pulls
 from ._bootc.soft_reboot import prepared, with_next_root
 from ._bootc.status import Host, parse_status
 from ._errors import ImageModeError
@@ -79,6 +80,8 @@ class BootcModule(CollectionModule):
                         bootc.run(step)
             except ImageModeError as error:
                 after = bootc.status()
+                if ours and error.error != "soft_reboot_unavailable" and _half_staged(before, after):
+                    after = _drop(bootc, after, error)
                 self.changed = footprint(before) != footprint(after)
                 if not self.changed and _is_booted_already(plan, error):
                     self.warn(f"The host runs {_boots_next(after)}, not {_boots_next(plan.after)}: both hold the same files.")
@@ -88,6 +91,9 @@ class BootcModule(CollectionModule):
             after = bootc.status()
             self.changed = footprint(before) != footprint(after)
             plan = self._prove(plan, before, after, digest, bootc)
+        lacking = lacks(after.staged) if after.staged else []
+        if lacking:
+            self.warn(f"The staged image binds {', '.join(lacking)}, which bootc does not have: pull it there with 'bootc image cmd pull'.")
         self.exit_json(**_result(before, after, plan))
 
     def _wait(self, job: Job) -> None:
@@ -133,6 +139,23 @@ class BootcModule(CollectionModule):
             )
         self.warn(f"'{steps}' left the host in another state than planned ({plan.reason}); the result has both.")
         return plan
+
+
+def _half_staged(before: Host, after: Host) -> bool:
+    """bootc pulls bound images after it has staged, on ostree (deploy.rs, stage): a second run would find the image staged."""
+    here, there = (host.staged.identity if host.staged else None for host in (after, before))
+    return after.backend == "ostree" and here is not None and here != there
+
+
+def _drop(bootc: Bootc, staged: Host, error: ImageModeError) -> Host:
+    """:returns: the host afterwards; the error says what became of the stage"""
+    try:
+        bootc.run(UNDEPLOY)
+    except ImageModeError as refusal:
+        error.message += f" The image is staged, perhaps without images that it binds, and could not be dropped: {refusal.message}"
+        return staged
+    error.message += " What was staged before that is dropped, as images that it binds may be missing; the next run stages it again."
+    return bootc.status()
 
 
 def _remote(answer: dict[str, Any] | None) -> Remote | None:

@@ -13,22 +13,38 @@ from typing import Any
 
 from .._reference import same_reference
 from .errors import BootcError
+from .status import Deployment
 
+ROOT = "/"
 DIRECTORY = "usr/lib/bootc/bound-images.d"
 # bootc's storage on either backend; the first is a link into it that base images bring.
 STORAGES = ("usr/lib/bootc/storage", "sysroot/ostree/bootc/storage", "sysroot/composefs/bootc/storage")
 _SECTIONS = {".image": "Image", ".container": "Container"}
 
 
-def bound_images(root: str = "/") -> list[dict[str, Any]]:
-    """What the booted image binds, by the links in C(bound-images.d), and whether bootc has it.
+def lacks(deployment: Deployment) -> list[str]:
+    """:returns: images that a deployment on ostree binds and that are not in bootc's storage; short names, which bootc expands, left out"""
+    if deployment.stateroot is None or deployment.identity is None:
+        return []
+    root = os.path.join(ROOT, "sysroot/ostree/deploy", deployment.stateroot, "deploy", deployment.identity)
+    try:
+        found = bound_images(root, ROOT)
+    except BootcError:  # bootc has refused it
+        return []
+    return [bound["image"] for bound in found if not bound["present"] and "." in bound["image"].partition("/")[0]]
 
+
+def bound_images(root: str = "/", storage: str | None = None) -> list[dict[str, Any]]:
+    """What an image binds, by the links in C(bound-images.d), and whether bootc has it.
+
+    :param root: that of the booted image, or of a deployment
+    :param storage: root of the host, where it is another
     :returns: name of the link, image as it is written there, whether it is in bootc's storage, and its digest there
     :raises BootcError: C(bound_image_invalid), for what makes bootc itself refuse an upgrade to such an image
     """
     directory = Path(root, DIRECTORY)
     links = sorted(directory.iterdir()) if directory.is_dir() else []
-    stored = _stored(root) if links else {}
+    stored = _stored(storage or root) if links else {}
     found = []
     for link in links:
         image = _image(link, root)

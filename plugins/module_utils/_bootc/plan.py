@@ -31,6 +31,8 @@ NOT_RECORDED = (
     "on one that verifies."
 )
 UNLOCK: Step = ("bootc", "upgrade", "--from-downloaded")
+# What is staged is the first deployment. On ostree only.
+UNDEPLOY: Step = ("ostree", "admin", "undeploy", "0")
 
 
 @dataclass(frozen=True)
@@ -365,7 +367,7 @@ def _drop_stage(host: Host, reason: str) -> Plan:
     if host.backend == "ostree":
         # Two calls of `bootc rollback` would do it too, but need a rollback deployment, and a queued rollback
         # would be left if they were interrupted in between.
-        return Plan(reason, after, (("ostree", "admin", "undeploy", "0"),))
+        return Plan(reason, after, (UNDEPLOY,))
     if host.rollback:
         return Plan(reason, after, (QUEUE_ROLLBACK, CANCEL_ROLLBACK))
     verity = host.staged.identity if host.staged else None

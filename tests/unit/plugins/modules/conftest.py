@@ -23,10 +23,10 @@ FAKE = Path(__file__).with_name("fake_host.py")
 AS_A_MODULE = """
 import os, runpy, sys
 from ansible_collections.imagemode.bootc.plugins.module_utils import _host_module
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, job, lock
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, bound, job, lock
 base, name = sys.argv[1:]
 job.DIRECTORY, lock.PATH, _host_module.PATIENCE_SECONDS = f"{base}/job", f"{base}/ostree/lock", 0.5
-boot_entry.ROOT = f"{base}/root"
+boot_entry.ROOT = bound.ROOT = f"{base}/root"
 _host_module.prepared = lambda: os.path.exists(f"{base}/nextroot")
 sys.argv[1:] = []
 runpy.run_module(f"ansible_collections.imagemode.bootc.plugins.modules.{name}", run_name="__main__")
