@@ -53,7 +53,7 @@ class BootcModule(CollectionModule):
         else:
             document = bootc.status_text()
             before = parse_status(document)
-            plan, mounted = bootc.decide(lambda remote: planner(before, remote)), prepared()
+            plan, mounted = bootc.decide(before, lambda remote: planner(before, remote)), prepared()
             if pulls(plan):
                 # Not loaded where nothing is to be done: that is what nearly every run finds.
                 from ._foresight import foresee

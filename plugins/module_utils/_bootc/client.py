@@ -24,7 +24,7 @@ from .._runner import CommandMissing, Runner
 from . import lock
 from .errors import BootcError, NotManaged, failure
 from .job import Job
-from .plan import Plan, Remote
+from .plan import Plan, Remote, needs_of_composefs
 from .status import Deployment, Host, Source, parse_status
 from .version import Capabilities, parse_version
 
@@ -143,9 +143,10 @@ class Bootc:
         with _auth_file() as auth_file:
             return self._run(("skopeo", "inspect", what, "--authfile", auth_file, "--", name))
 
-    def decide(self, planner: Callable[[Remote | None], Plan]) -> Plan:
+    def decide(self, host: Host, planner: Callable[[Remote | None], Plan]) -> Plan:
         """Plan, ask the registry if the planner needs it, and see that this bootc can run every step.
 
+        :param host: the state that is planned from
         :raises BootcError: what the planner refuses, or what this bootc is too old for
         """
         plan = planner(None)
@@ -155,6 +156,9 @@ class Bootc:
         for step in plan.steps:
             if any(word.startswith("-") or word == "delete-deployment" for word in step):
                 self.capabilities.need_for(step)
+        needs = needs_of_composefs(host, plan)
+        if needs:
+            self.capabilities.need(*needs)
         return plan
 
     def detach(self, step: Sequence[str], about: Mapping[str, Any]) -> Job:

@@ -257,6 +257,24 @@ def pulls(plan: Plan) -> bool:
     return any(step[:2] in (("bootc", "switch"), ("bootc", "upgrade")) and step[:3] != UNLOCK for step in plan.steps)
 
 
+def needs_of_composefs(host: Host, plan: Plan) -> tuple[str, str, str] | None:
+    """What a plan asks of the composefs backend that came there later than the command.
+
+    :returns: capability, what is asked, and what can be done without
+    """
+    if host.backend != "composefs":
+        return None
+    if any(word in ("--download-only", "--from-downloaded") for step in plan.steps for word in step):
+        return "composefs_download_only", "Downloading now and applying later on the composefs backend", "leave the option out"
+    if QUEUE_ROLLBACK not in plan.steps:
+        return None
+    if host.staged:
+        return "composefs_rollback_staged", "Dropping what is staged on the composefs backend", "reboot into what is staged first"
+    if host.rollback_queued:
+        return "composefs_rollback_cancel", "Taking a rollback back on the composefs backend", "reboot, and roll back again from there"
+    return None
+
+
 def footprint(host: Host) -> tuple[object, ...]:
     """What a change of the host is measured by: each slot's source, digest and lock, and the boot order."""
     slots = tuple((slot.source, slot.digest, slot.download_only) if slot else None for slot in (host.booted, host.staged, host.rollback))

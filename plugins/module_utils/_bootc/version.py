@@ -23,11 +23,16 @@ CAPABILITIES: dict[str, Version] = {
     "delete_deployment": (1, 11, 0),
     "download_only": (1, 12, 0),
     "from_downloaded": (1, 12, 0),
+    "composefs_download_only": (1, 13, 0),
+    # Before, a second rollback queues it again (bootc_composefs/rollback.rs: the sort keys were written, not swapped).
+    "composefs_rollback_cancel": (1, 14, 0),
     "usr_overlay_status": (1, 14, 0),
     "tag": (1, 15, 0),
     "usr_overlay_read_only": (1, 15, 0),
     "karg_delete": (1, 15, 1),
     "loader_entries": (1, 15, 2),
+    # Before, what is staged stays, and its boot entries are lost or left over ("Multiple extra entries in /boot").
+    "composefs_rollback_staged": (1, 16, 0),
     # Before, the status has the digest of the configuration (contract.md 2.2).
     "composefs_manifest_digest": (1, 16, 4),
 }
@@ -61,13 +66,15 @@ class Capabilities:
     def has(self, capability: str) -> bool:
         return self.version >= CAPABILITIES[capability]
 
-    def need(self, capability: str, asked: str) -> None:
-        """:raises Unsupported: this bootc is too old; the message names the version needed"""
+    def need(self, capability: str, asked: str, instead: str = "leave the option out") -> None:
+        """
+        :param instead: what can be done where bootc stays as it is
+        :raises Unsupported: this bootc is too old; the message names the version needed"""
         if not self.has(capability):
             needed = ".".join(map(str, CAPABILITIES[capability]))
             raise Unsupported(
                 f"{asked} needs bootc {needed} or newer; this host has {self.text}.",
-                hint=f"Update the host to an image with bootc {needed}, or leave the option out.",
+                hint=f"Update the host to an image with bootc {needed}, or {instead}.",
                 bootc_version=self.text,
                 bootc_version_needed=needed,
             )

@@ -1,0 +1,71 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The composefs backend before bootc 1.16.0, whose rollback is another."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+NEW = "sha256:" + "7" * 64
+VERBS = ("bootc upgrade", "bootc switch", "bootc rollback")
+
+
+def state(documents: Any, backend: str, *, staged: bool = False, locked: bool = False, queued: bool = False) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(documents("composefs" if backend == "composefs" else "booted-rollback"))
+    status = document["status"]
+    status["rollback"] = status["rollback"] or slot(status["booted"], "6")
+    status["staged"] = {**slot(status["booted"], "7"), "downloadOnly": locked} if staged else None
+    status["rollbackQueued"] = queued
+    return document
+
+
+def slot(booted: dict[str, Any], mark: str) -> dict[str, Any]:
+    own = {"composefs": {**booted["composefs"], "verity": mark * 128}} if booted.get("composefs") else {}
+    return {**booted, **own, "image": {**booted["image"], "imageDigest": f"sha256:{mark * 64}"}}
+
+
+@pytest.mark.parametrize(
+    ("situation", "module", "options", "since"),
+    [
+        ({"staged": True}, "bootc_rollback", {}, "1.16.0"),
+        ({"staged": True, "queued": True}, "bootc_rollback", {}, "1.16.0"),
+        ({"queued": True}, "bootc_rollback", {"state": "cancelled"}, "1.14.0"),
+        ({}, "bootc_upgrade", {"download_only": True}, "1.13.0"),
+        ({"staged": True, "locked": True}, "bootc_upgrade", {"from_downloaded": True}, "1.13.0"),
+    ],
+)
+def test_what_came_later_is_refused_before_anything_is_run(
+    host: Any, documents: Any, situation: dict[str, bool], module: str, options: dict[str, Any], since: str
+) -> None:
+    document = state(documents, "composefs", **situation)
+    before = ".".join([*since.split(".")[:1], str(int(since.split(".")[1]) - 1), "9"])
+    manifest = json.dumps({"schemaVersion": 2, "config": {"digest": NEW}, "layers": []})
+    host.set(json.dumps(document), {}, {document["spec"]["image"]["image"]: manifest}, f"bootc {before}")
+    for check_mode in (True, False):
+        result = host.run(module, check_mode=check_mode, **options)
+        assert (result["error"], result.get("bootc_version_needed"), result["changed"]) == ("bootc_unsupported", since, False), result
+        assert result["hint"]
+    assert not any(call.startswith(VERBS) for call in host.calls)
+    (host.base / "version").write_text(f"bootc {since}")
+    assert host.run(module, check_mode=True, **options)["changed"] is True
+
+
+def test_dropping_the_stage_for_the_booted_image_is_one_of_them(host: Any, documents: Any) -> None:
+    document = state(documents, "composefs", staged=True)
+    host.set(json.dumps(document), version="bootc 1.15.2")
+    digest = document["status"]["booted"]["image"]["imageDigest"]
+    result = host.run("bootc_upgrade", digest=digest)
+    assert (result["error"], result["bootc_version_needed"]) == ("bootc_unsupported", "1.16.0")
+    assert "reboot" in result["hint"]
+
+
+def test_a_first_rollback_and_all_of_it_on_ostree_is_as_it_was(host: Any, documents: Any) -> None:
+    host.set(json.dumps(state(documents, "composefs")), version="bootc 1.12.0")
+    assert host.run("bootc_rollback", check_mode=True)["changed"] is True
+    host.set(json.dumps(state(documents, "ostree", staged=True)), version="bootc 1.12.0")
+    assert host.run("bootc_rollback", check_mode=True)["changed"] is True
