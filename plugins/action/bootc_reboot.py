@@ -31,6 +31,7 @@ FORGET = (
     "if mountpoint -q /run/nextroot; then {reset} >/dev/null 2>&1; "
     "while mountpoint -q /run/nextroot; do umount --recursive --lazy /run/nextroot || exit 1; done; fi"
 )
+FINALIZERS = {"ostree": "ostree-finalize-staged.service", "composefs": "bootc-finalize-staged.service"}
 RESETS = {"ostree": "ostree admin prepare-soft-reboot --reset", "composefs": "bootc internals prep-soft-reboot --reset"}
 # Ends when everything has been started, or something wants the host to go down again.
 SETTLED = "timeout 60 systemctl is-system-running --wait || true"
@@ -232,7 +233,7 @@ class ActionModule(ActionBase):
             "rolled_back" if rolled_back else "digest_mismatch",
             f"The host was to boot {expected} and came up with {after['digest']}"
             + (", the deployment it ran before." if rolled_back else "."),
-            "Look at the journal of the failed boot (journalctl -b -1) and at ostree-finalize-staged.service.",
+            f"Look at the journal of the failed boot (journalctl -b -1) and at {FINALIZERS[before['backend']]}.",
             rolled_back=rolled_back,
         )
 

@@ -29,25 +29,29 @@ BOOTABLE_LABELS = ("containers.bootc", "ostree.bootable")
 _ACCEPTS_ALL = [{"type": "insecureAcceptAnything"}]
 
 
-def foresee(bootc: Bootc, plan: Plan) -> None:
+def foresee(bootc: Bootc, plan: Plan) -> tuple[str, ...]:
     """Look at the image that a plan fetches.
 
+    :returns: warnings
     :raises BootcError: C(architecture_mismatch), C(image_not_bootable), C(signature_refused), or what a registry can say
     """
     source = plan.after.spec
     if not (bootc.answer and source):
-        return
+        return ()
     name = source.image
     if source.transport == "registry":
         name = str(Reference.parse(name).with_digest(bootc.answer.pullable))
     if any(ENFORCE in step for step in plan.steps):
         source = replace(source, signature="containerPolicy")  # which composefs does not record
     check_policy(source, name)
-    check_configuration(bootc.configuration(Source(name, source.transport)), source.image)
+    configuration = bootc.configuration(Source(name, source.transport))
+    # Only the ostree importer wants a label (deploy.rs, require_bootable).
+    return check_configuration(configuration, source.image, label_needed=plan.after.backend != "composefs")
 
 
-def check_configuration(text: str, image: str) -> None:
+def check_configuration(text: str, image: str, *, label_needed: bool = True) -> tuple[str, ...]:
     """:param text: the image's configuration (OCI image specification, config.md)
+    :returns: warnings
     :raises BootcError: C(architecture_mismatch) or C(image_not_bootable)
     """
     try:
@@ -58,8 +62,12 @@ def check_configuration(text: str, image: str) -> None:
     here = architecture()
     if there and there != here:
         raise refusal("architecture_mismatch", f"{image} has architecture {there}; this host has {here}.")
-    if not any(label in labels for label in BOOTABLE_LABELS):
-        raise refusal("image_not_bootable", f"{image} has neither of the labels {' and '.join(BOOTABLE_LABELS)}.")
+    if any(label in labels for label in BOOTABLE_LABELS):
+        return ()
+    without = f"{image} has neither of the labels {' and '.join(BOOTABLE_LABELS)}"
+    if label_needed:
+        raise refusal("image_not_bootable", f"{without}.")
+    return (f"{without}; is it made for booting?",)
 
 
 def check_policy(source: Source, name: str, files: PolicyFiles = POLICY) -> None:

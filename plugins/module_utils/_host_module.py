@@ -46,10 +46,12 @@ class BootcModule(CollectionModule):
         ours = bool(job and (job.running or job.id == watch) and job.about["asked"] == self._asked() and not self.check_mode)
         if job:
             self._wait(job)
+        foreseen: tuple[str, ...] = ()
         if job and ours:
             before = parse_status(job.about["before"])
             bootc.answer = _remote(job.about["remote"])
             plan, mounted = planner(before, bootc.answer), job.about["prepared"]
+            foreseen = tuple(job.about["foreseen"])
         else:
             document = bootc.status_text()
             before = parse_status(document)
@@ -58,16 +60,16 @@ class BootcModule(CollectionModule):
                 # Not loaded where nothing is to be done: that is what nearly every run finds.
                 from ._foresight import foresee
 
-                foresee(bootc, plan)
+                foreseen = foresee(bootc, plan)
         plan = with_next_root(before, plan, self.params.get("soft_reboot"), mounted)
-        for warning in plan.warnings:
+        for warning in (*plan.warnings, *foreseen):
             self.warn(warning)
         after = plan.after
         if plan.steps and not self.check_mode:
             try:
                 if not ours and pulls(plan):
                     answer = bootc.answer and asdict(bootc.answer)
-                    about = {"asked": self._asked(), "before": document, "remote": answer, "prepared": mounted}
+                    about = {"asked": self._asked(), "before": document, "remote": answer, "prepared": mounted, "foreseen": foreseen}
                     for step in plan.steps[:-1]:
                         bootc.run(step)
                     job, ours = bootc.detach(plan.steps[-1], about), True

@@ -27,7 +27,7 @@ options:
     type: str
     required: true
   transport:
-    description: Where the host finds the image.
+    description: Where the host finds the image. V(docker-daemon) needs bootc 1.11.0 or newer.
     type: str
     default: registry
     choices: [registry, oci, oci-archive, docker-archive, containers-storage, dir, docker-daemon]

@@ -27,7 +27,8 @@ options:
     type: str
   tag:
     description:
-      - Follow this tag of the same repository from now on, and stage its newest image. A digest that the host follows gives way to it.
+      - Follow this tag of the same repository, or of the same name in local storage, from now on, and stage its newest image.
+        A digest that the host follows gives way to it.
       - Done by C(bootc switch), which every bootc has; with O(download_only) by C(bootc upgrade --tag), which needs bootc 1.15.0.
     type: str
   download_only:

@@ -145,7 +145,8 @@ def _switch(host: Host, want: Follow, remote: Remote | None) -> Plan:
             return present
         if remote is None:
             return _ask(host, source)
-        return _converge(host, source, _checked(remote, digest, source), _upgrade_step(want.soft_reboot))
+        # An upgrade keeps the name as the host spells it.
+        return _converge(host, host.spec, _checked(remote, digest, source), _upgrade_step(want.soft_reboot))
     if remote is None:
         return _ask(host, source)
     if digest:
@@ -247,6 +248,7 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
             error="no_rollback_deployment",
             hint="Use bootc_switch with the image that you want, or bootc_upgrade with its digest.",
         )
+    _need_image(target)
     if want.soft_reboot == "required" and not target.soft_reboot_capable:  # bootc says so too, after it has queued it
         raise refusal("soft_reboot_unavailable", "A soft reboot is required, and the rollback deployment cannot be reached by one.")
     return _go_back(host, "the next boot goes to the rollback deployment", want.soft_reboot)
@@ -500,7 +502,7 @@ def _pinned(source: Source) -> str | None:
 
 
 def _retagged(source: Source, tag: str) -> Source:
-    if source.transport != "registry":
+    if source.transport not in ("registry", "containers-storage"):  # as bootc does it itself (spec.rs, with_tag)
         raise Refused(
             f"The host follows '{source.transport}:{source.image}', which has no tags.", hint="Use bootc_switch to follow another image."
         )
@@ -564,6 +566,16 @@ def _upgrade_step(soft_reboot: str | None, download_only: bool = False) -> Step:
 
 def _soft(step: Sequence[str], soft_reboot: str | None) -> Step:
     return (*step, *([f"--soft-reboot={soft_reboot}"] if soft_reboot else []))
+
+
+def _need_image(rollback: Deployment | None) -> None:
+    """`bootc rollback` goes neither to, nor back from, a deployment that rpm-ostree made or changed (deploy.rs, rollback)."""
+    if rollback and rollback.image is None:
+        raise Refused(
+            "The rollback deployment is no container image as it was built: rpm-ostree made or changed it, and bootc leaves it alone.",
+            error="host_layered" if rollback.incompatible else None,
+            hint="Run 'rpm-ostree rollback' on the host, or go to an image with bootc_switch.",
+        )
 
 
 def _need_bootc_host(host: Host) -> None:

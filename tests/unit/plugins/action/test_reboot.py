@@ -30,7 +30,7 @@ def info(booted: tuple[str, str], staged: tuple[str, str] | None = None) -> dict
         for name, slot in (("booted", booted), ("staged", staged))
     }
     host = {**slots, "rollback": None, "rollback_queued": False}
-    return {"digest": booted[0], "pending_digest": staged[0] if staged else None, "host": host}
+    return {"digest": booted[0], "pending_digest": staged[0] if staged else None, "host": host, "backend": "ostree"}
 
 
 @pytest.fixture
@@ -47,6 +47,14 @@ def test_the_same_image_with_other_kernel_arguments_has_to_boot(action: ActionMo
     with pytest.raises(RebootRefused) as refusal:
         action._prove(A, before, info((A, "one.0")))
     assert refusal.value.result["rolled_back"] is True
+
+
+@pytest.mark.parametrize("backend", ["ostree", "bootc"])
+def test_a_host_that_came_back_is_looked_at_where_its_backend_finalizes(action: ActionModule, backend: str) -> None:
+    before = {**info((A, "one.0"), (B, "two.0")), "backend": {"bootc": "composefs"}.get(backend, backend)}
+    with pytest.raises(RebootRefused) as refusal:
+        action._prove(B, before, info((A, "one.0")))
+    assert f"at {backend}-finalize-staged.service" in refusal.value.result["hint"]
 
 
 def test_what_was_rebooted_without_need_may_stay(action: ActionModule) -> None:

@@ -89,3 +89,12 @@ def test_the_image_is_opened_only_where_a_policy_can_refuse_it(
     foresight.check_policy(Source("registry.test/os:1"), "registry.test/os@" + NEW, files)
     foresight.check_policy(Source("/srv/os", "oci"), "/srv/os", files)
     assert opened == (["registry.test/os@" + NEW] if asked else [])
+
+
+def test_composefs_wants_no_label(host: Any, documents: Any) -> None:
+    """Only the ostree importer of bootc 1.16.9 does (deploy.rs, require_bootable)."""
+    host.set(documents("composefs"), registry={"registry.test/other:1": NEW})
+    (host.base / "config.json").write_text(json.dumps({"architecture": "amd64", "config": {}}))
+    result = host.run("bootc_switch", check_mode=True, image="registry.test/other:1")
+    assert result["changed"] is True
+    assert "neither of the labels" in str(result["warnings"])

@@ -393,3 +393,36 @@ def test_a_rollback_with_another_kernel_is_not_queued_for_a_required_soft_reboot
     with pytest.raises(BootcError) as refusal:
         plan_rollback(host, GoBack(soft_reboot="required"))
     assert refusal.value.error == "soft_reboot_unavailable"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_upgrade_keeps_the_name_as_the_host_spells_it(backend: str) -> None:
+    host = replace(booted(backend), spec=Source("registry.test/os"))
+    plan = asked(plan_switch, host, Follow(Source("registry.test/os:latest"), digest=NEW))
+    assert commands(plan) == ["bootc upgrade"]
+    assert plan.after.spec == plan.after.staged.source == host.spec  # type: ignore[union-attr]
+
+
+def test_another_tag_in_local_storage_is_followed_too() -> None:
+    host = replace(booted("ostree"), spec=Source("localhost/os:1", "containers-storage"))
+    assert commands(asked(plan_upgrade, host, Update(tag="2"))) == ["bootc switch --transport containers-storage localhost/os:2"]
+    assert commands(asked(plan_upgrade, host, Update(tag="1"))) == ["bootc upgrade"]
+    assert commands(asked(plan_upgrade, host, Update(tag="2", download_only=True))) == ["bootc upgrade --tag 2 --download-only"]
+
+
+def test_the_daemon_of_docker_needs_a_newer_bootc() -> None:
+    step = asked(plan_switch, booted("ostree"), Follow(Source("os:1", "docker-daemon"))).steps[0]
+    assert Capabilities((1, 11, 0)).need_for(step) is None
+    with pytest.raises(BootcError, match=r"1\.11\.0"):
+        Capabilities((1, 10, 0)).need_for(step)
+
+
+@pytest.mark.parametrize("queued", [True, False])
+def test_a_rollback_deployment_that_rpm_ostree_changed_is_told_of(queued: bool) -> None:
+    layered = sample("layered-incompatible")
+    host = replace(layered, rollback=layered.booted, rollback_queued=not queued)
+    for booted_too in (host, replace(host, booted=layered.rollback)):
+        with pytest.raises(BootcError) as refusal:
+            plan_rollback(booted_too, GoBack(queued=queued))
+        assert refusal.value.error == "host_layered"
+    assert commands(plan_rollback(replace(layered, rollback_queued=not queued), GoBack(queued=queued))) == ["bootc rollback"]
