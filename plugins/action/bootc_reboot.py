@@ -85,7 +85,7 @@ class ActionModule(ActionBase):
         before = self._info(task_vars)
         result.update(before=before["host"], digest=before["digest"], soft=False)
         expected = self._expected(options, before)
-        foretold = expected != (before["pending_digest"] or before["digest"])
+        foretold = expected != _next(before["host"])["digest"]
         if not (before["reboot_required"] or options["force"] or foretold):
             return
         result.update(digest=expected, diff=_diff(before["digest"], expected))
@@ -128,12 +128,12 @@ class ActionModule(ActionBase):
             )
         return options
 
-    def _expected(self, options: dict[str, Any], before: dict[str, Any]) -> str:
-        """The digest that the host must come up with.
+    def _expected(self, options: dict[str, Any], before: dict[str, Any]) -> str | None:
+        """The digest that the host must come up with; C(None) if bootc does not know it.
 
         The asked digest is the platform manifest's; the one of an index is not known to the host.
         """
-        next_digest: str = before["pending_digest"] or before["digest"]
+        next_digest: str | None = _next(before["host"])["digest"]
         asked = options["digest"]
         if asked and asked != next_digest and not _pinned_to(before["host"], asked):
             if self._task.check_mode:  # a task before this one may have foretold that it would be staged
@@ -141,7 +141,7 @@ class ActionModule(ActionBase):
                 return str(asked)
             raise RebootRefused(
                 "digest_mismatch",
-                f"The host would boot {next_digest}, not {asked}.",
+                f"The host would boot {next_digest or 'an image whose digest bootc does not know'}, not {asked}.",
                 "Stage that image first with bootc_switch or bootc_upgrade; after a crash a staged deployment is gone.",
             )
         return next_digest
@@ -221,14 +221,16 @@ class ActionModule(ActionBase):
             # A shared connection that is open already was made without.
             self._connection.reset()
 
-    def _prove(self, expected: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    def _prove(self, expected: str | None, before: dict[str, Any], after: dict[str, Any]) -> None:
         """:raises RebootRefused: the host runs another deployment than the one that was pending"""
-        pending, booted = _next(before["host"]), before["host"]["booted"]
-        stayed = pending["identity"] != booted["identity"] == after["host"]["booted"]["identity"]
-        # The same image may be pending with other kernel arguments.
-        if after["digest"] == expected and not stayed:
+        pending, booted, came = (slot["identity"] for slot in (_next(before["host"]), before["host"]["booted"], after["host"]["booted"]))
+        # Another bootc may tell another digest of the same deployment: on composefs, 1.16.4 and newer that of the manifest.
+        if came is not None and came == pending:
             return
-        rolled_back = after["digest"] == before["digest"]
+        # The same image may be pending with other kernel arguments.
+        if expected and after["digest"] == expected and not pending != booted == came:
+            return
+        rolled_back = came == booted if came is not None else after["digest"] == before["digest"]
         raise RebootRefused(
             "rolled_back" if rolled_back else "digest_mismatch",
             f"The host was to boot {expected} and came up with {after['digest']}"
@@ -297,5 +299,5 @@ def _pinned_to(host: dict[str, Any], digest: str) -> bool:
     return str(_next(host)["image"]).endswith(f"@{digest}")
 
 
-def _diff(before: str, after: str) -> dict[str, str]:
+def _diff(before: str | None, after: str | None) -> dict[str, str]:
     return {"before": f"booted: {before}\n", "after": f"booted: {after}\n"}

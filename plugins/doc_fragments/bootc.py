@@ -29,7 +29,8 @@ attributes:
       - Runs C(bootc status) and asks the registry; no other verb of bootc is run.
         C(bootc upgrade --check) is never used, because it can stage an update on the composefs backend.
       - An image for another architecture, without the label of a bootable image, or against the signature policy is refused as in
-        the real run; on the composefs backend the label is only warned of, as bootc does without it there. What only the image's files tell, for example a conflict in C(/etc), is not foreseen.
+        the real run; on the composefs backend the label is only warned of, as bootc does without it there. What only the image's
+        files tell, for example a conflict in C(/etc), is not foreseen.
   diff_mode:
     support: full
   idempotent:

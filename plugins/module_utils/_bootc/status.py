@@ -45,7 +45,7 @@ class Source:
 class Image:
     """An image that a deployment was made of, or a cached update.
 
-    :ivar digest: digest of this platform's manifest, never of an index (contract.md 3)
+    :ivar digest: digest of this platform's manifest, never of an index (contract.md 3); empty if bootc does not know it
     :ivar version: from a label; C(None) on composefs
     :ivar timestamp: RFC 3339
     """
@@ -85,7 +85,7 @@ class Deployment:
             "image": image.source.image if image else None,
             "transport": image.source.transport if image else None,
             "signature": image.source.signature if image else None,
-            "digest": image.digest if image else None,
+            "digest": self.digest,
             "version": image.version if image else None,
             "timestamp": image.timestamp if image else None,
             "architecture": image.architecture if image else None,
@@ -96,12 +96,13 @@ class Deployment:
             "stateroot": self.stateroot,
             "identity": self.identity,
             "bootloader": self.bootloader,
-            "cached_update_digest": self.cached_update.digest if self.cached_update else None,
+            "cached_update_digest": (self.cached_update.digest or None) if self.cached_update else None,
         }
 
     @property
     def digest(self) -> str | None:
-        return self.image.digest if self.image else None
+        """C(None) also where bootc does not know it; see L(_digest)."""
+        return (self.image.digest or None) if self.image else None
 
     @property
     def source(self) -> Source | None:
@@ -261,7 +262,16 @@ def _image(entry: Mapping[str, Any] | None) -> Image | None:
     source = _source(entry["image"])
     if source is None:
         raise KeyError("image")
-    return Image(source, entry["imageDigest"], entry.get("version"), entry.get("timestamp"), entry.get("architecture"))
+    return Image(source, _digest(entry["imageDigest"]), entry.get("version"), entry.get("timestamp"), entry.get("architecture"))
+
+
+def _digest(text: str) -> str:
+    """Of a composefs deployment that bootc made before 1.16.0, 1.16.4 and newer tell the hash of a manifest that they wrote anew, without
+    an algorithm (bootc_composefs/status.rs, get_imginfo): no registry knows that.
+
+    :returns: nothing for such a one
+    """
+    return text if ":" in text else ""
 
 
 def _deployment(entry: Mapping[str, Any] | None) -> Deployment | None:

@@ -20,7 +20,7 @@ from ansible_collections.imagemode.bootc.plugins.action.bootc_reboot import (
     RebootRefused,
 )
 
-A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 
 
 def info(booted: tuple[str, str], staged: tuple[str, str] | None = None) -> dict[str, Any]:
@@ -146,3 +146,25 @@ def test_nothing_stays_prepared_before_a_full_reboot(tmp_path: Path, backend: st
     assert mounts.read_text().strip() == "0"
     ran = calls.read_text().splitlines() if calls.exists() else []
     assert ran == ([RESETS[backend], *(["umount"] * stacked if backend == "composefs" else [])] if stacked else [])
+
+
+def test_the_same_deployment_is_proof_whatever_its_digest_is_called_now(action: ActionModule) -> None:
+    """Composefs, from a bootc before 1.16.4 to a newer one: the digest of the configuration, then that of the manifest."""
+    action._prove(B, info((A, "one"), (B, "two")), info((C, "two")))
+    with pytest.raises(RebootRefused) as refusal:
+        action._prove(B, info((A, "one"), (B, "two")), info((C, "one")))
+    assert refusal.value.result["rolled_back"] is True
+    with pytest.raises(RebootRefused) as refusal:
+        action._prove(B, info((A, "one"), (B, "two")), info((C, "three")))
+    assert (refusal.value.result["error"], refusal.value.result["rolled_back"]) == ("digest_mismatch", False)
+
+
+def test_what_bootc_knows_no_digest_of_is_proved_by_its_identity(action: ActionModule) -> None:
+    unknown: Any = None
+    before = info((A, "one"), (unknown, "two"))
+    assert action._expected({"digest": None}, before) is None
+    with pytest.raises(RebootRefused, match="does not know"):
+        action._expected({"digest": A}, before)
+    action._prove(None, before, info((unknown, "two")))
+    with pytest.raises(RebootRefused):
+        action._prove(None, before, info((unknown, "three")))
