@@ -33,11 +33,12 @@ NOTHING_NEW = "the host has this image already, under another digest"
 class BootcModule(CollectionModule):
     """Status, plan, steps, status again; C(changed) is what differs between the two."""
 
-    def converge(self, planner: Callable[[Host, Remote | None], Plan], digest: str | None = None) -> None:
+    def converge(self, planner: Callable[[Host, Remote | None], Plan], digest: str | None = None, *, going_back: bool = False) -> None:
         """Bring the host where the planner says, and end the module.
 
         :param planner: plans from the host's state and the registry's answer
         :param digest: the digest that the user insists on
+        :param going_back: the soft reboot that the user wants is one into the rollback deployment
         """
         watch, lock_timeout = self.params.get("watch"), self.params["lock_timeout"]
         bootc = Bootc(timeout=self.params["timeout"] or None, lock_timeout=min(lock_timeout, PATIENCE_SECONDS) if watch else lock_timeout)
@@ -61,7 +62,8 @@ class BootcModule(CollectionModule):
                 from ._foresight import foresee
 
                 foreseen = foresee(bootc, plan)
-        plan = with_next_root(before, plan, self.params.get("soft_reboot"), mounted)
+        soft = self.params.get("soft_reboot") if plan.after.going_back or not going_back else None
+        plan = with_next_root(before, plan, soft, mounted)
         for warning in (*plan.warnings, *foreseen):
             self.warn(warning)
         after = plan.after

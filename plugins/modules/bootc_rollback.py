@@ -164,7 +164,7 @@ def main() -> None:
             soft_reboot=module.params["soft_reboot"],
             **{name: parse_digest(digest) for name, digest in digests.items() if digest},
         )
-        module.converge(lambda host, _remote: plan_rollback(host, wanted))
+        module.converge(lambda host, _remote: plan_rollback(host, wanted), going_back=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .._reference import Reference, ReferenceInvalid, same_reference, without_tag
-from .errors import DigestMismatch, NotManaged, Refused, Unsupported, refusal
+from .errors import DigestMismatch, NotManaged, Refused, Unsupported
 from .status import Deployment, Host, Image, Source
 
 Step = tuple[str, ...]
@@ -128,8 +128,7 @@ def plan_switch(host: Host, want: Follow, remote: Remote | None = None) -> Plan:
     """
     if want.source.transport == "registry":
         want = replace(want, source=replace(want.source, image=without_tag(want.source.image)))
-    plan = _with_soft_reboot(host, want.soft_reboot, _switch(host, want, remote))
-    return _telling(plan, want.digest or _pinned(want.source), remote)
+    return _telling(_switch(host, want, remote), want.digest or _pinned(want.source), remote)
 
 
 def _switch(host: Host, want: Follow, remote: Remote | None) -> Plan:
@@ -165,7 +164,7 @@ def plan_upgrade(host: Host, want: Update, remote: Remote | None = None) -> Plan
 
     :raises ImageModeError: NotManaged, Refused, Unsupported or DigestMismatch
     """
-    return _telling(_with_soft_reboot(host, want.soft_reboot, _upgrade(host, want, remote)), want.digest, remote)
+    return _telling(_upgrade(host, want, remote), want.digest, remote)
 
 
 def _upgrade(host: Host, want: Update, remote: Remote | None) -> Plan:
@@ -249,8 +248,6 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
             hint="Use bootc_switch with the image that you want, or bootc_upgrade with its digest.",
         )
     _need_image(target)
-    if want.soft_reboot == "required" and not target.soft_reboot_capable:  # bootc says so too, after it has queued it
-        raise refusal("soft_reboot_unavailable", "A soft reboot is required, and the rollback deployment cannot be reached by one.")
     return _go_back(host, "the next boot goes to the rollback deployment", want.soft_reboot)
 
 
@@ -329,17 +326,6 @@ def _stay(host: Host, source: Source, cancel_rollback: bool) -> Plan:
         )
     plan = _keep(host, "this image is booted already")
     return replace(plan, warnings=plan.warnings + warnings)
-
-
-def _with_soft_reboot(host: Host, wanted: str | None, plan: Plan) -> Plan:
-    """A stage that stays. bootc fails where a soft reboot is required and cannot be, but after it has staged (cli.rs, handle_soft_reboot):
-    a second run would find nothing to do.
-    """
-    staged = plan.after.staged
-    stays = staged is not None and host.staged is not None and staged.identity == host.staged.identity and not staged.download_only
-    if wanted == "required" and stays and not plan.ask and not (staged and staged.soft_reboot_capable):
-        raise refusal("soft_reboot_unavailable", "A soft reboot is required, and the staged deployment cannot be reached by one.")
-    return plan
 
 
 def _keep(host: Host, reason: str) -> Plan:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from .errors import refusal
 from .plan import Plan, Step, pulls
 from .status import Deployment, Host
 
@@ -34,18 +35,26 @@ def prepared() -> bool:
 def with_next_root(host: Host, plan: Plan, wanted: str | None, mounted: bool) -> Plan:
     """The plan, and what keeps /run/nextroot the deployment that boots next.
 
-    :param wanted: C(auto), C(required) or C(None); the planner refused what is required and cannot be
+    :param wanted: C(auto), C(required) or C(None)
     :param mounted: whether something is prepared, see L(prepared)
+    :raises BootcError: C(soft_reboot_unavailable) for what is there already; of what is yet to be staged only bootc knows
     """
     steps = plan.steps
     if steps and mounted:
         steps, mounted = (FORGET[host.backend], *steps), False
     pending = plan.after.pending
+    if wanted == "required" and pending and pending.identity in _identities(host) and not pending.soft_reboot_capable:
+        # bootc fails too, but after it has staged, unlocked or queued it (cli.rs, handle_soft_reboot): a second run would succeed.
+        raise refusal("soft_reboot_unavailable", "A soft reboot is required, and what boots next cannot be reached by one.")
     # What is yet to be staged is prepared by the command that stages it.
     by_step = pulls(plan) or any(word.startswith("--soft-reboot=") for step in steps for word in step)
     if wanted and pending and pending.soft_reboot_capable and not mounted and not by_step:
         steps = (*steps, *_prepare(plan.after, pending))
     return replace(plan, steps=steps)
+
+
+def _identities(host: Host) -> tuple[str | None, ...]:
+    return tuple(slot.identity for slot in (host.staged, host.rollback) if slot)
 
 
 def _prepare(host: Host, pending: Deployment) -> tuple[Step, ...]:

@@ -206,3 +206,9 @@ def test_a_stage_that_is_there_is_prepared_for_a_soft_reboot_and_not_changed(hos
     assert (result["changed"], result["commands"]) == (False, [prepare])
     (host.base / "nextroot").write_text("")
     assert host.run("bootc_switch", image=spec.image, soft_reboot="required")["commands"] == []
+
+
+def test_a_rollback_that_is_not_needed_has_nothing_to_do_with_what_is_staged(host: Any, documents: Any) -> None:
+    host.set(documents("booted-staged"))
+    result = host.run("bootc_rollback", away_from=NEW, soft_reboot="auto")
+    assert (result["changed"], result["commands"]) == (False, [])

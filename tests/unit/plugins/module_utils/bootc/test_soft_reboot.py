@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import (
     Follow,
     GoBack,
@@ -104,3 +105,35 @@ def test_a_locked_stage_is_not_prepared_nor_dropped_for_the_rollback(backend: st
     assert commands(with_next_root(host, plan, "auto", mounted=False)) == (
         [] if backend == "ostree" else [f"bootc internals prep-soft-reboot {host.rollback.identity}"]  # type: ignore[union-attr]
     )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_required_soft_reboot_is_required_of_what_is_staged_already(backend: str, locked: bool) -> None:
+    host = staged(capable(backend))
+    assert host.spec
+    assert host.staged
+    host = replace(host, staged=replace(host.staged, download_only=locked))
+    tries = [(plan_upgrade, Update()), (plan_upgrade, Update(from_downloaded=True))]
+    if not locked:
+        tries += [(plan_upgrade, Update(digest=NEW)), (plan_switch, Follow(host.spec))]
+    for planner, want in tries:
+        for mounted in (False, True):
+            assert with_next_root(host, asked(planner, host, want), "required", mounted)
+            other = replace(host, staged=replace(host.staged, soft_reboot_capable=False))  # type: ignore[type-var]
+            assert with_next_root(other, asked(planner, other, want), "auto", mounted)
+            with pytest.raises(BootcError) as refusal:
+                with_next_root(other, asked(planner, other, want), "required", mounted)
+            assert refusal.value.error == "soft_reboot_unavailable"
+    new = asked(plan_switch, host, OTHER, "sha256:" + "8" * 64)
+    assert with_next_root(host, new, "required", mounted=False) == new, "only bootc knows, once it has staged"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_rollback_with_another_kernel_is_not_queued_for_a_required_soft_reboot(backend: str) -> None:
+    host = capable(backend)
+    assert host.rollback
+    host = replace(host, rollback=replace(host.rollback, soft_reboot_capable=False))
+    with pytest.raises(BootcError) as refusal:
+        with_next_root(host, plan_rollback(host, GoBack(soft_reboot="required")), "required", mounted=False)
+    assert refusal.value.error == "soft_reboot_unavailable"
