@@ -247,7 +247,6 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
             error="no_rollback_deployment",
             hint="Use bootc_switch with the image that you want, or bootc_upgrade with its digest.",
         )
-    _need_image(target)
     return _go_back(host, "the next boot goes to the rollback deployment", want.soft_reboot)
 
 
@@ -354,7 +353,7 @@ def _need_image(rollback: Deployment | None) -> None:
         what = "an image that rpm-ostree changed" if rollback.incompatible else "a classic ostree commit"
         raise Refused(
             f"The rollback deployment of this host is {what}, and bootc rolls back to container images only.",
-            error="no_rollback_deployment",
+            error="host_layered" if rollback.incompatible else "no_rollback_deployment",
             hint="Run 'rpm-ostree rollback' on the host, or use bootc_switch with the image that you want.",
         )
 
@@ -552,16 +551,6 @@ def _upgrade_step(soft_reboot: str | None, download_only: bool = False) -> Step:
 
 def _soft(step: Sequence[str], soft_reboot: str | None) -> Step:
     return (*step, *([f"--soft-reboot={soft_reboot}"] if soft_reboot else []))
-
-
-def _need_image(rollback: Deployment | None) -> None:
-    """`bootc rollback` goes neither to, nor back from, a deployment that rpm-ostree made or changed (deploy.rs, rollback)."""
-    if rollback and rollback.image is None:
-        raise Refused(
-            "The rollback deployment is no container image as it was built: rpm-ostree made or changed it, and bootc leaves it alone.",
-            error="host_layered" if rollback.incompatible else None,
-            hint="Run 'rpm-ostree rollback' on the host, or go to an image with bootc_switch.",
-        )
 
 
 def _need_bootc_host(host: Host) -> None:

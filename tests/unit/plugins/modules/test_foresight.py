@@ -59,7 +59,7 @@ def test_a_policy_that_is_not_enforced_is_refused(tmp_path: Path) -> None:
 def test_a_policy_is_needed_where_the_backend_does_not_record_it(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[Source] = []
     monkeypatch.setattr(foresight, "check_policy", lambda source, _name: checked.append(source))
-    monkeypatch.setattr(foresight, "check_configuration", lambda _text, _image: None)
+    monkeypatch.setattr(foresight, "check_configuration", lambda _text, _image, **_options: ())
     bootc = Bootc()
     bootc.answer = Remote(NEW)
     monkeypatch.setattr(bootc, "configuration", lambda _source: "{}")

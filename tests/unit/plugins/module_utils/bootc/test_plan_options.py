@@ -319,7 +319,7 @@ def test_what_is_no_container_image_is_not_rolled_back_to(incompatible: bool, wh
     ):
         with pytest.raises(BootcError, match=what) as refusal:
             ask()
-        assert refusal.value.error == "no_rollback_deployment"
+        assert refusal.value.error == ("host_layered" if incompatible else "no_rollback_deployment")
     assert commands(plan_rollback(host, GoBack(digest=host.booted.digest))) == []
     assert classify("error: Rolling back: Rollback is not container image based")[0] == "no_rollback_deployment"
 
