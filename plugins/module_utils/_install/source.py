@@ -17,6 +17,7 @@ from typing import Any
 from .._bootc.errors import DigestMismatch, classify
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
+from .._instance import Instance, choose
 from .._reference import Reference, parse_digest
 from .._runner import CommandFailed, Runner
 from .image import ARCHITECTURES, Image
@@ -250,12 +251,8 @@ def manifest_digests(raw: str, architecture: str) -> frozenset[str]:
     """
     found = {f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"}
     document: Mapping[str, Any] = json.loads(raw)
-    for manifest in document.get("manifests") or ():
-        platform = manifest.get("platform") or {}
-        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
-            found.add(manifest["digest"])
-            break
-    return frozenset(found)
+    chosen = choose(map(Instance.of, document.get("manifests") or ()), "linux", architecture)
+    return frozenset(found | {chosen.digest} if chosen else found)
 
 
 def _failure(what: str, error: CommandFailed) -> ImageModeError:

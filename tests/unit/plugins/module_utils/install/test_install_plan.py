@@ -192,6 +192,7 @@ def test_an_index_is_known_by_its_own_and_its_platforms_digest() -> None:
         {
             "manifests": [
                 {"digest": "sha256:arm", "platform": {"os": "linux", "architecture": "arm64"}},
+                {"digest": "sha256:v3", "platform": {"os": "linux", "architecture": "amd64", "variant": "v3"}},
                 {"digest": "sha256:amd", "platform": {"os": "linux", "architecture": "amd64"}},
             ]
         }
