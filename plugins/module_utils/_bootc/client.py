@@ -76,19 +76,19 @@ class Bootc:
         raw = self.manifest(source)
         found = remote_of(raw, architecture())
         if host.backend != "composefs" or self.capabilities.has("composefs_manifest_digest"):
-            return self._compared(found, source, host)
+            return self._compared(found, raw, source, host)
         if found.index and source.transport != "registry":
             return found  # a directory, for example, in which nothing can be asked for by its digest
         if found.index:
             raw = self.manifest(replace(source, image=str(Reference.parse(source.image).with_digest(found.digest))))
         return Remote(digest=config_of(raw), index=found.index, manifest=found.digest)
 
-    def _compared(self, found: Remote, source: Source, host: Host) -> Remote:
+    def _compared(self, found: Remote, raw: str, source: Source, host: Host) -> Remote:
         """With the digests under which the host has the same content; nobody is asked where the digests tell it."""
         slots = [slot for slot in (host.booted, host.staged, host.rollback) if slot and slot.image]
-        if any(found.is_in(slot) for slot in slots):
+        if not slots or any(found.is_in(slot) for slot in slots):
             return found
-        content = self._content_in_registry(source, found.pullable, host.backend == "composefs") if slots else None
+        content = self._content_in_registry(source, found.pullable, host.backend == "composefs", None if found.index else raw)
         same = [slot.digest for slot in slots if slot.digest and content and self.content(slot) == content]
         return replace(found, content=content, same=tuple(same))
 
@@ -112,10 +112,13 @@ class Bootc:
         except (ImageModeError, ValueError, SyntaxError):
             return None
 
-    def _content_in_registry(self, source: Source, digest: str, composefs: bool) -> str | None:
-        if source.transport != "registry":  # a directory, for example, in which nothing can be asked for by its digest
-            return None
+    def _content_in_registry(self, source: Source, digest: str, composefs: bool, raw: str | None = None) -> str | None:
+        """:param raw: the manifest with this digest, if it was read already"""
         try:
+            if raw and not composefs:
+                return config_of(raw)
+            if source.transport != "registry":  # a directory, for example, in which nothing can be asked for by its digest
+                return None
             source = replace(source, image=str(Reference.parse(source.image).with_digest(digest)))
             return layers_of(self.configuration(source)) if composefs else config_of(self.manifest(source))
         except ImageModeError:  # an old image may be gone from the registry
