@@ -14,7 +14,8 @@ description:
     C(podman run … bootc install to-existing-root). At its next boot the machine runs the image.
   - The old system stays on the disk below C(/sysroot), beside the new one; C(/boot) is emptied and filled anew.
     Nothing of it is kept but what is named. The role P(imagemode.bootc.takeover#role) also reboots, proves and cleans up.
-  - Everything that can be known is checked before the first write. If the installation fails, C(/boot) is put back as it was.
+  - Everything that can be known is checked before the first write. If the installation fails, the machine boots the old system as before;
+    C(/boot), EFI system partitions and the boot code of its disks are put back, and a failure of that says not to reboot.
   - A machine on which this image waits for the boot already is left alone, and so is one that runs an image by then; those are
     for M(imagemode.bootc.bootc_switch).
 options:
@@ -218,6 +219,8 @@ def main() -> None:
         asked = module.request(more, root_mount_spec=params["root_mount_spec"], boot_mount_spec=params["boot_mount_spec"])
         require_other_system(module)
         job = RootInstallation(module.runner, asked, may_write=not module.check_mode, keep_network=keep_network)
+        if job.old_boot.doubt:
+            module.warn(job.old_boot.doubt)
         result = module.converge(job)
         names = [f"/{file.path}" for file in asked.files]
         module.exit_json(**result, kept=names, reboot_required=result["installed"]["after"] is not None)

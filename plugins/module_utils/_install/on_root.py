@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -31,18 +30,17 @@ from .files import PlacedFile
 from .image import OVERHEAD_PERCENT, Abilities, Image, Request
 from .installation import Installation
 from .note import DIRECTORY, Note
+from .old_boot import OldBoot
 from .on_tree import make_mutable, remove
 from .plan import Plan
 
 _ROOT = Path("/")
-_BOOT = DIRECTORY / "boot"
 _FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
 # File systems of the old system that the new one does not mount by itself.
 _SEPARATE = ("/home", "/var", "/usr", "/opt", "/srv", "/root")
 _BOOT_MINIMUM = 200 * 1024**2
 # Name servers that are this machine's own, or named by an interface of it.
 _ONLY_HERE = ("127.", "::1", "fe80:")
-_SETTLED = frozenset({"/boot", "/boot/efi", "/efi"})
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,7 @@ class RootInstallation(Installation):
     :param may_write: not in check mode; a container that a killed run left behind is ended then
     :param keep_network: the new system gets L(running_network)
     :ivar findings: what was looked at
+    :ivar old_boot: what the machine boots from now
     """
 
     formats = False
@@ -74,6 +73,7 @@ class RootInstallation(Installation):
         super().__init__(runner, request, Claim(runner, "bootc-install-existing-root"))
         self._table = mount_table("1") or mount_table()
         self.hostname = os.uname().nodename
+        self.old_boot = OldBoot(runner, DIRECTORY / "boot")
         self.findings = (*self._look(), *([uplink(runner)] if keep_network else []))
         self._note = Note("takeover.json")
         self._noted = self._note.read()
@@ -138,6 +138,7 @@ class RootInstallation(Installation):
         size = room.f_blocks * room.f_frsize
         said = f"/boot is on {self._source('/boot')} with {human(size)}; {human(_BOOT_MINIMUM)} are needed."
         yield Finding("boot", size >= _BOOT_MINIMUM, said)
+        yield Finding("boot_loader", True, self.old_boot.said)
         yield login(self._request.root_keys)
         separate = [entry.path for entry in self._table if entry.path in _SEPARATE]
         yield Finding("separate", True, f"File systems that the new system mounts only if told: {', '.join(separate) or 'none'}.")
@@ -173,8 +174,7 @@ class RootInstallation(Installation):
     def _begin(self, image: Image, name: str, what: Plan) -> None:
         DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._begun:  # else the copy is of the system as it was before the first try
-            remove(_BOOT)
-            shutil.copytree("/boot", _BOOT, symlinks=True, ignore=shutil.ignore_patterns("efi"))
+            self.old_boot.save()
             self._write_note({"state": "begun", "digest": image.digest, "had_ostree": Path("/ostree").exists()})
 
     def _write_note(self, content: dict[str, Any]) -> None:
@@ -193,18 +193,19 @@ class RootInstallation(Installation):
         return True
 
     def _clear(self) -> None:
-        """The old /boot comes back, and what was deployed goes: the machine boots what it ran before."""
-        for path in Path("/boot").iterdir():
-            if str(path) not in _SETTLED and path.name != "lost+found":
-                remove(path)
-        shutil.copytree(_BOOT, "/boot", symlinks=True, dirs_exist_ok=True)
+        """What it booted from comes back, and what was deployed goes: the machine boots what it ran before.
+
+        :raises ImageModeError: C(takeover_not_undone)
+        """
+        self.old_boot.restore()
         if not self._noted.get("had_ostree"):
             make_mutable(_ROOT)
             remove(Path("/ostree"))
             remove(Path("/.bootc-aleph.json"))
-        remove(_BOOT)
+        self.old_boot.forget()
         self._note.remove()
         os.sync()
+        self.old_boot.require_no_doubt()
 
     def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
         return work({self._source("/"): _ROOT})
