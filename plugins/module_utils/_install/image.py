@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,6 +123,7 @@ class Abilities:
     :ivar programs: those of the installer's programs that are there
     :ivar firmwares: for which bootupd has a boot loader: C(EFI), C(BIOS); empty if it does not say
     :ivar bound: images that belong to the image ("logically bound")
+    :ivar transient_etc: backends with which the image makes C(/etc) anew at every boot: C(ostree), C(composefs)
     """
 
     version: Version
@@ -134,6 +135,7 @@ class Abilities:
     programs: frozenset[str] = frozenset()
     firmwares: frozenset[str] = frozenset()
     bound: tuple[str, ...] = ()
+    transient_etc: frozenset[str] = frozenset()
 
     @property
     def filesystem(self) -> str | None:
@@ -165,6 +167,10 @@ done
 for file in /usr/lib/bootc/bound-images.d/*; do
   [ -e "$file" ] && while read -r line; do case $line in Image=*) say bound "${line#Image=}" ;; esac; done < "$file"
 done
+tell() { [ -e "$2" ] && while read -r line || [ -n "$line" ]; do say "$1" "$line"; done < "$2"; }
+tell root_ostree /usr/lib/ostree/prepare-root.conf
+tell root_ostree /etc/ostree/prepare-root.conf
+tell root_composefs /usr/lib/composefs/setup-root-conf.toml
 """
 
 
@@ -197,7 +203,23 @@ def parse_probe(text: str) -> Abilities:
         programs=programs,
         firmwares=frozenset(name for name in ("EFI", "BIOS") for file in found.get("updates", ()) if file.endswith(f"/{name}.json")),
         bound=tuple(found.get("bound", ())),
+        transient_etc=frozenset(backend for backend in ("ostree", "composefs") if _transient_etc(found.get(f"root_{backend}", ()))),
     )
+
+
+def _transient_etc(lines: Iterable[str]) -> bool:
+    """:param lines: of ostree-prepare-root's configuration (libostree 2026.4: that in /etc counts more), or of bootc's in TOML (1.16.9,
+    crates/initramfs: C(mount) counts more than C(transient))
+    """
+    section, values = "", {}
+    for line in lines:
+        text = line.partition("#")[0].strip()
+        if text.startswith("["):
+            section = f"{text.strip('[] ')}."
+        key, _equals, value = text.partition("=")
+        values[f"{section}{key.strip()}"] = value.strip().strip("\"'")
+    kind = values.get("etc.mount") or ("transient" if values.get("etc.transient") in ("true", "1") else "")
+    return kind == "transient"
 
 
 def require_bootable(image: Image, machine: str) -> None:
@@ -243,6 +265,7 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
             f"'stateroot: {request.stateroot}' is ignored by bootc's composefs backend, which knows 'default' only.",
             hint="Leave 'stateroot' out.",
         )
+    _require_lasting_etc(abilities, request)
     _require_bootloader(abilities, request)
     _require_firmware(abilities, request, firmware)
     if request.network_program is not None and request.network_program not in abilities.programs:
@@ -325,6 +348,20 @@ def _require_versions(abilities: Abilities, request: Request) -> None:
                 bootc_version=there,
                 bootc_version_needed=needed,
             )
+
+
+def _require_lasting_etc(abilities: Abilities, request: Request) -> None:
+    backend = "composefs" if request.composefs or abilities.ukis else "ostree"
+    lost = [f"/{file.path}" for file in request.files if file.path.startswith("etc/")]
+    lost += ["root's SSH keys"] if request.root_keys else []
+    if backend in abilities.transient_etc and lost:
+        raise ImageModeError(
+            f"The image makes /etc anew at every boot ([etc] transient), and this would be lost: {', '.join(lost)}.",
+            error="etc_transient",
+            hint="Put it into the image, or give it to the machine as systemd credentials (SMBIOS), and leave these options out or set them"
+            " to false.",
+            lost=lost,
+        )
 
 
 def _require_firmware(abilities: Abilities, request: Request, firmware: str | None) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import probe_first
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.container import InstallContainer
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Abilities, parse_probe
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import PROBE, Abilities, parse_probe
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 FAKE_BOOTC = """#!/bin/sh
@@ -81,3 +81,13 @@ def test_a_failing_installer_is_told_apart_from_one_that_cannot_be_asked(tmp_pat
     assert caught.value.error == "image_not_bootable"
     assert "no such interpreter" in str(caught.value)
     assert not container.started
+
+
+def test_files_of_the_image_are_told_line_by_line(tmp_path: Path) -> None:
+    for name in ("usr/lib/ostree/prepare-root.conf", "usr/lib/composefs/setup-root-conf.toml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("[etc]\ntransient = true")  # without a line break at its end
+    script = PROBE.replace(" /usr/lib/", f" {tmp_path}/usr/lib/").replace(" /etc/", f" {tmp_path}/etc/")
+    Machine(tmp_path)
+    said = Runner({"PATH": f"{tmp_path}:/usr/bin:/bin"}).run(["/bin/sh", "-c", script], check=False).stdout
+    assert parse_probe(said).transient_etc == {"ostree", "composefs"}

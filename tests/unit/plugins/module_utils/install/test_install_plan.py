@@ -20,6 +20,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import podman_install, to_disk, to_filesystem
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import DiskHasData, DiskHasOtherImage, failure
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.files import PlacedFile
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import (
     MIB,
     Abilities,
@@ -565,3 +566,36 @@ def test_every_recorded_failure_has_its_code() -> None:
     steps = [json.loads(line) for line in RECORDINGS.read_text().splitlines() if line.strip()]
     failed = {step["name"]: step for step in steps if step["rc"] != 0}
     assert {name: failure("x", step["rc"], step["stderr"]).error for name, step in failed.items()} == CODES
+
+
+HOSTNAME = PlacedFile("etc/hostname", b"web1\n")
+
+
+@pytest.mark.parametrize(
+    ("conf", "transient"),
+    [
+        (("root_ostree", "[composefs]", "enabled = yes", "[etc]", "transient = true"), "ostree"),
+        (("root_ostree", "[etc]", "transient=true", "[etc]", "transient=false  # in /etc/ostree"), None),
+        (("root_ostree", "[root]", "transient = true"), None),
+        (("root_composefs", "[etc]", 'mount = "transient"'), "composefs"),
+        (("root_composefs", "[etc]", 'mount = "bind"', "transient = true"), None),
+        (("root_composefs", "etc.transient = true"), "composefs"),
+        (("root_composefs",), None),
+    ],
+)
+def test_an_etc_that_is_made_anew_at_every_boot_takes_no_files(conf: tuple[str, ...], transient: str | None) -> None:
+    lines = "".join(f"{conf[0]}\t{line}\n" for line in conf[1:])
+    there = replace(ABILITIES, systemd_boot=True, transient_etc=parse_probe(f"bootc\tbootc 1.16.9\n{lines}").transient_etc)
+    for backend, request in (
+        ("ostree", {"files": (HOSTNAME,)}),
+        ("ostree", {"root_keys": ("KEY",)}),
+        ("composefs", {"files": (HOSTNAME,)}),
+    ):
+        asked = replace(REQUEST, composefs=backend == "composefs", **request)
+        if backend != transient:
+            require_installable(there, asked)
+            continue
+        with pytest.raises(ImageModeError) as caught:
+            require_installable(there, asked)
+        assert caught.value.error == "etc_transient"
+    require_installable(there, replace(REQUEST, files=(PlacedFile("var/lib/x", b""),)))
