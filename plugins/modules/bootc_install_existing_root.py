@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Installs an image into the file systems of the running system - a cloud server, a machine with packages - with
     C(podman run … bootc install to-existing-root). At its next boot the machine runs the image.
+  - The kernel finds the root as it does now, and C(/boot), if it is a file system of its own, by its UUID.
   - The old system stays on the disk below C(/sysroot), beside the new one; C(/boot) is emptied and filled anew.
     Nothing of it is kept but what is named. The role P(imagemode.bootc.takeover#role) also reboots, proves and cleans up.
   - Everything that can be known is checked before the first write. If the installation fails, the machine boots the old system as before;
@@ -51,12 +52,6 @@ options:
     type: list
     elements: str
     default: []
-  root_mount_spec:
-    description: How the kernel finds the root. Without it, as it does now.
-    type: str
-  boot_mount_spec:
-    description: How C(/boot) is found, if it is a file system of its own. Without it, by its UUID.
-    type: str
 extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.elapsed
@@ -179,8 +174,6 @@ ARGUMENTS = {
     # Says which keys, and is no secret.
     "keep_root_ssh_keys": {"type": "bool", "default": True, "no_log": False},
     "keep": {"type": "list", "elements": "str", "default": []},
-    "root_mount_spec": {"type": "str"},
-    "boot_mount_spec": {"type": "str"},
 }
 HOST_KEYS = "/etc/ssh/ssh_host_*"
 
@@ -213,10 +206,9 @@ def require_other_system(module: InstallModule) -> None:
 def main() -> None:
     module = InstallModule(ARGUMENTS)
     with module.errors():
-        params = module.params
-        keep_network = params["keep_network"] and params["network"] is None
+        keep_network = module.params["keep_network"] and module.params["network"] is None
         more = what_is_kept(module)
-        asked = module.request(more, root_mount_spec=params["root_mount_spec"], boot_mount_spec=params["boot_mount_spec"])
+        asked = module.request(more)
         require_other_system(module)
         job = RootInstallation(module.runner, asked, may_write=not module.check_mode, keep_network=keep_network)
         if job.old_boot.doubt:

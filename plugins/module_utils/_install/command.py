@@ -38,9 +38,8 @@ def to_filesystem(request: Request) -> list[str]:
 
 def to_existing_root(request: Request) -> list[str]:
     """:returns: C(bootc install to-existing-root …) as run in the container, where the running root is C(/target)"""
-    valued = {"--root-mount-spec": request.root_mount_spec, "--boot-mount-spec": request.boot_mount_spec}
     # Without being told that it is meant, bootc waits for 20 seconds.
-    return ["bootc", "install", "to-existing-root", *_shared(request), *_given(valued), "--acknowledge-destructive", TARGET_IN_CONTAINER]
+    return ["bootc", "install", "to-existing-root", *_shared(request), "--acknowledge-destructive", TARGET_IN_CONTAINER]
 
 
 def _shared(request: Request) -> list[str]:

@@ -142,14 +142,14 @@ def to_existing_root(options: Any) -> None:
             _warn()
         if not os.path.ismount(root):
             raise BootcError(f"Not a mountpoint: {root}")
-        place = tree.place(root, options.root_mount_spec or kernel_argument("root"))
+        place = tree.place(root, kernel_argument("root"))
         config = installconfig.load()
         console = kernel_argument("console")
         config["kargs"] = [*config["kargs"], *([f"console={console}"] if console and f"console={console}" not in config["kargs"] else [])]
         if not (root / "ostree/repo").exists():
             tree.empty_boot(root)
         _populate(options, config, chosen, place)
-        tree.write_fstab(place, options.boot_mount_spec)
+        tree.write_fstab(place, None)
     print("Installation complete!")
 
 

@@ -128,11 +128,16 @@ def build() -> Parser:
     for name, run in (("to-filesystem", "install:to_filesystem"), ("to-existing-root", "install:to_existing_root")):
         parser = sub(inner, name, run)
         install_options(parser)
-        flags(parser, "--acknowledge-destructive", "--skip-finalize", "--cleanup")
-        parser.add_argument("--root-mount-spec")
-        parser.add_argument("--boot-mount-spec")
+        flags(parser, "--acknowledge-destructive")
         parser.add_argument("--replace", choices=["wipe", "alongside"])
-        parser.add_argument("root_path", **({} if name == "to-filesystem" else {"nargs": "?"}))
+        if name == "to-filesystem":
+            flags(parser, "--skip-finalize")
+            parser.add_argument("--root-mount-spec")
+            parser.add_argument("--boot-mount-spec")
+            parser.add_argument("root_path")
+        else:
+            flags(parser, "--cleanup")
+            parser.add_argument("root_path", nargs="?")
     return top
 
 

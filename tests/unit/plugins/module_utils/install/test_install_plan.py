@@ -18,7 +18,12 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import podman_install, to_disk, to_filesystem
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import (
+    podman_install,
+    to_disk,
+    to_existing_root,
+    to_filesystem,
+)
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import DiskHasData, DiskHasOtherImage, failure
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.files import PlacedFile
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import (
@@ -377,6 +382,12 @@ def test_file_systems_are_left_writable_for_the_machines_files() -> None:
         "--skip-finalize",
         "/target",
     ]
+
+
+def test_the_running_root_is_found_as_it_is_now() -> None:
+    argv = to_existing_root(replace(REQUEST, root_mount_spec="LABEL=root", boot_mount_spec="LABEL=boot"))
+    # bootc has no options for it there, in no version up to 1.16.9 (InstallToExistingRootOpts).
+    assert argv[3:] == ["--target-imgref", "registry.test:5000/os:1", "--acknowledge-destructive", "/target"]
 
 
 def test_the_container_gets_what_bootc_asks_for_and_no_network() -> None:
