@@ -219,7 +219,10 @@ class TreeInstallation(Installation):
                     yield path
 
     def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
-        return work({mount.source: mount.path for mount in self._mounts})
+        roots: dict[str, Path] = {}
+        for mount in self._mounts:  # subvolumes of a btrfs are all of one device
+            roots[mount.source if mount.source not in roots else str(mount.path)] = mount.path
+        return work(roots)
 
     def _identity(self) -> str:
         source = next(mount.source for mount in self._mounts if mount.inner == ".")
