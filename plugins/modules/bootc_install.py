@@ -83,7 +83,8 @@ options:
   root_path:
     description:
       - A directory where the new system's root file system is mounted, and below it those that are separate
-        (C(boot), C(boot/efi), C(var)…). They must be empty, and stay mounted.
+        (C(boot), C(boot/efi), C(var)…). They must be empty, and stay mounted. Others than C(boot) and C(boot/efi) need bootc 1.12.0 or
+        newer in the image.
       - A root that the kernel cannot find by its UUID needs O(root_mount_spec), a C(/var) of its own the kernel argument
         C(systemd.mount-extra=UUID=…:/var:ext4:defaults) or a unit in the image.
       - O(wipe_confirm) is the UUID of the root file system.

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._bootc.errors import Unsupported
+from .._bootc.version import Version
 from .._disk.guard import DiskInUse, DiskReadOnly, DiskTooSmall
 from .._disk.scan import mount_table
 from .._disk.size import human
@@ -39,6 +41,7 @@ _BOOT_PARTITIONS = {
 }
 # What an installation has at the top of its root: an interrupted one is told by it from somebody's data.
 _INSTALLED = ("ostree", "composefs", "state", "boot", "efi", ".bootc-aleph.json", ".bootc-meta.json")
+_MORE_MOUNTS_SINCE: Version = (1, 12, 0)
 # linux/fs.h: ostree makes deployments immutable.
 _GETFLAGS, _SETFLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x00000010
 
@@ -137,7 +140,20 @@ class TreeInstallation(Installation):
                 hint="Make it larger, and leave room for updates: a second image of the same size.",
                 needed=needed,
             )
+        self._require_mounts(abilities)
         self._require_boot_partition(abilities)
+
+    def _require_mounts(self, abilities: Abilities) -> None:
+        """:raises Unsupported: require_empty_rootdir of a bootc before 1.12.0 lets nothing be there but C(boot)"""
+        more = [str(mount.path) for mount in self._mounts if mount.inner not in (".", "boot", "boot/efi")]
+        if more and abilities.version < _MORE_MOUNTS_SINCE:
+            needed, there = (".".join(map(str, version)) for version in (_MORE_MOUNTS_SINCE, abilities.version))
+            raise Unsupported(
+                f"{', '.join(more)} beside the root and /boot need bootc {needed} or newer in the image; it has {there}.",
+                hint="Update bootc in the image, or unmount them, and let them be mounted by the image (a mount unit, /etc/fstab).",
+                bootc_version=there,
+                bootc_version_needed=needed,
+            )
 
     def _require_boot_partition(self, abilities: Abilities) -> None:
         """:raises BootloaderMissing: C(esp_missing): no disk below has a partition that a boot loader could go to"""
