@@ -183,6 +183,6 @@ options:
     description: Size of the root file system, for example V(40GiB). Without it, it takes all of the disk.
     type: str
   composefs_backend:
-    description: Use bootc's composefs backend. Unset, the image decides. Needs bootc 1.10.0 or newer in the image.
+    description: Use bootc's composefs backend. Unset, the image decides. Needs bootc 1.10.0 or newer in the image, 1.14.0 on xfs.
     type: bool
 """

@@ -36,6 +36,8 @@ _SINCE: tuple[tuple[str, Version], ...] = (
     ("bootloader", (1, 13, 0)),
     ("bound_images", (1, 1, 3)),
 )
+# Before, the composefs backend wants fs-verity of every file system; of those that bootc makes, xfs has none (prepare_install).
+_COMPOSEFS_XFS_SINCE: Version = (1, 14, 0)
 _GRUB_CC_SINCE: Version = (1, 16, 3)
 # podman's names for what `uname -m` prints.
 ARCHITECTURES = {
@@ -290,6 +292,8 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
             error="filesystem_missing",
             hint="Set 'filesystem', or [install.filesystem.root] type in the image's /usr/lib/bootc/install/*.toml.",
         )
+    if filesystem == "xfs" and (request.composefs or abilities.ukis) and abilities.version < _COMPOSEFS_XFS_SINCE:
+        raise _too_old("The composefs backend on xfs", abilities.version, _COMPOSEFS_XFS_SINCE, "set 'filesystem' to ext4 or btrfs")
     needed = ["sfdisk", "wipefs", "mkfs.fat", f"mkfs.{filesystem}"]
     if request.block_setup == "tpm2-luks":
         needed += ["cryptsetup", "systemd-cryptenroll"]
@@ -340,14 +344,18 @@ def _require_versions(abilities: Abilities, request: Request) -> None:
         gates.append(("bootloader", _GRUB_CC_SINCE))
     for name, since in gates:
         if abilities.version < since:
-            needed, there = (".".join(map(str, version)) for version in (since, abilities.version))
             option = "composefs_backend" if name == "composefs" else name
-            raise Unsupported(
-                f"'{option}: {getattr(request, name)}' needs bootc {needed} or newer in the image; it has {there}.",
-                hint=f"Update bootc in the image, or leave '{option}' out.",
-                bootc_version=there,
-                bootc_version_needed=needed,
-            )
+            raise _too_old(f"'{option}: {getattr(request, name)}'", abilities.version, since, f"leave '{option}' out")
+
+
+def _too_old(what: str, version: Version, since: Version, otherwise: str) -> Unsupported:
+    needed, there = (".".join(map(str, one)) for one in (since, version))
+    return Unsupported(
+        f"{what} needs bootc {needed} or newer in the image; it has {there}.",
+        hint=f"Update bootc in the image, or {otherwise}.",
+        bootc_version=there,
+        bootc_version_needed=needed,
+    )
 
 
 def _require_lasting_etc(abilities: Abilities, request: Request) -> None:

@@ -257,6 +257,8 @@ COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
         ({"version": (1, 9, 0)}, {"composefs": True}, "bootc_unsupported"),
         ({"version": (1, 12, 1)}, {"bootloader": "none"}, "bootc_unsupported"),
         ({"version": (1, 16, 2)}, {"bootloader": "grub-cc"}, "bootc_unsupported"),
+        ({"version": (1, 13, 0)}, {"composefs": True, "filesystem": "xfs"}, "bootc_unsupported"),
+        ({"version": (1, 13, 0), "ukis": ("a.efi",)}, {"filesystem": "xfs"}, "bootc_unsupported"),
     ],
 )
 def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[str, Any], request_: dict[str, Any], code: str) -> None:
@@ -277,6 +279,9 @@ def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[s
         (COMPOSEFS, {"composefs": True}),
         (COMPOSEFS, {"composefs": True, "bootloader": "systemd", "stateroot": "default"}),
         (replace(COMPOSEFS, ukis=("a.efi",), kernels=()), {}),
+        (replace(COMPOSEFS, version=(1, 13, 0)), {"composefs": True}),
+        (replace(ABILITIES, version=(1, 14, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"composefs": True, "filesystem": "xfs"}),
+        (replace(ABILITIES, version=(1, 13, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"filesystem": "xfs"}),
     ],
 )
 def test_what_can_be_installed_is_let_through(abilities: Abilities, request_: dict[str, Any]) -> None:
