@@ -122,6 +122,7 @@ class Abilities:
     :ivar ukis: unified kernel images
     :ivar bootupd: bootupd and its boot loader files are there
     :ivar systemd_boot: systemd-boot's EFI binary is there
+    :ivar grub_cc: GRUB for the composefs backend is there
     :ivar programs: those of the installer's programs that are there
     :ivar firmwares: for which bootupd has a boot loader: C(EFI), C(BIOS); empty if it does not say
     :ivar bound: images that belong to the image ("logically bound")
@@ -134,6 +135,7 @@ class Abilities:
     ukis: tuple[str, ...] = ()
     bootupd: bool = False
     systemd_boot: bool = False
+    grub_cc: bool = False
     programs: frozenset[str] = frozenset()
     firmwares: frozenset[str] = frozenset()
     bound: tuple[str, ...] = ()
@@ -161,6 +163,7 @@ for directory in /usr/lib/modules/*; do
 done
 for file in /boot/EFI/Linux/*.efi /usr/lib/modules/*/*.efi; do [ -e "$file" ] && say uki "$file"; done
 for file in /usr/lib/systemd/boot/efi/systemd-boot*.efi*; do [ -e "$file" ] && say systemd_boot "$file"; done
+[ -e /usr/lib/grub-cc/grub-cc.efi ] && say grub_cc yes
 for file in /usr/lib/bootupd/updates/*; do [ -e "$file" ] && say updates "$file"; done
 for program in bootupctl sfdisk wipefs mkfs.fat mkfs.ext4 mkfs.xfs mkfs.btrfs cryptsetup systemd-cryptenroll NetworkManager; do
   command -v "$program" >/dev/null 2>&1 && say program "$program"
@@ -202,6 +205,7 @@ def parse_probe(text: str) -> Abilities:
         ukis=tuple(found.get("uki", ())),
         bootupd="bootupctl" in programs and bool(found.get("updates")),
         systemd_boot=bool(found.get("systemd_boot")),
+        grub_cc=bool(found.get("grub_cc")),
         programs=programs,
         firmwares=frozenset(name for name in ("EFI", "BIOS") for file in found.get("updates", ()) if file.endswith(f"/{name}.json")),
         bound=tuple(found.get("bound", ())),
@@ -398,12 +402,14 @@ def _require_bootloader(abilities: Abilities, request: Request) -> None:
         there, wanted = {
             None: (abilities.bootupd or abilities.systemd_boot, "bootupd or systemd-boot"),
             "systemd": (abilities.systemd_boot, "systemd-boot"),
+            # bootupd installs, and its GRUB is replaced then (bootc 1.16.9, setup_composefs_boot).
+            "grub-cc": (abilities.bootupd and abilities.grub_cc, "bootupd and /usr/lib/grub-cc/grub-cc.efi"),
         }.get(bootloader, (abilities.bootupd, "bootupd"))
     else:
         if bootloader == "none":
             return
-        # Without composefs, systemd-boot is not installed either: "bootupd is required for ostree-based installs".
-        there, wanted = abilities.bootupd and bootloader != "systemd", "bootupd"
+        # Without composefs, others are not installed even so: "bootupd is required for ostree-based installs".
+        there, wanted = abilities.bootupd and bootloader in (None, "grub"), "bootupd"
     if not there:
         asked = f" '{bootloader}'" if bootloader else ""
         raise BootloaderMissing(

@@ -257,6 +257,9 @@ COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
         ({"version": (1, 9, 0)}, {"composefs": True}, "bootc_unsupported"),
         ({"version": (1, 12, 1)}, {"bootloader": "none"}, "bootc_unsupported"),
         ({"version": (1, 16, 2)}, {"bootloader": "grub-cc"}, "bootc_unsupported"),
+        ({}, {"bootloader": "grub-cc", "composefs": True}, "bootloader_missing"),
+        ({"bootupd": False, "grub_cc": True}, {"bootloader": "grub-cc", "composefs": True}, "bootloader_missing"),
+        ({"grub_cc": True}, {"bootloader": "grub-cc"}, "bootloader_missing"),
         ({"version": (1, 13, 0)}, {"composefs": True, "filesystem": "xfs"}, "bootc_unsupported"),
         ({"version": (1, 13, 0), "ukis": ("a.efi",)}, {"filesystem": "xfs"}, "bootc_unsupported"),
     ],
@@ -279,6 +282,7 @@ def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[s
         (COMPOSEFS, {"composefs": True}),
         (COMPOSEFS, {"composefs": True, "bootloader": "systemd", "stateroot": "default"}),
         (replace(COMPOSEFS, ukis=("a.efi",), kernels=()), {}),
+        (replace(ABILITIES, grub_cc=True), {"bootloader": "grub-cc", "composefs": True}),
         (replace(COMPOSEFS, version=(1, 13, 0)), {"composefs": True}),
         (replace(ABILITIES, version=(1, 14, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"composefs": True, "filesystem": "xfs"}),
         (replace(ABILITIES, version=(1, 13, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"filesystem": "xfs"}),
@@ -312,11 +316,12 @@ def test_whether_the_image_fits_is_known_before(size: int, request_: dict[str, A
 def test_the_images_answers_are_read() -> None:
     found = parse_probe(
         'bootc\tbootc 1.16.9\nconfiguration\t{"block":["direct"],"root-fs-type":"xfs","kargs":["rw"]}\nkernel\t6.12\n'
-        "updates\t/usr/lib/bootupd/updates/EFI.json\nprogram\tbootupctl\nprogram\tsfdisk\nsystemd_boot\t/x.efi\n"
+        "updates\t/usr/lib/bootupd/updates/EFI.json\nprogram\tbootupctl\nprogram\tsfdisk\nsystemd_boot\t/x.efi\ngrub_cc\tyes\n"
     )
     assert (found.version, found.filesystem, found.kernel_arguments, found.kernels) == ((1, 16, 9), "xfs", ("rw",), ("6.12",))
     assert found.bootupd
     assert found.systemd_boot
+    assert found.grub_cc
 
 
 @pytest.mark.parametrize("text", ["", "bootc\tsh: bootc: not found\n", "bootc\tbootc 1.2.3\nconfiguration\t{broken\n"])
