@@ -21,7 +21,7 @@ from .._disk.scan import mount_table
 from .._disk.size import human
 from .._errors import ImageModeError
 from .._runner import Runner
-from . import keys
+from . import kargs, keys
 from . import plan as plans
 from .claim import Claim
 from .command import TARGET_IN_CONTAINER, to_existing_root
@@ -131,9 +131,7 @@ class RootInstallation(Installation):
         said = f"The root is {self._source('/')} ({kind or 'not known'}); it must be {wanted}."
         yield Finding("root", kind in _FILE_SYSTEMS, said)
         layers = self._layers(root.source if root else "")
-        sealed = "crypt" in layers and not any(argument.startswith("rd.luks") for argument in self._request.kernel_arguments)
-        closed = " It is encrypted, and no rd.luks argument among 'kernel_arguments' opens it." if sealed else ""
-        yield Finding("layers", not sealed, f"Below the root: {', '.join(layers) or 'nothing known'}.{closed}")
+        yield unlocking(layers, Path("/proc/cmdline").read_text(), self._request.kernel_arguments)
         room = os.statvfs("/boot")
         size = room.f_blocks * room.f_frsize
         said = f"/boot is on {self._source('/boot')} with {human(size)}; {human(_BOOT_MINIMUM)} are needed."
@@ -209,6 +207,23 @@ class RootInstallation(Installation):
 
     def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
         return work({self._source("/"): _ROOT})
+
+
+def unlocking(layers: Collection[str], command_line: str, arguments: Iterable[str]) -> Finding:
+    """
+    :param layers: what lsblk calls what is below the root
+    :param command_line: of the running kernel
+    :param arguments: that are asked for
+    """
+    there = kargs.split(command_line)
+    # With a root= bootc 1.1.6 to 1.16.9 takes over rootflags= and all rd.* (find_root_args_to_inherit).
+    inherited = there if any(word.startswith("root=") for word in there) else ()
+    opens = any(word.startswith("rd.luks") for word in (*inherited, *arguments))
+    said = f"Below the root: {', '.join(layers) or 'nothing known'}."
+    if "crypt" not in layers or opens:
+        return Finding("layers", True, said)
+    closed = "It is encrypted, and no rd.luks argument of the running kernel, beside a root=, or among 'kernel_arguments' opens it."
+    return Finding("layers", False, f"{said} {closed}")
 
 
 def login(root_keys: Collection[str] | None) -> Finding:

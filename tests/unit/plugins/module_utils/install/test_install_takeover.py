@@ -169,6 +169,20 @@ def test_the_keys_of_who_became_root_are_kept(monkeypatch: pytest.MonkeyPatch, t
     assert on_root.running_keys() == (KEY,)
 
 
+@pytest.mark.parametrize(
+    ("layers", "command_line", "arguments", "ok"),
+    [
+        (["crypt", "part", "disk"], "root=UUID=1 rd.luks.uuid=luks-2 ro\n", (), True),
+        (["crypt", "part", "disk"], "rd.luks.uuid=luks-2 ro\n", (), False),
+        (["crypt", "part", "disk"], "root=/dev/mapper/root ro\n", (), False),
+        (["crypt", "part", "disk"], "root=/dev/mapper/root ro\n", ("rd.luks.uuid=2",), True),
+        (["lvm", "part", "disk"], "root=UUID=1\n", (), True),
+    ],
+)
+def test_what_opens_the_root_now_opens_it_afterwards(layers: list[str], command_line: str, arguments: tuple[str, ...], ok: bool) -> None:
+    assert on_root.unlocking(layers, command_line, arguments).ok == ok
+
+
 def test_a_machine_that_nobody_could_log_in_to_is_not_taken_over() -> None:
     assert not on_root.login(()).ok
     assert on_root.login((KEY,)).ok
