@@ -177,8 +177,14 @@ def test_hosts_that_cannot_be_meant_are_refused(module: Run, base_image: str, tm
 
 def kickstart(tmp_path: Path, **more: Any) -> tuple[str, int]:
     """Rendered by the role; its text, and how many tasks changed something."""
+    done = play(tmp_path, **more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return (tmp_path / "web1.ks").read_text(), sum(map(int, re.findall(r"changed=(\d+)", done.stdout)))
+
+
+def play(tmp_path: Path, **more: Any) -> subprocess.CompletedProcess[str]:
     asked = {"path": str(tmp_path / "web1.ks"), "image": "registry.example.com/os:1", "disk": "disk/by-id/nvme-1", **more}
-    play = [
+    plays = [
         {
             "hosts": "localhost",
             "connection": "local",
@@ -191,18 +197,18 @@ def kickstart(tmp_path: Path, **more: Any) -> tuple[str, int]:
             ],
         }
     ]
-    (tmp_path / "play.json").write_text(json.dumps(play))
-    done = subprocess.run(
+    (tmp_path / "play.json").write_text(json.dumps(plays))
+    return subprocess.run(
         ["ansible-playbook", "-e", f"ansible_python_interpreter={sys.executable}", str(tmp_path / "play.json")],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return (tmp_path / "web1.ks").read_text(), sum(map(int, re.findall(r"changed=(\d+)", done.stdout)))
 
 
-@pytest.mark.parametrize(("command", "version"), [("ostreecontainer", "RHEL9"), ("ostreecontainer", "F41"), ("bootc", "F43")])
+@pytest.mark.parametrize(
+    ("command", "version"), [("ostreecontainer", "RHEL9"), ("ostreecontainer", "F41"), ("bootc", "F43"), ("bootc", "RHEL10")]
+)
 def test_kickstart_is_what_anaconda_reads(tmp_path: Path, command: str, version: str) -> None:
     more = {
         "command": command,
@@ -233,3 +239,19 @@ def test_kickstart_clears_a_disk_only_when_told(tmp_path: Path) -> None:
     text, _changed = kickstart(tmp_path, wipe=True)
     assert "zerombr" in text
     assert "clearpart --all --initlabel --drives=disk/by-id/nvme-1" in text
+
+
+def test_kickstart_of_a_link_without_ipv4(tmp_path: Path) -> None:
+    link = {"mac": MAC, "addresses": ["2001:db8::2/64"], "gateways": ["2001:db8::1"]}
+    parser = KickstartParser(makeVersion("RHEL9"))
+    parser.readKickstartFromString(kickstart(tmp_path, network=[link])[0])
+    read = parser.handler.network.network[0]
+    assert (read.noipv4, read.ipv6, read.ipv6gateway) == (True, "2001:db8::2/64", "2001:db8::1")
+
+
+@pytest.mark.parametrize("more", [{"addresses": ["192.0.2.10/24", "192.0.2.11/24"]}, {"gateways": ["2001:db8::1", "2001:db8::3"]}])
+def test_kickstart_has_no_place_for_a_second_address(tmp_path: Path, more: dict[str, Any]) -> None:
+    done = play(tmp_path, network=[{"mac": MAC, "addresses": ["192.0.2.10/24", "2001:db8::2/64"], **more}])
+    assert done.returncode != 0
+    assert "a kickstart takes one address" in done.stdout.replace("\n", " ")
+    assert not (tmp_path / "web1.ks").exists()
