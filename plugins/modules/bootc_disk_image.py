@@ -28,7 +28,8 @@ options:
       - Its format. V(vmdk) is stream-optimized, V(vhdx) and V(vdi) grow with their content.
       - V(ova) holds a V(vmdk) with a description of a machine.
       - V(container-disk) is a KubeVirt container disk as an OCI archive; M(imagemode.bootc.oci_image_copy) brings it to a registry.
-      - V(ami), V(gce), V(vhd), V(iso) and V(anaconda-iso) are made with O(builder=image-builder) only.
+      - V(ami), V(gce), V(vhd) and V(anaconda-iso) are made with O(builder=image-builder) only.
+      - V(iso) is refused. image-builder makes it of two images, the installer's and the one to install, and O(image) is one.
     type: str
     choices: [raw, qcow2, vmdk, vhdx, vdi, ova, container-disk, ami, gce, vhd, iso, anaconda-iso]
     default: qcow2

@@ -181,7 +181,7 @@ class ImageBuilder(Builder):
 
     def require(self) -> None:
         order = self._order
-        image_builder.blueprint(order.request)
+        image_builder.require(order.request, order.format)
         if order.request.target != order.wanted.name:
             raise OptionError(
                 f"The machine would follow '{order.wanted.name}': image-builder knows no other 'target_imgref' ({order.request.target}).",

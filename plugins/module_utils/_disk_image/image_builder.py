@@ -25,6 +25,8 @@ TYPES = {
     "iso": "bootc-installer",
     "anaconda-iso": "anaconda-iso",
 }
+# osbuild/images of June 2026, OstreeCustomFilesPolicies: files may be below /etc, but for these, and nowhere in /var.
+_NOT_IN_ETC = ("etc/fstab", "etc/shadow", "etc/passwd", "etc/group")
 ONLY_HERE = ("ami", "gce", "vhd", "iso", "anaconda-iso")
 
 
@@ -66,6 +68,12 @@ def blueprint(request: Request) -> str:
     asked = sorted(name for name, value in cannot.items() if value)
     if asked:
         raise OptionError(f"image-builder cannot be asked for {', '.join(asked)}.", hint="Set another 'builder', or leave it out.")
+    denied = [f"/{file.path}" for file in request.files if not file.path.startswith("etc/") or file.path in _NOT_IN_ETC]
+    if denied:
+        raise OptionError(
+            f"image-builder puts files into /etc only, and not {', '.join(f'/{path}' for path in _NOT_IN_ETC)}: {', '.join(denied)}.",
+            hint="Put them into the image (for /var with tmpfiles.d), or set another 'builder'.",
+        )
     parts: list[str] = []
     if request.kernel_arguments:
         parts.append(f"[customizations.kernel]\nappend = {_toml(' '.join(request.kernel_arguments))}\n")
@@ -82,6 +90,20 @@ def blueprint(request: Request) -> str:
         )
         parts.append(f'[[customizations.files]]\npath = "/{file.path}"\nmode = "{file.mode:04o}"\n{owner}data = {content}\n')
     return "\n".join(parts)
+
+
+def require(request: Request, name: str) -> None:
+    """:param name: of the format, one of this collection's
+    :raises OptionError: something that image-builder cannot be asked for
+    """
+    if name == "iso":
+        # image-builder-cli's doc/01-usage.md: --bootc-ref is Anaconda's image then, --bootc-installer-payload-ref the one to install.
+        raise OptionError(
+            "image-builder makes an 'iso' of an image of the installer (Anaconda) and the image to install; this module knows only one.",
+            hint="Set 'format: anaconda-iso', use the role installer_media, or run by hand:"
+            " image-builder build --bootc-ref INSTALLER --bootc-installer-payload-ref IMAGE bootc-installer.",
+        )
+    blueprint(request)
 
 
 def _toml(text: str) -> str:

@@ -78,10 +78,24 @@ def test_a_blueprint_says_what_was_asked() -> None:
     assert document["files"] == [{"path": "/etc/motd", "mode": "0600", "user": "web", "group": 0, "data": 'hello\n"you"'}]
 
 
-@pytest.mark.parametrize("request_", [replace(REQUEST, bootloader="systemd"), replace(REQUEST, files=(PlacedFile("etc/key", b"\xff"),))])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        replace(REQUEST, bootloader="systemd"),
+        replace(REQUEST, files=(PlacedFile("etc/key", b"\xff"),)),
+        replace(REQUEST, files=(PlacedFile("var/lib/agent/id", b"1"),)),
+        replace(REQUEST, files=(PlacedFile("etc/fstab", b""),)),
+    ],
+)
 def test_what_image_builder_cannot_do_is_refused(request_: Request) -> None:
     with pytest.raises(OptionError):
         image_builder.blueprint(request_)
+
+
+def test_an_iso_of_two_images_is_refused_before_anything_is_fetched() -> None:
+    with pytest.raises(OptionError, match="installer") as caught:
+        ImageBuilder(Runner(), order(kind="iso"), nothing, nothing, None).require()  # type: ignore[arg-type]
+    assert "--bootc-installer-payload-ref" in (caught.value.hint or "")
 
 
 def test_image_builder_knows_no_other_reference_to_follow() -> None:
