@@ -2,15 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the role vm has its disk images, as Ansible evaluates its variables."""
+"""Where the role vm has its disk images, and what it starts machines with, as Ansible evaluates its variables."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated, play
 
 SHARED = {"vm_driver": "qemu", "vm_image": "registry.example.com/os:1", "vm_image_files": [{"dest": "/etc/motd", "content": "hello"}]}
 
@@ -50,3 +51,22 @@ def test_a_run_has_one_disk_image_whatever_chance_puts_into_it(tmp_path: Path) -
     assert disk_images(tmp_path, {"one": by_chance})["one"].endswith("/images/os.qcow2")
     tasks = yaml.safe_load((Path(__file__).parents[3] / "roles/vm/tasks/preflight.yml").read_text())
     assert tasks[-1]["ansible.builtin.set_fact"] == {"__vm_image_named": "{{ __vm_image_slug }}"}
+
+
+def test_firmware_is_of_the_hypervisors_architecture(tmp_path: Path) -> None:
+    tasks = [
+        # What a hypervisor told of itself.
+        {"ansible.builtin.set_fact": {"__vm_facts": {"architecture": "{{ inventory_hostname }}"}}},
+        {"ansible.builtin.copy": {"dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.out", "content": "{{ __vm_firmwares | to_json }}"}},
+    ]
+    variables = str(Path(__file__).parents[3] / "roles/vm/vars/main.yml")
+    architectures = ("x86_64", "aarch64", "s390x")
+    rc, said = play(
+        tmp_path, [{"hosts": "all", "gather_facts": False, "vars_files": [variables], "tasks": tasks}], {name: {} for name in architectures}
+    )
+    assert rc == 0, said
+    found = {name: [one["code"] for one in json.loads((tmp_path / f"{name}.out").read_text())] for name in architectures}
+    assert "/usr/share/OVMF/OVMF_CODE_4M.fd" in found["x86_64"]
+    assert "/usr/share/AAVMF/AAVMF_CODE.fd" in found["aarch64"]
+    assert not set(found["x86_64"]) & set(found["aarch64"])
+    assert found["s390x"] == []
