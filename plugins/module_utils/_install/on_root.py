@@ -38,6 +38,7 @@ _ROOT = Path("/")
 _FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
 # File systems of the old system that the new one does not mount by itself.
 _SEPARATE = ("/home", "/var", "/usr", "/opt", "/srv", "/root")
+_HOST_KEYS = "etc/ssh/ssh_host_*_key"
 _BOOT_MINIMUM = 200 * 1024**2
 # Name servers that are this machine's own, or named by an interface of it.
 _ONLY_HERE = ("127.", "::1", "fe80:")
@@ -265,8 +266,11 @@ def kept(paths: Iterable[str]) -> tuple[PlacedFile, ...]:
                 facts = file.stat() if file.exists() else None
                 if facts and stat.S_ISREG(facts.st_mode):
                     inner = str(file).lstrip("/")
-                    owner, group = str(facts.st_uid), str(facts.st_gid)
-                    found[inner] = PlacedFile(inner, file.read_bytes(), stat.S_IMODE(facts.st_mode), owner, group)
+                    mode, owner, group = stat.S_IMODE(facts.st_mode), str(facts.st_uid), str(facts.st_gid)
+                    if file.match(_HOST_KEYS):
+                        # RHEL 8 and 9 have them 0640 of a group that has another number in the image, or is not there: sshd refuses that.
+                        mode, owner, group = 0o600, "0", "0"
+                    found[inner] = PlacedFile(inner, file.read_bytes(), mode, owner, group)
     return tuple(found.values())
 
 

@@ -201,6 +201,17 @@ def test_files_are_kept_with_mode_and_owner(monkeypatch: pytest.MonkeyPatch, tmp
     assert {file.mode for file in found} == {0o600}
 
 
+def test_private_host_keys_are_roots_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(on_root, "_ROOT", tmp_path)
+    for name, mode in (("ssh_host_a_key", 0o640), ("ssh_host_a_key.pub", 0o644)):
+        (tmp_path / "etc/ssh").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "etc/ssh" / name).touch()
+        (tmp_path / "etc/ssh" / name).chmod(mode)
+    private, public = on_root.kept(["/etc/ssh/ssh_host_*"])
+    assert (private.mode, private.owner, private.group) == (0o600, "0", "0")
+    assert public.mode == 0o644
+
+
 @pytest.mark.parametrize("pattern", ["/usr/lib/x", "etc/x", "/etc", "/", "/etc/../root/x", "/home/me"])
 def test_only_files_of_the_machine_are_kept(pattern: str) -> None:
     with pytest.raises(ImageModeError) as caught:
