@@ -116,6 +116,8 @@ options:
     description:
       - Files of this machine below C(/etc) or C(/var), in place before it boots for the first time.
       - They are compared on every run, and put there again if they differ.
+      - On an image with an SELinux policy C(/etc/tmpfiles.d/imagemode-labels.conf) gives them its labels at each boot.
+      - An image that makes C(/etc) anew at every boot (C([etc] transient)) takes none there, and no SSH keys.
     type: list
     elements: dict
     suboptions:

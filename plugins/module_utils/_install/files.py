@@ -21,6 +21,8 @@ from .._errors import ImageModeError, OptionError
 
 _PLACES = ("etc", "var")
 _LABEL = "security.selinux"
+_LABELS = "etc/tmpfiles.d/imagemode-labels.conf"
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9/._@:+=-]")
 _HOSTNAME = re.compile(r"^(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*\Z")
 _MODE = re.compile(r"^(0o?)?[0-7]{3,4}\Z")
 
@@ -100,8 +102,9 @@ def lacking(deployed: Deployed, files: Iterable[PlacedFile]) -> tuple[str, ...]:
     return tuple(file.path for file in files if not _as_asked(deployed, file))
 
 
-def place(deployed: Deployed, files: Iterable[PlacedFile]) -> None:
+def place(deployed: Deployed, files: Sequence[PlacedFile]) -> None:
     """:raises ImageModeError: C(install_incomplete): an owner that the image does not know, or a directory that is none"""
+    _label_at_boot(deployed, files)
     for file in files:
         if not _as_asked(deployed, file):
             owner = _number(deployed, "passwd", file.owner), _number(deployed, "group", file.group)
@@ -136,6 +139,25 @@ def write(path: Path, content: bytes, mode: int, owner: tuple[int, int]) -> None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _label_at_boot(deployed: Deployed, files: Iterable[PlacedFile]) -> None:
+    """Let the booted machine give files, and directories on the way to them, the labels of its SELinux policy: tmpfiles.d(5), C(z!).
+
+    Here a new file gets its directory's label, which is another one for C(/etc/hostname), and for C(/var/home) in an empty C(/var):
+    sshd could not read keys there. It is done before sysinit.target, and so before sshd. This comes before the files, so that no
+    file that is as asked lacks its line; lines of files that are no longer asked for stay, as these files do.
+    """
+    if not any(deployed.etc.glob("selinux/*/policy/policy.*")):
+        return
+    path = _resolved(deployed, _LABELS)
+    lines = set(path.read_text().splitlines()) if path.is_file() else set()
+    for file in files:
+        parts = file.path.split("/")
+        # What tmpfiles.d would take for something else is named by a glob.
+        places = (_NOT_PLAIN.sub("?", "/".join(parts[:length])) for length in range(2, len(parts) + 1))
+        lines |= {f"z! /{place} - - - -" for place in places}
+    write(path, "".join(f"{line}\n" for line in sorted(lines)).encode(), 0o644, (0, 0))
 
 
 def copy_label(source: Path, target: Path) -> None:

@@ -75,6 +75,24 @@ def test_files_are_put_there_with_mode_and_owner_and_then_nothing_is_lacking(dep
     assert (deployed.etc / "a").stat().st_mode & 0o7777 == 0o755
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="the drop-in is root's")
+def test_a_policy_of_the_image_labels_what_was_put_there(deployed: Deployed) -> None:
+    drop_in = deployed.etc / "tmpfiles.d/imagemode-labels.conf"
+    place(deployed, [mine("etc/hostname")])
+    assert not drop_in.exists()  # without a policy
+    (deployed.etc / "selinux/targeted/policy").mkdir(parents=True)
+    (deployed.etc / "selinux/targeted/policy/policy.33").touch()
+    files = [mine("etc/hostname"), mine("var/home/me/.ssh/authorized keys")]
+    place(deployed, files)
+    paths = ["/etc/hostname", *(f"/var/home{inner}" for inner in ("", "/me", "/me/.ssh", "/me/.ssh/authorized?keys"))]
+    assert drop_in.read_text() == "".join(f"z! {path} - - - -\n" for path in paths)
+    assert drop_in.stat().st_mode & 0o7777 == 0o644
+    assert lacking(deployed, files) == ()
+    # A file that is no longer asked for stays, and so does its line.
+    place(deployed, [mine("etc/motd")])
+    assert [line.split()[1] for line in drop_in.read_text().splitlines()] == ["/etc/hostname", "/etc/motd", *paths[1:]]
+
+
 @pytest.mark.parametrize("other", [mine("etc/f", b"2\n"), mine("etc/f", mode=0o600)])
 def test_a_file_that_differs_is_put_there_again(deployed: Deployed, other: PlacedFile) -> None:
     place(deployed, [mine("etc/f")])
