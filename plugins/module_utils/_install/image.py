@@ -127,6 +127,7 @@ class Abilities:
     :ivar firmwares: for which bootupd has a boot loader: C(EFI), C(BIOS); empty if it does not say
     :ivar bound: images that belong to the image ("logically bound")
     :ivar transient_etc: backends with which the image makes C(/etc) anew at every boot: C(ostree), C(composefs)
+    :ivar root_home: where C(/root) leads; empty if it is not there
     """
 
     version: Version
@@ -140,6 +141,7 @@ class Abilities:
     firmwares: frozenset[str] = frozenset()
     bound: tuple[str, ...] = ()
     transient_etc: frozenset[str] = frozenset()
+    root_home: str = ""
 
     @property
     def filesystem(self) -> str | None:
@@ -169,6 +171,7 @@ for program in bootupctl sfdisk wipefs mkfs.fat mkfs.ext4 mkfs.xfs mkfs.btrfs cr
   command -v "$program" >/dev/null 2>&1 && say program "$program"
 done
 [ -e /usr/lib/systemd/systemd-networkd ] && say program systemd-networkd
+say root_home "$(readlink -m /root 2>/dev/null)"
 for file in /usr/lib/bootc/bound-images.d/*; do
   [ -e "$file" ] && while read -r line; do case $line in Image=*) say bound "${line#Image=}" ;; esac; done < "$file"
 done
@@ -210,6 +213,7 @@ def parse_probe(text: str) -> Abilities:
         firmwares=frozenset(name for name in ("EFI", "BIOS") for file in found.get("updates", ()) if file.endswith(f"/{name}.json")),
         bound=tuple(found.get("bound", ())),
         transient_etc=frozenset(backend for backend in ("ostree", "composefs") if _transient_etc(found.get(f"root_{backend}", ()))),
+        root_home=(found.get("root_home") or [""])[0],
     )
 
 

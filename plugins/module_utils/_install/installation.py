@@ -240,6 +240,7 @@ class Installation(ABC):
                 hint="What was installed was cleared. Report this with the image's bootc version.",
                 installed=self.installed.facts(),
             )
+        self.installed = replace(self.installed, root_home=self.installed.root_home or abilities.root_home)
         arguments = () if abilities.ukis else abilities.kernel_arguments
         left_out = additions(self.installed, self._request, arguments)
         if left_out.changes:

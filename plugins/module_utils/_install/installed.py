@@ -44,6 +44,7 @@ class Installed:
     :ivar entry: the default entry, or C(None): the disk will not boot by itself
     :ivar var: the deployment's C(/var), relative to the partition's root
     :ivar filesystem: type of the partition's file system, or C(None) if that is not known
+    :ivar root_home: path of root's home on the machine, without links on the way; C(None) if nothing on the disk tells
     :ivar lacking: of the files that were asked for, those that are not there as asked
     """
 
@@ -60,6 +61,7 @@ class Installed:
     entry: BootEntry | None = None
     var: str = ""
     filesystem: str | None = None
+    root_home: str | None = None
     lacking: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:

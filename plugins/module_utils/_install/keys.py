@@ -4,7 +4,8 @@
 
 """Root's SSH keys on an installed disk: a tmpfiles.d(5) drop-in in the deployment's C(/etc).
 
-bootc's own form (1.16.9, `--root-ssh-authorized-keys`): one C(f~) line with the keys in base64.
+bootc's own form (1.16.9, C(osconfig.rs)): one C(f~) line with the keys in base64. The path in it is that of root's home after links:
+at the first boot C(/root) leads to a directory of C(/var) that systemd-tmpfiles makes only later, by a file with a later name.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from collections.abc import Iterable
 from .._errors import OptionError
 
 DROP_IN = "tmpfiles.d/bootc-root-ssh.conf"
-_LINE = re.compile(r"^f\S*~\S*\s+/root/\.ssh/authorized_keys\s+\S+\s+\S+\s+\S+\s+\S+\s+(\S+)\s*$", re.MULTILINE)
+# Where image mode keeps root's home, for deployments that cannot be asked.
+HOME = "/var/roothome"
+_LINE = re.compile(r"^f\S*~\S*\s+/*(/\S+)/\.ssh/authorized_keys\s+\S+\s+\S+\s+\S+\s+\S+\s+(\S+)\s*$", re.MULTILINE)
 # sshd(8), AUTHORIZED_KEYS FILE FORMAT: options, key type, key; every key begins with the length of its type.
 _KEY = re.compile(r"(?:^|\s)(?:ssh-|ecdsa-|sk-)[\w@.-]+\s+AAAA[A-Za-z0-9+/]+=*(?:\s|$)")
 
@@ -58,10 +61,21 @@ def file_text(keys: Iterable[str]) -> str:
     return "".join(f"{key}\n" for key in keys)
 
 
-def drop_in(keys: Iterable[str]) -> str:
-    """:returns: the drop-in that brings the keys to the booted machine"""
+def drop_in(keys: Iterable[str], home: str) -> str:
+    """:param home: root's, without links on the way
+    :returns: the drop-in that brings the keys to the booted machine
+    """
     encoded = base64.b64encode(file_text(keys).encode()).decode()
-    return f"f~ /root/.ssh/authorized_keys 600 root root - {encoded}\n"
+    # A link's target is not there yet at the first boot; parents that no line names would be 0755.
+    made = [*([] if home == "/root" else [home]), f"{home}/.ssh"]
+    directories = "".join(f"d {directory} 0700 root root -\n" for directory in made)
+    return f"{directories}f~ {home}/.ssh/authorized_keys 600 root root - {encoded}\n"
+
+
+def home_in(text: str) -> str | None:
+    """:returns: root's home, as a drop-in has it"""
+    match = _LINE.search(text)
+    return match.group(1) if match else None
 
 
 def from_drop_in(text: str) -> tuple[str, ...]:
@@ -70,7 +84,7 @@ def from_drop_in(text: str) -> tuple[str, ...]:
     if not match:
         return ()
     try:
-        content = base64.b64decode(match.group(1), validate=True).decode()
+        content = base64.b64decode(match.group(2), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return ()
     return tuple(line.strip() for line in content.splitlines() if line.strip())

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from pathlib import Path
 from . import kargs
 from .files import Deployed, PlacedFile, inside, lacking
 from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_origin
-from .keys import DROP_IN, from_drop_in
+from .keys import DROP_IN, from_drop_in, home_in
 
 # On the root file system when there is no separate /boot, else at the top of /boot or of the ESP.
 _ENTRY_PLACES = ("boot/loader/entries", "loader/entries")
@@ -33,10 +34,12 @@ def read(roots: Mapping[str, Path], files: Iterable[PlacedFile] = (), var: Path 
         found = _composefs(root, entries) or _ostree(root, entries)
         if found:
             found = replace(found, device=device)
+            drop_in = _text(root / found.etc / DROP_IN)
             return replace(
                 found,
                 kernel_arguments=kargs.split(found.entry.options) if found.entry else (),
-                root_keys=from_drop_in(_text(root / found.etc / DROP_IN)),
+                root_keys=from_drop_in(drop_in),
+                root_home=_root_home((root / found.etc).parent) or home_in(drop_in),
                 lacking=lacking(deployed(found, roots, var), files),
             )
     return None
@@ -122,6 +125,12 @@ def _composefs(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installe
         entry_device=entry_device,
         entry=entry,
     )
+
+
+def _root_home(deployment: Path) -> str | None:
+    """:returns: where C(/root) leads; C(None) in deployments of composefs, which are no files on the disk"""
+    home = inside(deployment, "root") if os.path.lexists(deployment / "root") else None
+    return f"/{home.relative_to(deployment)}" if home else None
 
 
 def _commit(root: Path, checksum: str) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from .errors import InstallIncomplete
 from .files import PlacedFile, place, write
 from .installed import Installed, parse_entry, with_options
-from .keys import DROP_IN, drop_in
+from .keys import DROP_IN, HOME, drop_in
 from .layout import deployed
 from .plan import Plan
 
@@ -37,7 +37,7 @@ def repair(
     if plan.keys:
         path = roots[installed.device] / installed.etc / DROP_IN
         if keys:
-            write(path, drop_in(keys).encode(), 0o644, _ROOT)
+            write(path, drop_in(keys, installed.root_home or HOME).encode(), 0o644, _ROOT)
         elif path.exists():
             path.unlink()
     if plan.files:

@@ -246,10 +246,9 @@ def _inject_keys(deployment: Path, keys: str) -> None:
     except OSError as error:
         raise BootcError(f"Reading {keys}: {error.strerror} (os error {error.errno})") from error
     name = "etc/tmpfiles.d/bootc-root-ssh.conf"
+    home = os.readlink(deployment / "root") if (deployment / "root").is_symlink() else "root"
     (deployment / name).parent.mkdir(parents=True, exist_ok=True)
-    (deployment / name).write_text(
-        f"d /var/roothome/.ssh 0700 root root -\nf~ /var/roothome/.ssh/authorized_keys 600 root root - {encoded}\n"
-    )
+    (deployment / name).write_text(f"f~ /{home}/.ssh/authorized_keys 600 root root - {encoded}\n")
     print(f"Injected: {name}", flush=True)
 
 

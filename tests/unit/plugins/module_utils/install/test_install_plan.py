@@ -317,7 +317,9 @@ def test_the_images_answers_are_read() -> None:
     found = parse_probe(
         'bootc\tbootc 1.16.9\nconfiguration\t{"block":["direct"],"root-fs-type":"xfs","kargs":["rw"]}\nkernel\t6.12\n'
         "updates\t/usr/lib/bootupd/updates/EFI.json\nprogram\tbootupctl\nprogram\tsfdisk\nsystemd_boot\t/x.efi\ngrub_cc\tyes\n"
+        "root_home\t/var/roothome\n"
     )
+    assert found.root_home == "/var/roothome"
     assert (found.version, found.filesystem, found.kernel_arguments, found.kernels) == ((1, 16, 9), "xfs", ("rw",), ("6.12",))
     assert found.bootupd
     assert found.systemd_boot

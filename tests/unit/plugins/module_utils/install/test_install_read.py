@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,12 +166,58 @@ def test_no_keys_asked_takes_the_drop_in_away(tmp_path: Path) -> None:
         assert again.root_keys == wanted
 
 
-def test_bootcs_own_drop_in_is_understood() -> None:
-    line = "f~ /root/.ssh/authorized_keys 600 root root - c3NoLWVkMjU1MTkgQUFBQUMzIG1lCg==\n"
-    assert keys.from_drop_in(line) == ("ssh-ed25519 AAAAC3 me",)
-    assert keys.from_drop_in(keys.drop_in([KEY, KEY + "2"])) == (KEY, KEY + "2")
+@pytest.mark.parametrize(
+    ("path", "home"), [("/root", "/root"), ("/var/roothome", "/var/roothome"), ("//var/roothome", "/var/roothome"), ("/var/r", "/var/r")]
+)
+def test_bootcs_own_drop_in_is_understood(path: str, home: str) -> None:
+    """The lines that osconfig.rs of bootc 1.16.9 writes for C(/root) as a directory, and as a link."""
+    line = f"f~ {path}/.ssh/authorized_keys 600 root root - c3NoLWVkMjU1MTkgQUFBQUMzIG1lCg==\n"
+    assert (keys.from_drop_in(line), keys.home_in(line)) == (("ssh-ed25519 AAAAC3 me",), home)
+    again = keys.drop_in([KEY, KEY + "2"], home)
+    assert (keys.from_drop_in(again), keys.home_in(again)) == ((KEY, KEY + "2"), home)
+
+
+def test_other_drop_ins_have_no_keys() -> None:
     for other in ("", "d /root/.ssh 0700 root root -\n", "f~ /root/.ssh/authorized_keys 600 root root - !!!\n"):
         assert keys.from_drop_in(other) == ()
+
+
+def test_roots_home_is_made_before_its_keys_where_it_is_a_link() -> None:
+    lines = [line.split()[:3] for line in keys.drop_in([KEY], "/var/roothome").splitlines()]
+    assert lines == [
+        ["d", "/var/roothome", "0700"],
+        ["d", "/var/roothome/.ssh", "0700"],
+        ["f~", "/var/roothome/.ssh/authorized_keys", "600"],
+    ]
+    assert [line.split()[1] for line in keys.drop_in([KEY], "/root").splitlines()] == ["/root/.ssh", "/root/.ssh/authorized_keys"]
+
+
+@pytest.mark.parametrize(
+    ("link", "home"), [("var/roothome", "/var/roothome"), ("/var/roothome", "/var/roothome"), ("../../home", "/home"), (None, "/root")]
+)
+def test_keys_go_to_where_the_deployments_root_leads(tmp_path: Path, link: str | None, home: str) -> None:
+    roots = {"/dev/vdb3": ostree_root(tmp_path)}
+    deployment = tmp_path / f"ostree/deploy/default/deploy/{COMMIT}.0"
+    if link:
+        (deployment / "root").symlink_to(link)
+    else:
+        (deployment / "root").mkdir()
+    found = read(roots)
+    assert found is not None
+    repair(roots, found, Plan("repair", "", keys=True), (KEY,))
+    assert keys.home_in((deployment / "etc" / keys.DROP_IN).read_text()) == home
+
+
+@pytest.mark.parametrize(("told", "home"), [(None, "/var/roothome"), ("/var/home/root", "/var/home/root")])
+def test_keys_go_to_where_the_image_says_if_the_disk_does_not(tmp_path: Path, told: str | None, home: str) -> None:
+    roots = composefs_roots(tmp_path)
+    found = read(roots)
+    assert found is not None
+    assert found.root_home is None
+    repair(roots, replace(found, root_home=told), Plan("repair", "", keys=True), (KEY,))
+    again = read(roots)
+    assert again is not None
+    assert (again.root_keys, again.root_home) == ((KEY,), home)
 
 
 @pytest.mark.parametrize("text", ["not a key", "-----BEGIN OPENSSH PRIVATE KEY-----\nabc", "ssh-rsa", "ssh-ed25519 BBBB x"])
