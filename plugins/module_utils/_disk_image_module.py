@@ -22,7 +22,7 @@ from ._install.image import ARCHITECTURES, Image, Request
 from ._install.installed import Installed
 from ._install.loop import release
 from ._install.source import Source
-from ._install_module import InstallModule
+from ._install_module import InstallModule, not_verified
 
 
 class DiskImageModule(InstallModule):
@@ -139,7 +139,11 @@ class DiskImageModule(InstallModule):
             os.chmod(path, 0o600)
             made = file.put(path, self._recipe(request, built.digest, builder), size)
         self.changed = True
-        return made, dict(built.details)
+        details = dict(built.details)
+        unread = details.pop("unread", ())
+        if unread:
+            self.warn(not_verified(str(file.path), unread))
+        return made, details
 
 
 def _facts(made: Made) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ class InstallModule(CollectionModule):
         if not self.check_mode:
             result.update(self._run(job, source, plan, machine))
         if plan.verb != "install" and job.installed is not None:
-            result["verified"] = job.verified()
+            result["verified"] = self._told(job, job.verified())
         after = job.expected(plan, digests) if self.check_mode else job.installed.facts() if job.installed else None
         result["installed"] = {"before": before, "after": after}
         result["digest"] = after["digest"] if after else None
@@ -179,10 +179,13 @@ class InstallModule(CollectionModule):
         name = image.id if self.wanted.files else self.wanted.name
         container, abilities = job.install(image, name, plan, machine, self.params["timeout"])
         self.changed = True
-        verified = job.read_back(image, abilities)
-        if not verified:
-            self.warn(f"{job.place} is encrypted: what was installed cannot be read back.")
+        verified = self._told(job, job.read_back(image, abilities))
         return {"command": list(container.argv), "seconds": round(container.seconds, 1), "verified": verified}
+
+    def _told(self, job: Installation, verified: tuple[str, ...]) -> tuple[str, ...]:
+        if not verified:
+            self.warn(not_verified(job.place, job.unread))
+        return verified
 
     def fetched(self, source: Source) -> Image:
         """:returns: the image in Podman's storage, of the digest that was asked for"""
@@ -201,6 +204,11 @@ class InstallModule(CollectionModule):
         credentials = Credentials(self.params["registry_username"], self.params["registry_password"])
         with temporary_auth_file({self.wanted.reference.registry: credentials}, [given] if given else []) as path:
             yield path
+
+
+def not_verified(place: str, unread: Iterable[str]) -> str:
+    """:returns: the warning for an installation that could not be read back"""
+    return f"What is installed on {place} cannot be read back, so it is not verified: {'; '.join(unread)}."
 
 
 def machine_files(params: Mapping[str, Any], target: str, more: tuple[PlacedFile, ...]) -> tuple[PlacedFile, ...]:

@@ -250,7 +250,9 @@ installed:
     stateroot: default
     transport: registry
 verified:
-  description: What was read back and is as asked.
+  description:
+    - What was read back and is as asked.
+    - Empty if something of it cannot be read, of which a warning tells. What bootc installed is kept then.
   returned: when it was made by V(host) or V(machine)
   type: list
   elements: str

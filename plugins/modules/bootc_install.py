@@ -133,6 +133,7 @@ requirements:
   - skopeo there, for check mode on a disk that holds an installation; it also saves a pull
 notes:
   - The installation holds the task for some minutes. If the connection may be lost, run it with C(async).
+  - Kernel arguments of an image with a unified kernel image are sealed in it. RV(installed) has C(null) for them.
   - With O(block_setup=tpm2-luks) the disk cannot be read back. RV(verified) is empty then, a second run believes the stamp,
     and the machine's files (O(hostname), O(network), O(files), credentials) cannot be had.
   - The image's own code installs it, with all privileges on the machine that the task runs on. Passwords and O(files) are in no file,
@@ -279,7 +280,9 @@ seconds:
   type: float
   sample: 118.4
 verified:
-  description: What was read back from the disk and is as asked.
+  description:
+    - What was read back from the disk and is as asked.
+    - Empty if something of it cannot be read, of which a warning tells. What bootc installed is kept then.
   returned: success
   type: list
   elements: str

@@ -137,7 +137,9 @@ reboot_required:
   type: bool
   sample: true
 verified:
-  description: What was read back and is as asked.
+  description:
+    - What was read back and is as asked.
+    - Empty if something of it cannot be read, of which a warning tells. What bootc installed is kept then.
   returned: success
   type: list
   elements: str

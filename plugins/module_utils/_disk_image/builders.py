@@ -104,6 +104,7 @@ class HostBuilder(Builder):
             name = image.id if order.wanted.files else order.wanted.name
             container, abilities = job.install(image, name, plan, os.uname().machine, order.timeout)
             verified = job.read_back(image, abilities)
+            unread = job.unread
             installed = job.installed.facts() if job.installed else {}
         finally:
             job.close()
@@ -111,6 +112,7 @@ class HostBuilder(Builder):
             "command": list(container.argv),
             "seconds": round(container.seconds, 1),
             "verified": list(verified),
+            "unread": list(unread),
             "installed": installed,
         }
         return Built(raw, "raw", image.digest, details)

@@ -57,7 +57,7 @@ class Job:
 def run(job: Job, runner: Runner) -> dict[str, Any]:
     """Install to the target.
 
-    :returns: C(digest), C(installed), C(verified), C(command) and C(seconds), as L(bootc_install) has them
+    :returns: C(digest), C(installed), C(verified), C(command) and C(seconds), as L(bootc_install) has them; C(unread) as L(Installation)
     :raises ImageModeError: what bootc_install raises
     """
     runner.run(["udevadm", "settle"], check=False, timeout=60)
@@ -76,6 +76,7 @@ def run(job: Job, runner: Runner) -> dict[str, Any]:
         "digest": image.digest,
         "installed": found,
         "verified": list(verified),
+        "unread": list(place.unread),
         "command": list(container.argv),
         "seconds": round(container.seconds, 1),
     }

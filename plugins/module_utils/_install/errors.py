@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .._errors import ImageModeError
+from .._errors import ImageModeError, OptionError
 
 
 class InstallError(ImageModeError):
@@ -21,6 +21,10 @@ class InstallIncomplete(ImageModeError):
     """bootc reported success, and something that was asked for is not on the disk."""
 
     error = "install_incomplete"
+
+
+class InstallUnread(InstallIncomplete):
+    """bootc reported success, and where something that was asked for belongs cannot be told: what was installed is left as it is."""
 
 
 class ImageNotBootable(ImageModeError):
@@ -114,6 +118,14 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "Something removed the image from Podman's storage meanwhile; run again.",
     ),
 )
+
+
+def arguments_sealed() -> OptionError:
+    """:returns: the error for kernel arguments that nothing can add"""
+    return OptionError(
+        "The image boots a unified kernel image, whose kernel arguments are sealed in; 'kernel_arguments' cannot be added.",
+        hint="Put them into the image, in /usr/lib/bootc/kargs.d/.",
+    )
 
 
 def failure(command: str, rc: int, stderr: str) -> InstallError:

@@ -18,7 +18,7 @@ from .._disk.guard import DiskTooSmall, require_size
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
 from .._runner import Runner
-from .errors import BootloaderMissing, ImageNotBootable
+from .errors import BootloaderMissing, ImageNotBootable, arguments_sealed
 from .files import PlacedFile
 
 MIB = 1024**2
@@ -266,10 +266,7 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
             hint="Install a kernel in the image's build; 'bootc container lint' finds this.",
         )
     if abilities.ukis and request.kernel_arguments:
-        raise OptionError(
-            "The image boots a unified kernel image, whose kernel arguments are sealed in; 'kernel_arguments' cannot be added.",
-            hint="Put them into the image, in /usr/lib/bootc/kargs.d/.",
-        )
+        raise arguments_sealed()
     if (request.composefs or abilities.ukis) and request.stateroot not in (None, "default"):
         raise OptionError(
             f"'stateroot: {request.stateroot}' is ignored by bootc's composefs backend, which knows 'default' only.",

@@ -23,7 +23,7 @@ from .container import InstallContainer
 from .image import Abilities, Image, Request, parse_probe, require_bootable, require_bound_images, require_installable
 from .installed import Installed
 from .layout import read
-from .plan import Plan, additions, differences
+from .plan import Plan, additions, contradictions, unread
 from .repair import repair
 
 
@@ -102,6 +102,14 @@ class Installation(ABC):
     def _clear(self) -> None:
         """Take away what was installed."""
 
+    def _leave(self) -> None:
+        """Leave what was installed as it is, without vouching for it."""
+        self._finish()
+
+    def _holds_nothing(self) -> bool:
+        """:returns: whether it is certain that nothing was installed"""
+        return False
+
     @abstractmethod
     def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
         """Call I(work) with where each file system is mounted, by its device."""
@@ -129,7 +137,8 @@ class Installation(ABC):
         self._mounted(lambda roots: repair(roots, found, what, request.root_keys or (), request.files, self._var), writable=True)
         self.installed = now = self._read()
         keys_there = now is not None and set(now.root_keys) == set(request.root_keys or ())
-        if now is None or now.lacking or (what.keys and not keys_there) or kargs.missing(what.missing_arguments, now.kernel_arguments):
+        arguments = () if now is None or now.kernel_arguments is None else now.kernel_arguments
+        if now is None or now.lacking or (what.keys and not keys_there) or kargs.missing(what.missing_arguments, arguments):
             raise errors.InstallIncomplete(
                 f"{what.reason}, and it could not be put there.",
                 installed=now.facts() if now else None,
@@ -164,21 +173,35 @@ class Installation(ABC):
     def read_back(self, image: Image, abilities: Abilities) -> tuple[str, ...]:
         """Compare what is there with what was asked; put there what bootc left out.
 
-        :returns: what was verified
+        What cannot be read proves nothing: it is no reason to clear what bootc says it has installed.
+
+        :returns: what was verified; nothing if something could not be read, which L(unread) tells
         :raises InstallIncomplete: something is not there and cannot be put there; the place is cleared
+        :raises InstallUnread: whether it is there, or where it belongs, cannot be told; the place is left as it is
         """
         self._look_again()
         try:
             verified = self._verified(image, abilities)
         except ImageModeError as error:
-            self._clear()
+            # Whatever else failed, a program that ended with an error, say, does not make what bootc installed wrong.
+            proven = error.error == errors.InstallIncomplete.error and not isinstance(error, errors.InstallUnread)
+            (self._clear if proven else self._leave)()
             error.details["changed"] = True
             raise
         self._finish()
         return verified
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """What of an installation that is there cannot be read, in words."""
+        if self.installed is not None:
+            return tuple(unread(self.installed))
+        return ("it is encrypted",) if self.sealed else ("no deployment of a kind that is known",)
+
     def verified(self) -> tuple[str, ...]:
-        """:returns: what a reading proves, once nothing differs"""
+        """:returns: what a reading proves, once nothing differs; nothing if something cannot be read"""
+        if self.unread:
+            return ()
         request = self._request
         asked = {
             "kernel_arguments": request.kernel_arguments,
@@ -200,9 +223,10 @@ class Installation(ABC):
             found = Installed("", self._request.target, self._request.transport, digest, stateroot, arguments)
             return {**found.facts(), "backend": backend, "device": None, "root_ssh_keys": len(self._request.root_keys or ())}
         keys_there = self._request.root_keys if what.keys else None
+        there = found.kernel_arguments
         return replace(
             found,
-            kernel_arguments=(*found.kernel_arguments, *what.missing_arguments),
+            kernel_arguments=None if there is None else (*there, *what.missing_arguments),
             root_keys=found.root_keys if keys_there is None else keys_there,
         ).facts()
 
@@ -224,16 +248,19 @@ class Installation(ABC):
 
     def _verified(self, image: Image, abilities: Abilities) -> tuple[str, ...]:
         if self.installed is None:
-            if self.sealed and not self._request.files:
-                return ()
-            hint = "Look at the kernel's log for errors of the disk."
-            if self.sealed:
-                hint = "Files of the machine cannot be put onto an encrypted root; put them into the image."
-            raise errors.InstallIncomplete(
-                f"bootc reported success, and no installation can be read from {self.place}.",
-                hint=f"{hint} What was installed was cleared.",
-            )
-        wrong = differences(self.installed, self._request, image.digests)
+            if self._holds_nothing():
+                raise errors.InstallIncomplete(
+                    f"bootc reported success, and nothing is installed on {self.place}.",
+                    hint="Look at the kernel's log for errors of the disk.",
+                )
+            if self._request.files:
+                why = "Its root is encrypted" if self.sealed else "Its layout is not known"
+                raise errors.InstallUnread(
+                    f"bootc reported success, and files of the machine cannot be put onto {self.place}.",
+                    hint=f"{why}; put them into the image. What was installed was left there, without them.",
+                )
+            return ()
+        wrong = contradictions(self.installed, self._request, image.digests)
         if wrong:
             raise errors.InstallIncomplete(
                 f"bootc reported success, and the installation differs from what was asked: {'; '.join(wrong)}.",

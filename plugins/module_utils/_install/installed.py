@@ -11,21 +11,36 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
+
+from . import kargs
+
+# Before the fs-verity digest in the name of a unified kernel image (bootc 1.14.0, composefs_consts.rs); older ones are named by it alone.
+_UKI_PREFIX = "bootc_composefs-"
 
 
 @dataclass(frozen=True)
 class BootEntry:
-    """An entry of the boot loader (Boot Loader Specification, type 1).
+    """An entry of the boot loader (Boot Loader Specification, type 1; or of GRUB's menu).
 
     :ivar path: file, relative to the root of its file system
     :ivar options: kernel arguments as one line
     :ivar version: what the newest entry has most of
+    :ivar uki: path of a unified kernel image on the ESP; its kernel arguments are in it
     """
 
     path: str
     options: str
     version: str = ""
+    uki: str = ""
+
+    @property
+    def verity(self) -> str:
+        """Which deployment of composefs it starts."""
+        if self.uki:
+            return PurePosixPath(self.uki).stem.removeprefix(_UKI_PREFIX)
+        return (kargs.value("composefs", self.options) or "").lstrip("?")  # "?": verity is not enforced
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,7 @@ class Installed:
     :ivar image: the reference that C(bootc upgrade) will follow
     :ivar transport: how it is reached, C(registry) for most
     :ivar digest: digest of the platform's manifest, or C(None) if nothing on the disk tells
-    :ivar kernel_arguments: of the default entry
+    :ivar kernel_arguments: of the default entry; C(None) if they cannot be read: there is none, or they are in a unified kernel image
     :ivar root_keys: root's SSH keys that are put in place at boot
     :ivar device: the partition that holds the deployment
     :ivar etc: the deployment's C(/etc), relative to that partition's root
@@ -53,7 +68,7 @@ class Installed:
     transport: str | None
     digest: str | None
     stateroot: str
-    kernel_arguments: tuple[str, ...] = ()
+    kernel_arguments: tuple[str, ...] | None = ()
     root_keys: tuple[str, ...] = ()
     device: str = ""
     etc: str = ""
@@ -72,7 +87,7 @@ class Installed:
             "transport": self.transport,
             "digest": self.digest,
             "stateroot": self.stateroot,
-            "kernel_arguments": list(self.kernel_arguments),
+            "kernel_arguments": None if self.kernel_arguments is None else list(self.kernel_arguments),
             "root_ssh_keys": len(self.root_keys),
             "device": self.device,
         }
@@ -152,14 +167,21 @@ def commit_digest(commit: bytes) -> str | None:
 
 def parse_entry(path: str, text: str) -> BootEntry:
     """Read a boot loader entry: C(options) lines may be several."""
-    options, version = [], ""
+    found: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, _blank, value = line.strip().partition(" ")
-        if key == "options":
-            options.append(value.strip())
-        elif key == "version":
-            version = value.strip()
-    return BootEntry(path, " ".join(options), version)
+        found.setdefault(key, []).append(value.strip())
+    # "uki" or "efi": by the version of systemd, and "efi" for grub-cc (bls_config.rs).
+    uki = (found.get("uki") or found.get("efi") or [""])[-1]
+    return BootEntry(path, " ".join(found.get("options", ())), (found.get("version") or [""])[-1], uki)
+
+
+def parse_menu(path: str, text: str) -> list[BootEntry]:
+    """Read GRUB's C(user.cfg), where bootc writes menu entries for unified kernel images (boot.rs, write_grub_uki_menuentry).
+
+    :returns: its entries, the one that is booted first
+    """
+    return [BootEntry(path, "", uki=uki) for uki in re.findall(r"^\s*chainloader\s+(\S+)", text, re.MULTILINE)]
 
 
 def with_options(text: str, options: str) -> str:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from . import kargs
 from .files import Deployed, PlacedFile, inside, lacking
-from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_origin
+from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_menu, parse_origin
 from .keys import DROP_IN, from_drop_in, home_in
 
-# On the root file system when there is no separate /boot, else at the top of /boot or of the ESP.
-_ENTRY_PLACES = ("boot/loader/entries", "loader/entries")
+# On the root file system when there is no separate /boot, else at the top of /boot or of the ESP; this may be mounted on the root.
+_ENTRY_PLACES = ("boot/loader/entries", "loader/entries", "boot/efi/loader/entries", "efi/loader/entries")
+_MENUS = ("boot/grub2/user.cfg", "grub2/user.cfg")
 
 
 def read(roots: Mapping[str, Path], files: Iterable[PlacedFile] = (), var: Path | None = None) -> Installed | None:
@@ -37,7 +38,7 @@ def read(roots: Mapping[str, Path], files: Iterable[PlacedFile] = (), var: Path 
             drop_in = _text(root / found.etc / DROP_IN)
             return replace(
                 found,
-                kernel_arguments=kargs.split(found.entry.options) if found.entry else (),
+                kernel_arguments=kargs.split(found.entry.options) if found.entry and not found.entry.uki else None,
                 root_keys=from_drop_in(drop_in),
                 root_home=_root_home((root / found.etc).parent) or home_in(drop_in),
                 lacking=lacking(deployed(found, roots, var), files),
@@ -54,16 +55,15 @@ def deployed(found: Installed, roots: Mapping[str, Path], var: Path | None = Non
 
 def _entries(roots: Mapping[str, Path]) -> Sequence[tuple[str, BootEntry]]:
     """:returns: partition and entry, the one that is booted first"""
-    found = []
+    found, menu = [], []
     for device, root in roots.items():
         for place in _ENTRY_PLACES:
-            directory = root / place
-            if directory.is_dir():
-                for path in directory.glob("*.conf"):
-                    found.append((device, parse_entry(f"{place}/{path.name}", _text(path))))
-                break
-    # systemd-boot and ostree's grub generator both start the highest version.
-    return sorted(found, key=lambda item: (_version_key(item[1].version), _version_key(item[1].path)), reverse=True)
+            for path in (root / place).glob("*.conf"):
+                found.append((device, parse_entry(f"{place}/{path.name}", _text(path))))
+        for place in _MENUS:
+            menu += [(device, entry) for entry in parse_menu(place, _text(root / place))]
+    # systemd-boot and ostree's grub generator both start the highest version; a menu is in its order.
+    return [*sorted(found, key=lambda item: (_version_key(item[1].version), _version_key(item[1].path)), reverse=True), *menu]
 
 
 def _ostree(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed | None:
@@ -108,9 +108,8 @@ def _composefs(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installe
         return None
     chosen, entry_device, entry = None, None, None
     for device, candidate in entries:
-        verity = (kargs.value("composefs", candidate.options) or "").lstrip("?")  # "?": verity is not enforced
-        if verity in deployments:
-            chosen, entry_device, entry = deployments[verity], device, candidate
+        if candidate.verity in deployments:
+            chosen, entry_device, entry = deployments[candidate.verity], device, candidate
             break
     deployment = chosen or next(iter(deployments.values()))
     origin = parse_origin(_text(deployment / f"{deployment.name}.origin"))

@@ -165,6 +165,13 @@ class DiskInstallation(Installation):
                 break
             time.sleep(1)
 
+    def _leave(self) -> None:
+        stamps.write_block(self.disk, bytes(stamps.BLOCK))
+        self._scanner.settle()
+
+    def _holds_nothing(self) -> bool:
+        return not self.sealed and not mountable(self.disk)
+
     def _release(self) -> None:
         """The disk was free before, so what holds it now is what the installer left."""
         for device in self.disk.tree():

@@ -13,7 +13,7 @@ from .._disk.device import Device
 from .._disk.hints import describe
 from .._reference import same_reference
 from . import kargs
-from .errors import DiskHasData, DiskHasOtherImage
+from .errors import DiskHasData, DiskHasOtherImage, arguments_sealed
 from .image import Request
 from .installed import Installed
 from .stamp import Stamp
@@ -69,11 +69,11 @@ def plan(
         return Plan("install", f"an installation of {stamp.image} to {disk.path} was interrupted; it is made anew", wipe=bool(contents))
     if not contents and installed is None:
         return Plan("install", f"{disk.path} is empty")
-    believed = stamp is not None and sealed(disk) and stamp.holds(disk, request.target, digests)
-    if installed is None and believed and request.block_setup != "direct":
+    believed = stamp is not None and stamp.holds(disk, request.target, digests)
+    if installed is None and believed and sealed(disk) and request.block_setup != "direct":
         return Plan("none", f"{disk.path} is encrypted; by its stamp it holds this image already")
     other = [] if installed is None else differences(installed, request, digests)
-    if installed is not None and not other:
+    if installed is not None and (not other or (believed and not contradictions(installed, request, digests))):
         return additions(installed, request)
     what = f"an installation that differs: {'; '.join(other)}" if installed is not None else "; ".join(contents)
     if confirmed:
@@ -91,11 +91,29 @@ def plan(
 
 
 def differences(installed: Installed, request: Request, digests: frozenset[str]) -> list[str]:
-    """:returns: in what the installation is another one than the wanted, in words"""
+    """:returns: in what the installation is another one than the wanted, or may be one, in words"""
+    return [*contradictions(installed, request, digests), *unread(installed)]
+
+
+def unread(installed: Installed) -> list[str]:
+    """:returns: what nothing on the disk tells, or not in a way that is understood, in words"""
     found = []
-    if installed.digest not in digests:
-        found.append(f"digest {installed.digest or 'not known'}, not {' or '.join(sorted(digests)) or 'that of the image'}")
-    if not same_reference(installed.image or "", request.target):
+    if installed.digest is None:
+        found.append("digest not known")  # composefs before bootc 1.16.0 (state.rs)
+    if installed.image is None:
+        found.append("what it follows not known")
+    # Entries of ostree are always there, whatever the boot loader; for composefs, each boot loader has its own form.
+    if installed.entry is None and installed.backend == "composefs":
+        found.append("no boot entry that is known to start it")
+    return found
+
+
+def contradictions(installed: Installed, request: Request, digests: frozenset[str]) -> list[str]:
+    """:returns: in what the installation is another one than the wanted for sure, or not complete, in words"""
+    found = []
+    if installed.digest is not None and installed.digest not in digests:
+        found.append(f"digest {installed.digest}, not {' or '.join(sorted(digests)) or 'that of the image'}")
+    if installed.image is not None and not same_reference(installed.image, request.target):
         found.append(f"it follows {installed.image}, not {request.target}")
     if (installed.transport or "registry") != request.transport:
         found.append(f"by transport {installed.transport}, not {request.transport}")
@@ -108,7 +126,7 @@ def differences(installed: Installed, request: Request, digests: frozenset[str])
         found.append("it is not encrypted, and block_setup is tpm2-luks")  # or it could not have been read
     if request.filesystem is not None and installed.filesystem not in (None, request.filesystem):
         found.append(f"its file system is {installed.filesystem}, not {request.filesystem}")
-    if installed.entry is None:
+    if installed.entry is None and installed.backend != "composefs":
         found.append("no boot entry starts it: an unfinished installation")
     return found
 
@@ -117,8 +135,12 @@ def additions(installed: Installed, request: Request, image_arguments: Sequence[
     """What bootc left out, or an interrupted run did not get to: both are added without installing anew.
 
     :param image_arguments: kernel arguments of the image's install configuration, if known
+    :raises OptionError: kernel arguments for a unified kernel image
     """
-    missing = kargs.missing([*image_arguments, *request.kernel_arguments], installed.kernel_arguments)
+    there = installed.kernel_arguments
+    if installed.entry is not None and installed.entry.uki and request.kernel_arguments:
+        raise arguments_sealed()
+    missing = () if there is None else kargs.missing([*image_arguments, *request.kernel_arguments], there)
     keys = request.root_keys is not None and set(request.root_keys) != set(installed.root_keys)
     if not missing and not keys and not installed.lacking:
         return Plan("none", f"{installed.device} holds this image already")

@@ -43,7 +43,7 @@ def repair(
     if plan.files:
         place(deployed(installed, roots, var), files)
     if plan.missing_arguments:
-        if installed.entry is None or installed.entry_device is None:
+        if installed.entry is None or installed.entry_device is None or installed.entry.uki:
             raise InstallIncomplete(
                 f"Kernel arguments are missing on the disk ({' '.join(plan.missing_arguments)}), and no boot entry takes them.",
                 hint="The image may boot a unified kernel image: put the arguments into the image.",

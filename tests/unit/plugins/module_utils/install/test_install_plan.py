@@ -126,6 +126,8 @@ def test_an_equal_reference_written_otherwise_is_equal() -> None:
         ({"backend": "composefs"}, {"composefs": False}, "backend composefs"),
         ({}, {"stateroot": "other"}, "stateroot default"),
         ({"entry": None}, {}, "no boot entry"),
+        ({"entry": None, "backend": "composefs"}, {}, "no boot entry"),
+        ({"image": None}, {}, "follows not known"),
         ({}, {"block_setup": "tpm2-luks"}, "not encrypted"),
         ({"filesystem": "xfs"}, {"filesystem": "ext4"}, "file system is xfs"),
     ],
@@ -554,6 +556,21 @@ def test_an_encrypted_disk_is_told_by_its_stamp() -> None:
     for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", target="os:2"), stamped(state="finished", disk="x/1")):
         with pytest.raises(DiskHasData):
             decided(other)
+
+
+def test_what_the_disk_does_not_tell_is_told_by_its_stamp() -> None:
+    there = replace(INSTALLED, backend="composefs", digest=None)
+
+    def decided(installed: Installed, stamp: Stamp) -> Plan:
+        return plan(DISK, CONTENTS, installed, REQUEST, frozenset([DIGEST]), confirmed=False, confirmation="TARGET01", stamp=stamp)
+
+    assert decided(there, stamped(state="finished")).verb == "none"
+    for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", disk="x/1")):
+        with pytest.raises(DiskHasOtherImage, match="digest not known"):
+            decided(there, other)
+    for wrong in (replace(there, image="os:2"), replace(there, digest=OTHER)):
+        with pytest.raises(DiskHasOtherImage):
+            decided(wrong, stamped(state="finished"))
 
 
 def test_a_stamp_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -6,20 +6,30 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs, keys
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import InstallIncomplete, InstallUnread
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.files import PlacedFile
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Abilities, Image, Request
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.installation import Installation
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import commit_digest, parse_aleph, parse_image_url
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.layout import read
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan, additions, differences
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.repair import repair
+from ansible_collections.imagemode.bootc.plugins.module_utils._runner import CommandFailed
 
 DIGEST = "sha256:" + "5" * 64
 NEWER = "sha256:" + "6" * 64
 COMMIT = "ab" + "c" * 62
 VERITY = "d" * 128
+ME, MINE = str(os.getuid()), str(os.getgid())
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@example.com"
 
 
@@ -67,6 +77,97 @@ def composefs_roots(base: Path) -> dict[str, Path]:
     return {"/dev/vdb3": root, "/dev/vdb2": esp}
 
 
+def uki_roots(base: Path, entry: str, text: str) -> dict[str, Path]:
+    """The same for an image with a unified kernel image.
+
+    :param entry: where the boot entry is, below the ESP or the root
+    """
+    roots = composefs_roots(base)
+    (roots["/dev/vdb2"] / "loader/entries/bootc.conf").unlink()
+    write((roots["/dev/vdb3"] if entry.startswith("boot/") else roots["/dev/vdb2"]) / entry, text)
+    return roots
+
+
+# boot.rs of bootc: write_systemd_uki_config, write_grub_uki_menuentry.
+BLS = "title Fedora\nversion 43\n{key} /EFI/Linux/bootc/{name}.efi\nsort-key bootc-fedora-0\n"
+MENU = """
+if [ -f ${{config_directory}}/efiuuid.cfg ]; then
+        source ${{config_directory}}/efiuuid.cfg
+fi
+menuentry "Fedora: ({verity})" {{
+insmod fat
+insmod chain
+search --no-floppy --set=root --fs-uuid "${{EFI_PART_UUID}}"
+chainloader /EFI/Linux/{name}.efi
+}}
+menuentry "Fedora: (old)" {{
+chainloader /EFI/Linux/bootc/bootc_composefs-{old}.efi
+}}
+"""
+PREFIXED = f"bootc_composefs-{VERITY}"
+UKIS = [
+    pytest.param("loader/entries/bootc_fedora-43-1.conf", BLS.format(key="uki", name=PREFIXED), id="systemd-boot 258"),
+    pytest.param("loader/entries/bootc_fedora-43-1.conf", BLS.format(key="efi", name=PREFIXED), id="grub-cc, older systemd-boot"),
+    pytest.param("loader/entries/bootc-composefs-0.conf", BLS.format(key="efi", name=VERITY), id="bootc 1.10"),
+    pytest.param("boot/grub2/user.cfg", MENU.format(verity=VERITY, name=f"bootc/{PREFIXED}", old="e" * 128), id="GRUB"),
+    pytest.param("boot/grub2/user.cfg", MENU.format(verity=VERITY, name=VERITY, old="e" * 128), id="GRUB, bootc 1.10"),
+]
+
+
+class Place(Installation):
+    """Directories that stand for a disk to which bootc has installed.
+
+    :ivar ended: how it came out
+    """
+
+    def __init__(self, roots: dict[str, Path], **asked: Any) -> None:
+        super().__init__(None, Request(target="registry.test:5000/os:1", **asked), None)  # type: ignore[arg-type]
+        self.roots, self.ended = roots, ""
+
+    place = "/dev/vdb"
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+    def plan(self, digests: frozenset[str], wipe_confirm: str | None) -> Plan:
+        raise NotImplementedError
+
+    def _command(self, what: Plan) -> list[str]:
+        raise NotImplementedError
+
+    def _require_room(self, image: Image, abilities: Abilities) -> None: ...
+
+    def _require_unchanged(self) -> None: ...
+
+    def _begin(self, image: Image, name: str, what: Plan) -> None: ...
+
+    def _look_again(self) -> None:
+        self.installed = self._read()
+
+    def _undo(self) -> bool:
+        raise NotImplementedError
+
+    def _clear(self) -> None:
+        self.ended = "cleared"
+
+    def _leave(self) -> None:
+        self.ended = "left"
+
+    def _finish(self) -> None:
+        self.ended = "finished"
+
+    def _holds_nothing(self) -> bool:
+        return not self.roots
+
+    def _mounted(self, work: Callable[[Mapping[str, Path]], Any], *, writable: bool = False) -> Any:
+        return work(self.roots)
+
+
+def read_back(place: Place, digest: str = DIGEST, **can: Any) -> tuple[str, ...]:
+    """:returns: what was verified"""
+    return place.read_back(Image("c0ffee", digest, frozenset([digest]), "amd64", 1), Abilities((1, 16, 9), {"kargs": ["quiet"]}, **can))
+
+
 def test_an_ostree_installation_is_read(tmp_path: Path) -> None:
     found = read({"/dev/vdb3": ostree_root(tmp_path)})
     assert found is not None
@@ -108,6 +209,106 @@ def test_a_composefs_installation_is_read(tmp_path: Path) -> None:
     assert (found.backend, found.image, found.digest) == ("composefs", "registry.test:5000/os:1", DIGEST)
     assert (found.device, found.entry_device) == ("/dev/vdb3", "/dev/vdb2")
     assert "rw" in found.kernel_arguments
+
+
+@pytest.mark.parametrize(("entry", "text"), UKIS)
+def test_a_unified_kernel_image_starts_its_deployment(tmp_path: Path, entry: str, text: str) -> None:
+    roots = uki_roots(tmp_path, entry, text)
+    found = read(roots)
+    assert found is not None
+    assert (found.digest, found.etc, found.kernel_arguments) == (DIGEST, f"state/deploy/{VERITY}/etc", None)
+    assert found.entry is not None
+    assert found.entry_device == ("/dev/vdb3" if entry.startswith("boot/") else "/dev/vdb2")
+    assert not differences(found, Request(target="registry.test:5000/os:1"), frozenset([DIGEST]))
+
+
+@pytest.mark.parametrize(("entry", "text"), UKIS)
+def test_an_image_with_a_unified_kernel_image_is_verified(tmp_path: Path, entry: str, text: str) -> None:
+    place = Place(uki_roots(tmp_path, entry, text), root_keys=(KEY,), files=(PlacedFile("etc/motd", b"x", owner=ME, group=MINE),))
+    assert read_back(place, ukis=("/boot/EFI/Linux/x.efi",)) == ("digest", "target_imgref", "root_ssh_authorized_keys", "files")
+    assert place.ended == "finished"
+
+
+def test_kernel_arguments_of_a_unified_kernel_image_are_refused_and_never_added(tmp_path: Path) -> None:
+    found = read(uki_roots(tmp_path, *UKIS[0].values))  # type: ignore[arg-type]
+    assert found is not None
+    assert additions(found, Request(target=""), ["quiet"]).verb == "none"
+    with pytest.raises(OptionError):
+        additions(found, Request(target="", kernel_arguments=("a=1",)))
+    with pytest.raises(InstallIncomplete):
+        repair({}, found, Plan("repair", "", missing_arguments=("a=1",)), ())
+
+
+@pytest.mark.parametrize("esp", ["boot/efi", "efi"])
+def test_boot_entries_on_an_esp_that_is_mounted_on_the_root_are_read(tmp_path: Path, esp: str) -> None:
+    root = composefs_roots(tmp_path)["/dev/vdb3"]
+    write(root / esp / "loader/entries/x.conf", BLS.format(key="uki", name=PREFIXED))
+    found = read({"/dev/vdb3": root})
+    assert found is not None
+    assert found.entry is not None
+
+
+def test_what_is_installed_and_verified_is_kept(tmp_path: Path) -> None:
+    place = Place(composefs_roots(tmp_path), kernel_arguments=("a=1",), root_keys=(KEY,))
+    assert read_back(place) == ("digest", "target_imgref", "kernel_arguments", "root_ssh_authorized_keys")
+    assert (place.ended, place.unread) == ("finished", ())
+
+
+@pytest.mark.parametrize(
+    ("gone", "unread"),
+    [
+        ("loader/entries/bootc.conf", "no boot entry that is known to start it"),
+        (f"state/deploy/{VERITY}/{VERITY}.origin", "no deployment of a kind that is known"),
+        ("manifest_digest", "digest not known"),
+        ("container-image-reference", "what it follows not known"),
+    ],
+)
+def test_what_cannot_be_read_is_neither_verified_nor_cleared(tmp_path: Path, gone: str, unread: str) -> None:
+    roots = composefs_roots(tmp_path)
+    origin = roots["/dev/vdb3"] / f"state/deploy/{VERITY}/{VERITY}.origin"
+    for root in roots.values():
+        (root / gone).unlink(missing_ok=True)
+    if origin.exists():
+        origin.write_text("\n".join(line for line in origin.read_text().splitlines() if not line.startswith(gone)))
+    place = Place(roots, kernel_arguments=("a=1",), root_keys=(KEY,))
+    assert read_back(place) == ()
+    assert (place.ended, place.unread) == ("finished", (unread,))
+
+
+def test_a_program_that_fails_while_reading_is_no_reason_to_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: Any) -> None:
+        raise CommandFailed("umount failed", stderr="target is busy")
+
+    monkeypatch.setattr(Place, "_add", fail)
+    place = Place(composefs_roots(tmp_path), root_keys=(KEY,))
+    with pytest.raises(CommandFailed):
+        read_back(place)
+    assert place.ended == "left"
+
+
+def test_files_that_have_no_place_are_told_and_what_was_installed_is_left(tmp_path: Path) -> None:
+    place = Place({"/dev/vdb1": tmp_path}, files=(PlacedFile("etc/motd", b"x"),))
+    with pytest.raises(InstallUnread) as caught:
+        read_back(place)
+    assert (place.ended, caught.value.error, caught.value.details["changed"]) == ("left", "install_incomplete", True)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["another digest", "another target", "no boot entry of ostree", "nothing at all", "an owner that is not there"]
+)
+def test_what_is_wrong_for_sure_is_cleared(tmp_path: Path, wrong: str) -> None:
+    roots = {"/dev/vdb3": ostree_root(tmp_path)}
+    if wrong == "another target":
+        next(tmp_path.glob("ostree/deploy/*/deploy/*.origin")).write_text(
+            "[origin]\ncontainer-image-reference=ostree-unverified-registry:registry.test:5000/os:2\n"
+        )
+    if wrong == "no boot entry of ostree":
+        (tmp_path / "boot/loader").unlink()
+    files = (PlacedFile("etc/motd", b"x", owner="nobody-known"),) if wrong.startswith("an owner") else ()
+    place = Place({} if wrong == "nothing at all" else roots, files=files)
+    with pytest.raises(ImageModeError) as caught:
+        read_back(place, NEWER if wrong == "another digest" else DIGEST)
+    assert (place.ended, caught.value.error) == ("cleared", "install_incomplete")
 
 
 def test_an_installation_that_nothing_boots_has_no_entry(tmp_path: Path) -> None:
