@@ -154,6 +154,8 @@ class InstallModule(CollectionModule):
                 may_pull=not self.check_mode,
                 sealed=job.sealed,
             )
+            if job.installed is not None and job.installed.digest is None and job.installed.config is not None:
+                job.recognise(*(source.known_id(file, machine, params["pull"]) or ("", "")))
         plan = job.plan(digests, params["wipe_confirm"])
         before = job.installed.facts() if job.installed else None
         result: dict[str, Any] = {"disk": job.facts(), "image": self.wanted.name, "reason": plan.reason, "verified": []}

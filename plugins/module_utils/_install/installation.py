@@ -43,6 +43,7 @@ class Installation(ABC):
         self._request = request
         self._claim = claim
         self.installed: Installed | None = None
+        self._known = ("", "")
 
     # What the kinds of places differ in.
 
@@ -179,6 +180,7 @@ class Installation(ABC):
         :raises InstallIncomplete: something is not there and cannot be put there; the place is cleared
         :raises InstallUnread: whether it is there, or where it belongs, cannot be told; the place is left as it is
         """
+        self.recognise(image.id, image.digest)
         self._look_again()
         try:
             verified = self._verified(image, abilities)
@@ -190,6 +192,14 @@ class Installation(ABC):
             raise
         self._finish()
         return verified
+
+    def recognise(self, config: str, digest: str) -> None:
+        """Take an installation for that image also where the disk tells only its id: composefs before bootc 1.16.0.
+
+        :param config: id of the image; I(digest) is that of its manifest
+        """
+        self._known = config, digest
+        self.installed = self.installed.known_as(config, digest) if self.installed else None
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -293,7 +303,7 @@ class Installation(ABC):
 
     def _read(self) -> Installed | None:
         found: Installed | None = self._mounted(lambda roots: read(roots, self._request.files, self._var))
-        return found
+        return found.known_as(*self._known) if found else None
 
 
 def firmware() -> str:

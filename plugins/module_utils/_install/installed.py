@@ -10,7 +10,7 @@ import configparser
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -51,6 +51,7 @@ class Installed:
     :ivar image: the reference that C(bootc upgrade) will follow
     :ivar transport: how it is reached, C(registry) for most
     :ivar digest: digest of the platform's manifest, or C(None) if nothing on the disk tells
+    :ivar config: id of the image, which is the digest of its configuration, where the disk tells that and no digest
     :ivar kernel_arguments: of the default entry; C(None) if they cannot be read: there is none, or they are in a unified kernel image
     :ivar root_keys: root's SSH keys that are put in place at boot
     :ivar device: the partition that holds the deployment
@@ -77,7 +78,14 @@ class Installed:
     var: str = ""
     filesystem: str | None = None
     root_home: str | None = None
+    config: str | None = None
     lacking: tuple[str, ...] = ()
+
+    def known_as(self, config: str, digest: str) -> Installed:
+        """:param config: id of an image; I(digest) is that of its manifest
+        :returns: with that digest, if it is that image
+        """
+        return replace(self, digest=digest) if self.digest is None and self.config == config else self
 
     def facts(self) -> dict[str, Any]:
         """:returns: for results; keys are counted, not shown"""
@@ -97,7 +105,7 @@ class Installed:
 class Origin:
     """Where a deployment came from: its C(.origin) file.
 
-    :ivar digest: only composefs writes it here
+    :ivar digest: only composefs writes it here, from bootc 1.16.0 on
     """
 
     image: str | None
@@ -114,6 +122,25 @@ def parse_origin(text: str) -> Origin:
         return Origin(None, None, None)
     transport, image = parse_image_url(parser.get("origin", "container-image-reference", fallback="") or "")
     return Origin(image, transport, parser.get("image", "manifest_digest", fallback="") or None)
+
+
+def parse_imginfo(text: str) -> str | None:
+    """Read C(VERITY.imginfo), which bootc 1.12.0 to 1.15.2 wrote beside the origin instead of a digest: manifest and configuration.
+
+    :returns: id of the image, as Podman has it
+    """
+    try:
+        digest = json.loads(text)["manifest"]["config"]["digest"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return image_id(digest) if isinstance(digest, str) else None
+
+
+def image_id(digest: str) -> str:
+    """:param digest: of an image's configuration
+    :returns: its id, as Podman has it
+    """
+    return digest.removeprefix("sha256:")
 
 
 def parse_image_url(text: str) -> tuple[str | None, str | None]:

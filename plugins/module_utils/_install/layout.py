@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import kargs
 from .files import Deployed, PlacedFile, inside, lacking
-from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_menu, parse_origin
+from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_imginfo, parse_menu, parse_origin
 from .keys import DROP_IN, from_drop_in, home_in
 
 # On the root file system when there is no separate /boot, else at the top of /boot or of the ESP; this may be mounted on the root.
@@ -118,6 +118,7 @@ def _composefs(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installe
         image=origin.image,
         transport=origin.transport,
         digest=origin.digest,
+        config=parse_imginfo(_text(deployment / f"{deployment.name}.imginfo")),
         stateroot="default",
         etc=str((deployment / "etc").relative_to(root)),
         var="state/os/default/var",

@@ -98,8 +98,8 @@ def differences(installed: Installed, request: Request, digests: frozenset[str])
 def unread(installed: Installed) -> list[str]:
     """:returns: what nothing on the disk tells, or not in a way that is understood, in words"""
     found = []
-    if installed.digest is None:
-        found.append("digest not known")  # composefs before bootc 1.16.0 (state.rs)
+    if installed.digest is None and installed.config is None:
+        found.append("digest not known")  # composefs before bootc 1.12.0 (state.rs)
     if installed.image is None:
         found.append("what it follows not known")
     # Entries of ostree are always there, whatever the boot loader; for composefs, each boot loader has its own form.
@@ -113,6 +113,8 @@ def contradictions(installed: Installed, request: Request, digests: frozenset[st
     found = []
     if installed.digest is not None and installed.digest not in digests:
         found.append(f"digest {installed.digest}, not {' or '.join(sorted(digests)) or 'that of the image'}")
+    if installed.digest is None and installed.config is not None:
+        found.append(f"image {installed.config}, of a digest that is not known")
     if installed.image is not None and not same_reference(installed.image, request.target):
         found.append(f"it follows {installed.image}, not {request.target}")
     if (installed.transport or "registry") != request.transport:

@@ -21,7 +21,7 @@ from .._instance import Instance, choose
 from .._reference import Reference, parse_digest
 from .._runner import CommandFailed, Runner
 from .image import ARCHITECTURES, Image
-from .installed import Installed
+from .installed import Installed, image_id
 
 FILES = ("oci", "oci-archive", "dir")
 _AUTH_HINT = "Set 'registry_username' and 'registry_password', or 'auth_file', or log Podman in on this machine."
@@ -104,6 +104,7 @@ class Source:
         self._runner = runner
         self._tls = [] if validate_certs else ["--tls-verify=false"]
         self._timeout = timeout
+        self._fetched: Image | None = None
 
     def known_digests(
         self, installed: Installed | None, auth_file: Path | None, machine: str, pull: str, *, may_pull: bool, sealed: bool = False
@@ -139,6 +140,24 @@ class Source:
             hint="Load the image first, or allow to pull it." if pull == "never" else "Install skopeo, or give 'digest'.",
         )
 
+    def known_id(self, auth_file: Path | None, machine: str, pull: str) -> tuple[str, str] | None:
+        """For an installation of which the disk tells no digest, after L(known_digests).
+
+        :returns: the wanted image's id, and the digest of its manifest; C(None) if they cannot be learned without a pull
+        :raises ImageModeError: the registry does not answer
+        """
+        image = self._fetched or self._stored(pull)
+        if image is not None:
+            return image.id, image.digest
+        if pull == "never" or self._runner.find("skopeo") is None:
+            return None
+        raw = self._manifest(self.wanted.url, auth_file)
+        if self.wanted.reference is not None:
+            inner = platform_digest(raw, ARCHITECTURES.get(machine, machine))
+            raw = self._manifest(f"docker://{self.wanted.reference.with_digest(inner)}", auth_file) if inner else raw
+        config = json.loads(raw).get("config") or {}
+        return (image_id(config["digest"]), _digest(raw)) if config.get("digest") else None
+
     def fetch(self, auth_file: Path | None, pull: str) -> Image:
         """Have the image in Podman's storage.
 
@@ -157,6 +176,7 @@ class Source:
                 error="image_missing",
                 hint="Load or pull it first.",
             )
+        self._fetched = image
         return image
 
     def _stored(self, pull: str) -> Image | None:
@@ -235,13 +255,15 @@ class Source:
         """
         if self._runner.find("skopeo") is None:
             return None
+        return manifest_digests(self._manifest(self.wanted.url, auth_file), ARCHITECTURES.get(machine, machine))
+
+    def _manifest(self, url: str, auth_file: Path | None) -> str:
+        """:returns: manifest or index, byte for byte"""
         auth = ["--authfile", str(auth_file)] if auth_file else []
-        argv = ["skopeo", "inspect", "--raw", *self._tls, *auth, self.wanted.url]
         try:
-            raw = self._runner.run(argv, timeout=self._timeout, parsed=True).stdout
+            return self._runner.run(["skopeo", "inspect", "--raw", *self._tls, *auth, url], timeout=self._timeout, parsed=True).stdout
         except CommandFailed as error:
             raise _failure(f"There is no answer for '{self.wanted.name}'", error) from None
-        return manifest_digests(raw, ARCHITECTURES.get(machine, machine))
 
 
 def manifest_digests(raw: str, architecture: str) -> frozenset[str]:
@@ -249,10 +271,18 @@ def manifest_digests(raw: str, architecture: str) -> frozenset[str]:
     :param architecture: for example C(amd64)
     :returns: its digest, and in an index the digest of the Linux image for that architecture
     """
-    found = {f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"}
+    return frozenset(filter(None, (_digest(raw), platform_digest(raw, architecture))))
+
+
+def platform_digest(raw: str, architecture: str) -> str | None:
+    """:returns: digest of the Linux image for that architecture in an index; C(None) if it is none, or has none"""
     document: Mapping[str, Any] = json.loads(raw)
     chosen = choose(map(Instance.of, document.get("manifests") or ()), "linux", architecture)
-    return frozenset(found | {chosen.digest} if chosen else found)
+    return chosen.digest if chosen else None
+
+
+def _digest(raw: str) -> str:
+    return f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"
 
 
 def _failure(what: str, error: CommandFailed) -> ImageModeError:

@@ -39,7 +39,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.image imp
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import BootEntry, Installed
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_disk import DiskInstallation
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan, additions, plan
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Wanted, manifest_digests
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Source, Wanted, manifest_digests
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.stamp import (
     BLOCK,
     Stamp,
@@ -207,6 +207,43 @@ def test_an_index_is_known_by_its_own_and_its_platforms_digest() -> None:
     )
     assert manifest_digests(raw, "amd64") == {f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}", "sha256:amd"}
     assert len(manifest_digests(raw, "s390x")) == 1
+
+
+class Registry:
+    """Skopeo before a registry with an index; nothing is in Podman's storage but what was pulled."""
+
+    def __init__(self, skopeo: bool = True) -> None:
+        self.there, self.pulled = skopeo, False
+        self.manifest = json.dumps({"config": {"digest": "sha256:c0ffee"}})
+        self.digest = f"sha256:{hashlib.sha256(self.manifest.encode()).hexdigest()}"
+        self.index = json.dumps({"manifests": [{"digest": self.digest, "platform": {"os": "linux", "architecture": "amd64"}}]})
+
+    def find(self, program: str) -> str | None:
+        return program if self.there else None
+
+    def run(self, argv: list[str], **_options: Any) -> SimpleNamespace:
+        if argv[0] == "skopeo":
+            return SimpleNamespace(rc=0, stdout=self.manifest if argv[-1].endswith(f"@{self.digest}") else self.index)
+        if argv[:2] == ["podman", "pull"]:
+            self.pulled = True
+        image = {"Id": "c0ffee", "Digest": self.digest, "RepoDigests": [], "Architecture": "amd64", "Size": 1}
+        return SimpleNamespace(rc=0 if self.pulled else 1, stdout=json.dumps([image]))
+
+
+def test_an_images_id_is_learned_without_a_pull_where_skopeo_is() -> None:
+    registry: Any = Registry()
+    source = Source(registry, Wanted.parse("registry.test/os:1", None), validate_certs=True, timeout=1)
+    assert source.known_id(None, "x86_64", "always") == ("c0ffee", registry.digest)
+    assert source.known_id(None, "x86_64", "never") is None
+    assert not registry.pulled
+
+
+def test_an_images_id_is_learned_from_what_was_pulled_for_its_digest() -> None:
+    registry: Any = Registry(skopeo=False)
+    source = Source(registry, Wanted.parse("registry.test/os:1", None), validate_certs=True, timeout=1)
+    assert source.known_id(None, "x86_64", "always") is None
+    source.known_digests(INSTALLED, None, "x86_64", "always", may_pull=True)
+    assert source.known_id(None, "x86_64", "always") == ("c0ffee", registry.digest)
 
 
 def test_an_image_in_podmans_storage_is_known_by_all_its_digests() -> None:

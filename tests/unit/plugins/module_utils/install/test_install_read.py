@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -163,9 +164,9 @@ class Place(Installation):
         return work(self.roots)
 
 
-def read_back(place: Place, digest: str = DIGEST, **can: Any) -> tuple[str, ...]:
+def read_back(place: Place, digest: str = DIGEST, config: str = "c0ffee", **can: Any) -> tuple[str, ...]:
     """:returns: what was verified"""
-    return place.read_back(Image("c0ffee", digest, frozenset([digest]), "amd64", 1), Abilities((1, 16, 9), {"kargs": ["quiet"]}, **can))
+    return place.read_back(Image(config, digest, frozenset([digest]), "amd64", 1), Abilities((1, 16, 9), {"kargs": ["quiet"]}, **can))
 
 
 def test_an_ostree_installation_is_read(tmp_path: Path) -> None:
@@ -284,6 +285,53 @@ def test_a_program_that_fails_while_reading_is_no_reason_to_clear(tmp_path: Path
     with pytest.raises(CommandFailed):
         read_back(place)
     assert place.ended == "left"
+
+
+ID = "c0ffee" * 10 + "beef"
+
+
+def imginfo(roots: dict[str, Path]) -> Path:
+    """The disk as bootc 1.12.0 to 1.15.2 left it: no digest in the origin, but manifest and configuration."""
+    state = roots["/dev/vdb3"] / f"state/deploy/{VERITY}"
+    origin = state / f"{VERITY}.origin"
+    origin.write_text(origin.read_text().partition("[image]")[0])
+    path = state / f"{VERITY}.imginfo"
+    path.write_text(json.dumps({"config": {}, "manifest": {"schemaVersion": 2, "config": {"digest": f"sha256:{ID}"}, "layers": []}}))
+    return path
+
+
+def test_the_image_is_told_by_its_configuration_where_bootc_wrote_no_digest(tmp_path: Path) -> None:
+    roots = composefs_roots(tmp_path)
+    imginfo(roots)
+    request = Request(target="registry.test:5000/os:1")
+    found = read(roots)
+    assert found is not None
+    assert (found.digest, found.config) == (None, ID)
+    assert differences(found, request, frozenset([DIGEST]))
+    assert not differences(found.known_as(ID, DIGEST), request, frozenset([DIGEST]))
+    assert differences(found.known_as("another", DIGEST), request, frozenset([DIGEST]))
+    place = Place(roots, root_keys=(KEY,))
+    assert read_back(place, config=ID) == ("digest", "target_imgref", "root_ssh_authorized_keys")
+    assert place.installed is not None
+    assert (place.ended, place.installed.digest) == ("finished", DIGEST)
+
+
+def test_another_configuration_is_another_image(tmp_path: Path) -> None:
+    roots = composefs_roots(tmp_path)
+    imginfo(roots)
+    place = Place(roots)
+    with pytest.raises(InstallIncomplete):
+        read_back(place, config="another")
+    assert place.ended == "cleared"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"manifest": {"config": {}}}', '{"manifest": {"config": {"digest": 1}}}', "\0"])
+def test_a_damaged_imginfo_tells_nothing(tmp_path: Path, text: str) -> None:
+    roots = composefs_roots(tmp_path)
+    imginfo(roots).write_text(text)
+    place = Place(roots)
+    assert read_back(place) == ()
+    assert place.unread == ("digest not known",)
 
 
 def test_files_that_have_no_place_are_told_and_what_was_installed_is_left(tmp_path: Path) -> None:
