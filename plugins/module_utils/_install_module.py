@@ -178,7 +178,7 @@ class InstallModule(CollectionModule):
             return {}
         self.forget_file()  # passwords, and the content of files: the image's code must not find them
         image = self.fetched(source)
-        name = image.id if self.wanted.files else self.wanted.name
+        name = None if self.wanted.files else self.wanted.name
         container, abilities = job.install(image, name, plan, machine, self.params["timeout"])
         self.changed = True
         verified = self._told(job, job.read_back(image, abilities))

@@ -101,7 +101,7 @@ class HostBuilder(Builder):
         job = FileInstallation(self._runner, str(raw), order.size, order.request, may_write=True)
         try:
             plan = job.plan(frozenset(), None)
-            name = image.id if order.wanted.files else order.wanted.name
+            name = None if order.wanted.files else order.wanted.name
             container, abilities = job.install(image, name, plan, os.uname().machine, order.timeout)
             verified = job.read_back(image, abilities)
             unread = job.unread

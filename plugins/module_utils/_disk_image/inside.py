@@ -68,7 +68,7 @@ def run(job: Job, runner: Runner) -> dict[str, Any]:
     plan = place.plan(frozenset(), None)
     image = Source(runner, wanted, validate_certs=True, timeout=job.timeout).fetch(None, "always")
     wanted.require_digest(image.digests)
-    container, abilities = place.install(image, image.id, plan, os.uname().machine, job.timeout)
+    container, abilities = place.install(image, None, plan, os.uname().machine, job.timeout)
     verified = place.read_back(image, abilities)
     runner.run(["sync"])
     found: Mapping[str, Any] = place.installed.facts() if place.installed else {}

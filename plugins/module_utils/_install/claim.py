@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .._runner import Runner
 from .errors import InstallError
 
 _LOCKS = Path("/run/lock")
+_REPOSITORY = "localhost/imagemode-install"
+_LONGEST_TAG = 128
 
 
 class Claim:
@@ -73,3 +77,25 @@ class Claim:
     def end_container(self) -> None:
         """End what still writes. Only with the lock."""
         self._runner.run(["podman", "rm", "--force", "--ignore", "--time=2", self.name], check=False, timeout=120)
+        self._untag()
+
+    @contextmanager
+    def named(self, image: str) -> Iterator[str]:
+        """Give an image a name as long as it is installed: bootc asks the storage for NAME@DIGEST (install.rs, from_container), and
+        an id in its place "does not resolve to an image ID".
+
+        :param image: its id
+        """
+        self._runner.run(["podman", "tag", image, self._tagged])
+        try:
+            yield self._tagged
+        finally:
+            self._untag()
+
+    @property
+    def _tagged(self) -> str:
+        return f"{_REPOSITORY}:{self.name[-_LONGEST_TAG:].lstrip('.-')}"
+
+    def _untag(self) -> None:
+        # With one argument, podman takes all names away.
+        self._runner.run(["podman", "untag", self._tagged, self._tagged], check=False, timeout=120)

@@ -114,7 +114,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "image_missing",
-        r"image not known|no such image|manifest unknown",
+        r"image not known|no such image|manifest unknown|does not resolve to an image ID",
         "Something removed the image from Podman's storage meanwhile; run again.",
     ),
 )

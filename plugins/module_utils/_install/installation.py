@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,26 +146,28 @@ class Installation(ABC):
                 installed=now.facts() if now else None,
             )
 
-    def install(self, image: Image, name: str, what: Plan, machine: str, timeout: float) -> tuple[InstallContainer, Abilities]:
+    def install(self, image: Image, name: str | None, what: Plan, machine: str, timeout: float) -> tuple[InstallContainer, Abilities]:
         """Run `bootc install`; if it fails, nothing bootable is left.
 
         Everything that can be known of image and place together is checked before the first write.
 
-        :param name: the image, as Podman knows it
+        :param name: the image, as Podman knows it; C(None) if it may have no name there
         :param machine: C(uname -m)
         :raises ImageModeError: it does not fit, or failed; C(changed) tells whether something was written
         """
         require_bootable(image, machine)
         self._claim.take()
-        with private_directory() as directory:
+        with ExitStack() as stack:
+            called = name or stack.enter_context(self._claim.named(image.id))
+            directory = stack.enter_context(private_directory())
             keys_file = None
             if self._request.root_keys:
                 keys_file = str(directory / "authorized_keys")
                 Path(keys_file).touch(mode=0o600)
                 Path(keys_file).write_text(keys.file_text(self._request.root_keys))
             inner = self._command(what)
-            work = InstallContainer(self._podman(name, inner, keys_file), lambda said: self._checked(image, name, what, said))
-            command = self._podman(name, probe_first(inner), keys_file)
+            work = InstallContainer(self._podman(called, inner, keys_file), lambda said: self._checked(image, name or image.id, what, said))
+            command = self._podman(called, probe_first(inner), keys_file)
             try:
                 return work, work.run(self._runner, command, timeout)
             except BaseException as error:  # SIGTERM and SIGHUP among them

@@ -64,8 +64,11 @@ def source(options: Any) -> Source:
     with context("Reading image"):
         inspected = json.loads(host("podman", "image", "inspect", env["imageid"]))[0]
         store = json.loads(host("podman", "info", "--format", "json"))["store"]
-    url = f"containers-storage:[{store['graphDriverName']}@{store['graphRoot']}+/run/containers/storage]{env['imageid']}"
-    return Source(Reference(env["image"]), inspected.get("Digest"), url, inspected.get("Labels") or {})
+    digest = inspected.get("Digest")
+    # As bootc does: what was run without a name cannot be found by it. Its composefs backend asks without the digest, and finds an id.
+    name = env["image"] if options.composefs_backend else f"{env['image'].partition('@')[0]}@{digest}"
+    url = f"containers-storage:[{store['graphDriverName']}@{store['graphRoot']}+/run/containers/storage]{name}"
+    return Source(Reference(env["image"]), digest, url, inspected.get("Labels") or {})
 
 
 def to_disk(options: Any) -> None:

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import claim, note, on_root
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Request
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.container import InstallContainer
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Image, Request
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_tree import Mount, TreeInstallation
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan
 
@@ -79,6 +82,39 @@ def test_what_a_killed_run_left_in_file_systems_is_made_anew_unasked(places: Pat
     assert "interrupted" in made.reason
     job._begin(IMAGE, "os:1", made)
     assert list(places.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_image_without_a_name_has_one_as_long_as_it_is_installed(fails: bool) -> None:
+    names: dict[str, str] = {}
+
+    def run(argv: list[str], **_options: Any) -> SimpleNamespace:
+        if argv[:2] == ["podman", "tag"]:
+            names[argv[3]] = argv[2]
+        elif argv[:2] == ["podman", "untag"]:
+            assert len(argv) == 4  # else the image loses all of its names
+            names.pop(argv[3], None)
+        return SimpleNamespace(rc=0, stdout="")
+
+    held = claim.Claim(SimpleNamespace(run=run), f"bootc-install-{'.' * 99}{'x' * 126}")  # type: ignore[arg-type]
+    with suppress(KeyError), held.named("c0ffee") as name:
+        assert names == {name: "c0ffee"}
+        assert re.fullmatch(r"localhost/imagemode-install:\w[\w.-]{0,127}", name)
+        if fails:
+            raise KeyError
+    assert names == {}
+    names[name] = "left by a run that was killed"
+    held.end_container()
+    assert names == {}
+
+
+@pytest.mark.parametrize(("name", "run_by"), [("os:1", "os:1"), (None, "localhost/imagemode-install:bootc-install")])
+def test_an_image_is_run_by_a_name(name: str | None, run_by: str, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InstallContainer, "run", lambda work, *_arguments: work)
+    image = Image("c0ffee", "sha256:1", frozenset(), "amd64", 1, {"containers.bootc": "1"})
+    work, _abilities = tree(places).install(image, name, Plan("install", ""), "x86_64", 60)
+    assert any(word.startswith(run_by) for word in work.argv)
+    assert "c0ffee" not in work.argv
 
 
 def test_what_still_writes_is_not_ended_in_check_mode(places: Path) -> None:

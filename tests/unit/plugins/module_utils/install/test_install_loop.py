@@ -91,6 +91,6 @@ def test_what_a_killed_run_left_at_work_in_a_directory_is_ended(file: str, tmp_p
         assert loop.devices(runner, file) == [device]
         loop.release(runner, tmp_path)
         assert loop.devices(runner, file) == []
-        assert (tmp_path / "ended").read_text().split()[-1] == f"bootc-install-{os.path.basename(device)}"
+        assert (tmp_path / "ended").read_text().splitlines()[0].split()[-1] == f"bootc-install-{os.path.basename(device)}"
     finally:
         runner.run(["losetup", "--detach", device], check=False)
