@@ -27,6 +27,7 @@ class BootEntry:
     :ivar path: file, relative to the root of its file system
     :ivar options: kernel arguments as one line
     :ivar version: what the newest entry has most of
+    :ivar sort_key: by which systemd-boot sorts before the version; GRUB does not read it
     :ivar uki: path of a unified kernel image on the ESP; its kernel arguments are in it
     """
 
@@ -34,6 +35,7 @@ class BootEntry:
     options: str
     version: str = ""
     uki: str = ""
+    sort_key: str = ""
 
     @property
     def verity(self) -> str:
@@ -200,7 +202,8 @@ def parse_entry(path: str, text: str) -> BootEntry:
         found.setdefault(key, []).append(value.strip())
     # "uki" or "efi": by the version of systemd, and "efi" for grub-cc (bls_config.rs).
     uki = (found.get("uki") or found.get("efi") or [""])[-1]
-    return BootEntry(path, " ".join(found.get("options", ())), (found.get("version") or [""])[-1], uki)
+    version, sort_key = ((found.get(key) or [""])[-1] for key in ("version", "sort-key"))
+    return BootEntry(path, " ".join(found.get("options", ())), version, uki, sort_key)
 
 
 def parse_menu(path: str, text: str) -> list[BootEntry]:

@@ -55,15 +55,23 @@ def deployed(found: Installed, roots: Mapping[str, Path], var: Path | None = Non
 
 def _entries(roots: Mapping[str, Path]) -> Sequence[tuple[str, BootEntry]]:
     """:returns: partition and entry, the one that is booted first"""
-    found, menu = [], []
+    found: list[tuple[str, BootEntry]] = []
+    on_esp: list[tuple[str, BootEntry]] = []
+    menu: list[tuple[str, BootEntry]] = []
     for device, root in roots.items():
         for place in _ENTRY_PLACES:
+            # A directory with capitals is on an ESP only; on a /boot it is "efi".
+            entries = on_esp if (root / place).parents[1].joinpath("EFI").is_dir() else found
             for path in (root / place).glob("*.conf"):
-                found.append((device, parse_entry(f"{place}/{path.name}", _text(path))))
+                entries.append((device, parse_entry(f"{place}/{path.name}", _text(path))))
         for place in _MENUS:
             menu += [(device, entry) for entry in parse_menu(place, _text(root / place))]
     # systemd-boot and ostree's grub generator both start the highest version; a menu is in its order.
-    return [*sorted(found, key=lambda item: (_version_key(item[1].version), _version_key(item[1].path)), reverse=True), *menu]
+    for entries in (found, on_esp):
+        entries.sort(key=lambda item: (_version_key(item[1].version), _version_key(item[1].path)), reverse=True)
+    # systemd-boot takes the lowest sort-key first, and entries without one last (Boot Loader Specification, "Sorting").
+    on_esp.sort(key=lambda item: (not item[1].sort_key, item[1].sort_key))
+    return [*found, *on_esp, *menu]
 
 
 def _ostree(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed | None:

@@ -249,6 +249,33 @@ def test_boot_entries_on_an_esp_that_is_mounted_on_the_root_are_read(tmp_path: P
     assert found.entry is not None
 
 
+@pytest.mark.parametrize(
+    ("place", "keys", "expected"),
+    [
+        ("esp/loader/entries", ("bootc-fedora-0", "bootc-fedora-1"), DIGEST),
+        ("esp/loader/entries", ("bootc-fedora-1", "bootc-fedora-0"), NEWER),
+        ("esp/loader/entries", ("", "bootc-fedora-1"), NEWER),
+        ("esp/loader/entries", ("", ""), NEWER),
+        ("root/boot/loader/entries", ("bootc-fedora-0", "bootc-fedora-1"), NEWER),
+    ],
+)
+def test_systemd_boot_starts_what_has_the_lower_sort_key_and_grub_the_newer(
+    tmp_path: Path, place: str, keys: tuple[str, str], expected: str
+) -> None:
+    """After a rollback, the older version has the lower key."""
+    roots, newer = composefs_roots(tmp_path), "e" * 128
+    (tmp_path / "esp/loader/entries/bootc.conf").unlink()
+    (tmp_path / "esp/EFI/Linux").mkdir(parents=True)
+    state = tmp_path / "root/state/deploy"
+    write(state / newer / f"{newer}.origin", (state / VERITY / f"{VERITY}.origin").read_text().replace(DIGEST, NEWER))
+    for version, verity, key in (("42.1", VERITY, keys[0]), ("43.1", newer, keys[1])):
+        text = f"version {version}\noptions composefs={verity}\n" + (f"sort-key {key}\n" if key else "")
+        write(tmp_path / place / f"bootc_fedora-{version}-0.conf", text)
+    found = read(roots)
+    assert found is not None
+    assert found.digest == expected
+
+
 def test_what_is_installed_and_verified_is_kept(tmp_path: Path) -> None:
     place = Place(composefs_roots(tmp_path), kernel_arguments=("a=1",), root_keys=(KEY,))
     assert read_back(place) == ("digest", "target_imgref", "kernel_arguments", "root_ssh_authorized_keys")
