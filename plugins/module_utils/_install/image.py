@@ -18,6 +18,7 @@ from .._disk.guard import DiskTooSmall, require_size
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
 from .._runner import Runner
+from . import kargs
 from .errors import BootloaderMissing, ImageNotBootable, arguments_sealed
 from .files import PlacedFile
 
@@ -152,7 +153,8 @@ class Abilities:
 
     @property
     def kernel_arguments(self) -> tuple[str, ...]:
-        return tuple(self.configuration.get("kargs") or ())
+        """The image's, without those that it deletes (C(karg-deletes), bootc 1.15.1)."""
+        return kargs.without(self.configuration.get("karg-deletes") or (), self.configuration.get("kargs") or ())
 
 
 # Printed as "key<TAB>value" lines. Only a POSIX shell is needed; what is not there prints nothing.

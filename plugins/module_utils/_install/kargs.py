@@ -23,6 +23,21 @@ def value(name: str, line: str) -> str | None:
     return values[-1] if values else None
 
 
+def without(deletions: Iterable[str], arguments: Iterable[str]) -> tuple[str, ...]:
+    """:param deletions: C(NAME) for all of that name, or exactly C(NAME=VALUE), as bootc has them (install.rs, delete_kargs)
+    :param arguments: an entry may hold several
+    """
+    # The kernel, and bootc with it, takes "-" and "_" in names for the same.
+    gone = {_same_name(word) for word in deletions}
+    words = (word for entry in arguments for word in split(entry))
+    return tuple(word for word in words if not gone & {_same_name(word), _same_name(word.partition("=")[0])})
+
+
+def _same_name(word: str) -> str:
+    name, equals, rest = word.partition("=")
+    return f"{name.replace('-', '_')}{equals}{rest}"
+
+
 def missing(asked: Iterable[str], there: Iterable[str]) -> tuple[str, ...]:
     """:param asked: arguments, an entry may hold several
     :returns: those that are not there, once each, in their order

@@ -18,6 +18,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import (
     podman_install,
     to_disk,
@@ -165,6 +166,25 @@ def test_what_is_missing_is_added_without_installing_anew(request_: dict[str, An
 
 def test_arguments_of_the_image_that_bootc_left_out_are_added_too() -> None:
     assert additions(INSTALLED, REQUEST, ["rw", "console=ttyS0"]).missing_arguments == ("console=ttyS0",)
+
+
+@pytest.mark.parametrize(
+    ("deletions", "left"),
+    [
+        ([], ("rw", "console=tty0", "console=ttyS0", 'x="a b"')),
+        (["console"], ("rw", 'x="a b"')),
+        (["console=tty0"], ("rw", "console=ttyS0", 'x="a b"')),
+        (["console=tty", "tty0", "con"], ("rw", "console=tty0", "console=ttyS0", 'x="a b"')),
+        (["rw", "x"], ("console=tty0", "console=ttyS0")),
+    ],
+)
+def test_arguments_that_the_image_deletes_are_not_added(deletions: list[str], left: tuple[str, ...]) -> None:
+    configuration = {"kargs": ["rw console=tty0", "console=ttyS0", 'x="a b"'], "karg-deletes": deletions}
+    assert replace(ABILITIES, configuration=configuration).kernel_arguments == left
+
+
+def test_names_of_arguments_are_the_same_with_either_dash() -> None:
+    assert kargs.without(["intel-iommu", "a-b=c-d"], ["intel_iommu=on a_b=c_d a_b=c-d"]) == ("a_b=c_d",)
 
 
 @pytest.mark.parametrize(
