@@ -50,7 +50,7 @@ see_kernel() {
     [ ! -e "$directory/vmlinuz" ] || say kernel "${directory##*/}"
     [ ! -s "$directory/initramfs.img" ] || say initramfs "${directory##*/}"
   done
-  for file in /boot/EFI/Linux/*.efi /usr/lib/modules/*/*.efi; do [ ! -e "$file" ] || say uki "$file"; done
+  for file in /boot/EFI/Linux/*.efi; do [ ! -e "$file" ] || say uki "$file"; done
 }
 see_env() { eval "[ -z \"\${$1+set}\" ] || say value \"\$$1\""; }
 """.replace("BYTES", str(CONTENT_BYTES))

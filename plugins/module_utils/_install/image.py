@@ -120,7 +120,7 @@ class Abilities:
     :ivar version: of the image's bootc
     :ivar configuration: C(bootc install print-configuration --all)
     :ivar kernels: kernel versions with kernel and initramfs
-    :ivar ukis: unified kernel images
+    :ivar ukis: unified kernel images that bootc takes (kernel.rs, find_uki_path): none of those that a package brings beside the modules
     :ivar bootupd: bootupd and its boot loader files are there
     :ivar systemd_boot: systemd-boot's EFI binary is there
     :ivar grub_cc: GRUB for the composefs backend is there
@@ -165,7 +165,7 @@ say configuration "$(bootc install print-configuration --all 2>/dev/null || boot
 for directory in /usr/lib/modules/*; do
   [ -e "$directory/vmlinuz" ] && [ -e "$directory/initramfs.img" ] && say kernel "${directory##*/}"
 done
-for file in /boot/EFI/Linux/*.efi /usr/lib/modules/*/*.efi; do [ -e "$file" ] && say uki "$file"; done
+for file in /boot/EFI/Linux/*.efi; do [ -e "$file" ] && say uki "$file"; done
 for file in /usr/lib/systemd/boot/efi/systemd-boot*.efi*; do [ -e "$file" ] && say systemd_boot "$file"; done
 [ -e /usr/lib/grub-cc/grub-cc.efi ] && say grub_cc yes
 for file in /usr/lib/bootupd/updates/*; do [ -e "$file" ] && say updates "$file"; done

@@ -27,7 +27,7 @@ for directory in /usr/lib/modules/*; do
   [ -e "$directory/vmlinuz" ] && say kernel "${directory##*/}"
   [ -s "$directory/initramfs.img" ] && say initramfs "${directory##*/}"
 done
-for file in /boot/EFI/Linux/*.efi /usr/lib/modules/*/*.efi; do [ -e "$file" ] && say uki "$file"; done
+for file in /boot/EFI/Linux/*.efi; do [ -e "$file" ] && say uki "$file"; done
 for directory in dev proc sys run tmp var sysroot; do [ -d "/$directory" ] && say directory "$directory"; done
 say ostree "$(readlink /ostree)"
 [ -d /usr/etc ] && find /usr/etc -mindepth 1 | head -n 1 | each usretc

@@ -49,6 +49,27 @@ def test_what_the_image_says_is_checked_before_it_installs(tmp_path: Path) -> No
     assert container.argv == tuple(INNER)
 
 
+def probed(machine: Machine, image: Path) -> Abilities:
+    """What an image says of itself whose directories are below I(image)."""
+    script = PROBE
+    for directory in ("/usr/lib/", "/boot/", "/root"):
+        script = script.replace(directory, f"{image}{directory}")
+    return parse_probe(machine.runner.run(["/bin/sh", "-c", script], check=False).stdout)
+
+
+def test_only_unified_kernel_images_that_bootc_takes_count(tmp_path: Path) -> None:
+    modules, boot = tmp_path / "image/usr/lib/modules/6.12", tmp_path / "image/boot/EFI/Linux"
+    for file in (modules / "vmlinuz", modules / "initramfs.img", modules / "vmlinuz-virt.efi"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    machine = Machine(tmp_path)
+    found = probed(machine, tmp_path / "image")
+    assert (found.kernels, found.ukis) == (("6.12",), ())
+    boot.mkdir(parents=True)
+    (boot / "6.12.efi").touch()
+    assert probed(machine, tmp_path / "image").ukis == (f"{boot}/6.12.efi",)
+
+
 def test_an_old_bootc_is_told_not_to_fetch_the_target(tmp_path: Path) -> None:
     machine = Machine(tmp_path, version="1.1.6")
     InstallContainer(INNER, parse_probe).run(machine.runner, probe_first(INNER), 60)
