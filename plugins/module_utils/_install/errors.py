@@ -99,7 +99,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "image_not_bootable",
-        r"SELinux policy|does not have (?:ostree\.bootable|containers\.bootc) label|No kernel",
+        r"SELinux policy|does not have (?:ostree\.bootable|containers\.bootc) label|No kernel|Found multiple subdirectories",
         "Repair the image; 'bootc container lint' in its build finds most of this.",
     ),
     (

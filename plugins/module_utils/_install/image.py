@@ -120,6 +120,7 @@ class Abilities:
     :ivar version: of the image's bootc
     :ivar configuration: C(bootc install print-configuration --all)
     :ivar kernels: kernel versions with kernel and initramfs
+    :ivar vmlinuz: kernel versions with a kernel, as bootc counts them
     :ivar ukis: unified kernel images that bootc takes (kernel.rs, find_uki_path): none of those that a package brings beside the modules
     :ivar bootupd: bootupd and its boot loader files are there
     :ivar systemd_boot: systemd-boot's EFI binary is there
@@ -143,6 +144,7 @@ class Abilities:
     bound: tuple[str, ...] = ()
     transient_etc: frozenset[str] = frozenset()
     root_home: str = ""
+    vmlinuz: tuple[str, ...] = ()
 
     @property
     def filesystem(self) -> str | None:
@@ -163,6 +165,7 @@ say() { printf '%s\t%s\n' "$1" "$2"; }
 say bootc "$(bootc --version 2>&1)"
 say configuration "$(bootc install print-configuration --all 2>/dev/null || bootc install print-configuration 2>/dev/null)"
 for directory in /usr/lib/modules/*; do
+  [ ! -L "$directory" ] && [ -e "$directory/vmlinuz" ] && say vmlinuz "${directory##*/}"
   [ -e "$directory/vmlinuz" ] && [ -e "$directory/initramfs.img" ] && say kernel "${directory##*/}"
 done
 for file in /boot/EFI/Linux/*.efi; do [ -e "$file" ] && say uki "$file"; done
@@ -215,6 +218,7 @@ def parse_probe(text: str) -> Abilities:
         firmwares=frozenset(name for name in ("EFI", "BIOS") for file in found.get("updates", ()) if file.endswith(f"/{name}.json")),
         bound=tuple(found.get("bound", ())),
         transient_etc=frozenset(backend for backend in ("ostree", "composefs") if _transient_etc(found.get(f"root_{backend}", ()))),
+        vmlinuz=tuple(found.get("vmlinuz", ())),
         root_home=(found.get("root_home") or [""])[0],
     )
 
@@ -266,6 +270,11 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
         raise ImageNotBootable(
             "The image has no kernel: neither /usr/lib/modules/VERSION/{vmlinuz,initramfs.img} nor a unified kernel image.",
             hint="Install a kernel in the image's build; 'bootc container lint' finds this.",
+        )
+    if len(abilities.vmlinuz) > 1 and not abilities.ukis:
+        raise ImageNotBootable(
+            f"The image has several kernels in /usr/lib/modules, and bootc installs one: {', '.join(abilities.vmlinuz)}.",
+            hint="Remove all but one in the image's build; 'bootc container lint' finds this.",
         )
     if abilities.ukis and request.kernel_arguments:
         raise arguments_sealed()

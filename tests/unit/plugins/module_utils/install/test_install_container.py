@@ -70,6 +70,17 @@ def test_only_unified_kernel_images_that_bootc_takes_count(tmp_path: Path) -> No
     assert probed(machine, tmp_path / "image").ukis == (f"{boot}/6.12.efi",)
 
 
+def test_kernels_are_counted_as_bootc_does(tmp_path: Path) -> None:
+    """bootabletree.rs, find_kernel_dir_fs: directories with vmlinuz, whatever else is there, and no links."""
+    modules = tmp_path / "image/usr/lib/modules"
+    for name in ("6.11/vmlinuz", "6.12/vmlinuz", "6.12/initramfs.img", "6.13/modules.dep"):
+        (modules / name).parent.mkdir(parents=True, exist_ok=True)
+        (modules / name).touch()
+    (modules / "current").symlink_to("6.12")
+    found = probed(Machine(tmp_path), tmp_path / "image")
+    assert found.vmlinuz == ("6.11", "6.12")
+
+
 def test_an_old_bootc_is_told_not_to_fetch_the_target(tmp_path: Path) -> None:
     machine = Machine(tmp_path, version="1.1.6")
     InstallContainer(INNER, parse_probe).run(machine.runner, probe_first(INNER), 60)

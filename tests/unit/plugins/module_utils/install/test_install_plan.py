@@ -298,6 +298,7 @@ COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
     ("abilities", "request_", "code"),
     [
         ({"kernels": ()}, {}, "image_not_bootable"),
+        ({"vmlinuz": ("6.1", "6.2")}, {}, "image_not_bootable"),
         ({"bootupd": False}, {}, "bootloader_missing"),
         ({"bootupd": False}, {"bootloader": "grub"}, "bootloader_missing"),
         ({"bootupd": False, "systemd_boot": True}, {}, "bootloader_missing"),
@@ -345,6 +346,7 @@ def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[s
         (replace(COMPOSEFS, version=(1, 13, 0)), {"composefs": True}),
         (replace(ABILITIES, version=(1, 14, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"composefs": True, "filesystem": "xfs"}),
         (replace(ABILITIES, version=(1, 13, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"filesystem": "xfs"}),
+        (replace(COMPOSEFS, ukis=("a.efi",), vmlinuz=("6.1", "6.2")), {}),
     ],
 )
 def test_what_can_be_installed_is_let_through(abilities: Abilities, request_: dict[str, Any]) -> None:
