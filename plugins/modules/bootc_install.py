@@ -109,6 +109,7 @@ options:
   block_setup:
     description:
       - How the root is put onto the disk. V(tpm2-luks) encrypts it, bound to the machine's TPM; the image must allow it.
+      - Without it, the first that the image's install configuration names (C(block)), V(direct) for most.
       - An installation that was made otherwise is another one, and replacing it must be confirmed.
     type: str
     choices: [direct, tpm2-luks]
@@ -134,7 +135,7 @@ requirements:
 notes:
   - The installation holds the task for some minutes. If the connection may be lost, run it with C(async).
   - Kernel arguments of an image with a unified kernel image are sealed in it. RV(installed) has C(null) for them.
-  - With O(block_setup=tpm2-luks) the disk cannot be read back. RV(verified) is empty then, a second run believes the stamp,
+  - With O(block_setup=tpm2-luks), asked for or by the image, the disk cannot be read back. RV(verified) is empty then, a second run believes the stamp,
     and the machine's files (O(hostname), O(network), O(files), credentials) cannot be had.
   - The image's own code installs it, with all privileges on the machine that the task runs on. Passwords and O(files) are in no file,
     environment or command line that it could read while it runs, only in this task's memory. Give the installer a login that may only pull.

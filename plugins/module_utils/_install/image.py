@@ -153,6 +153,10 @@ class Abilities:
         value = root.get("type") or self.configuration.get("root-fs-type")
         return str(value) if value else None
 
+    def block_setup(self, request: Request) -> str:
+        """What is between the disk and the root: unasked, the first that the image names (config.rs, get_block_setup)."""
+        return request.block_setup or str((self.configuration.get("block") or ["direct"])[0])
+
     @property
     def kernel_arguments(self) -> tuple[str, ...]:
         """The image's, without those that it deletes (C(karg-deletes), bootc 1.15.1)."""
@@ -311,7 +315,12 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
     if filesystem == "xfs" and (request.composefs or abilities.ukis) and abilities.version < _COMPOSEFS_XFS_SINCE:
         raise _too_old("The composefs backend on xfs", abilities.version, _COMPOSEFS_XFS_SINCE, "set 'filesystem' to ext4 or btrfs")
     needed = ["sfdisk", "wipefs", "mkfs.fat", f"mkfs.{filesystem}"]
-    if request.block_setup == "tpm2-luks":
+    if abilities.block_setup(request) == "tpm2-luks":
+        if request.files:
+            raise OptionError(
+                "'hostname', 'network', 'files' and credentials cannot be put onto an encrypted root, and the image's is (tpm2-luks).",
+                hint="Put them into the image, or set 'block_setup: direct', if the image allows that.",
+            )
         needed += ["cryptsetup", "systemd-cryptenroll"]
     lacking = [program for program in needed if program not in abilities.programs]
     if lacking:
@@ -340,7 +349,7 @@ def require_room(image: Image, abilities: Abilities, request: Request, disk: Dev
     """:raises DiskTooSmall: the image does not fit on the disk, or not into I(root_size), or that not on the disk"""
     composefs = bool(request.composefs or abilities.ukis)
     around = _BIOS_BOOT + (_ESP_COMPOSEFS if composefs else _ESP)
-    around += _BOOT_BESIDE_LUKS if request.block_setup == "tpm2-luks" else 0
+    around += _BOOT_BESIDE_LUKS if abilities.block_setup(request) == "tpm2-luks" else 0
     root = image.size * (100 + OVERHEAD_PERCENT) // 100
     if request.root_size is not None:
         if request.root_size < root:

@@ -49,7 +49,7 @@ class DiskInstallation(Installation):
         self._devices = self._scanner.devices()
         disk = self._choose(self._devices)
         super().__init__(runner, request, Claim.of_disk(runner, disk.kname))
-        require_tpm(request)
+        require_tpm(request.block_setup)
         self.stamp = self._read_stamp(disk)
         begun = self.stamp is not None and self.stamp.state == "begun"
         if begun and self._claim.end_interrupted(may_write=may_write):
@@ -97,6 +97,7 @@ class DiskInstallation(Installation):
         return to_disk(self._request, self.disk.path, wipe=what.wipe)
 
     def _require_room(self, image: Image, abilities: Abilities) -> None:
+        require_tpm(abilities.block_setup(self._request))
         require_room(image, abilities, self._request, self.disk)
 
     def _require_unchanged(self) -> None:
@@ -256,11 +257,11 @@ class FileInstallation(DiskInstallation):
         return self._open.enter_context(attached(runner, self.file))
 
 
-def require_tpm(request: Request) -> None:
+def require_tpm(block_setup: str | None) -> None:
     """:raises ImageModeError: C(tpm_missing)"""
-    if request.block_setup == "tpm2-luks" and not os.path.exists("/dev/tpmrm0"):
+    if block_setup == "tpm2-luks" and not os.path.exists("/dev/tpmrm0"):
         raise ImageModeError(
-            "'block_setup: tpm2-luks' binds the disk to the machine's TPM 2.0, and this machine shows none (/dev/tpmrm0).",
+            "The block set-up tpm2-luks binds the disk to the machine's TPM 2.0, and this machine shows none (/dev/tpmrm0).",
             error="tpm_missing",
-            hint="Turn the TPM on in the firmware, or leave 'block_setup' out.",
+            hint="Turn the TPM on in the firmware, or set 'block_setup: direct', if the image allows that.",
         )

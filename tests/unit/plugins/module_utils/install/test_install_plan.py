@@ -18,7 +18,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs, on_disk
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import (
     podman_install,
     to_disk,
@@ -313,6 +313,12 @@ COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
         ({}, {"filesystem": "xfs"}, "image_not_bootable"),
         ({"programs": frozenset()}, {}, "image_not_bootable"),
         ({"configuration": {"block": ["tpm2-luks"]}}, {"block_setup": "tpm2-luks"}, "image_not_bootable"),
+        ({"configuration": {"block": ["tpm2-luks", "direct"]}}, {}, "image_not_bootable"),
+        (
+            {"configuration": {"block": ["tpm2-luks"]}, "programs": PROGRAMS | {"cryptsetup", "systemd-cryptenroll"}},
+            {"files": (PlacedFile("etc/hostname", b"x"),)},
+            "option_invalid",
+        ),
         ({"ukis": ("/boot/EFI/Linux/a.efi",)}, {"kernel_arguments": ("quiet",)}, "option_invalid"),
         ({"version": (1, 9, 0)}, {"composefs": True}, "bootc_unsupported"),
         ({"version": (1, 12, 1)}, {"bootloader": "none"}, "bootc_unsupported"),
@@ -339,6 +345,7 @@ def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[s
         (replace(ABILITIES, bootupd=False, configuration={"bootloader": "none"}), {}),
         (replace(ABILITIES, configuration={"filesystem": {"root": {"type": "ext4"}}}), {"filesystem": None}),
         (replace(ABILITIES, configuration={"root-fs-type": "ext4"}), {"filesystem": None}),
+        (replace(ABILITIES, configuration={"block": ["tpm2-luks", "direct"]}), {"block_setup": "direct"}),
         (COMPOSEFS, {"composefs": True}),
         (COMPOSEFS, {"composefs": True, "bootloader": "systemd", "stateroot": "default"}),
         (replace(COMPOSEFS, ukis=("a.efi",), kernels=()), {}),
@@ -372,6 +379,21 @@ def test_whether_the_image_fits_is_known_before(size: int, request_: dict[str, A
     with pytest.raises(ImageModeError) as caught:
         require_room(IMAGE, ABILITIES, replace(REQUEST, **request_), disk)
     assert caught.value.error == "disk_too_small"
+
+
+def test_an_image_that_encrypts_unasked_needs_what_encrypting_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    encrypting, job = replace(ABILITIES, configuration={"block": ["tpm2-luks", "direct"]}), DiskInstallation.__new__(DiskInstallation)
+    job._request, job.disk = REQUEST, replace(DISK, size=2 * GIB)
+    monkeypatch.setattr(on_disk.os.path, "exists", lambda _path: False)
+    with pytest.raises(ImageModeError) as caught:
+        job._require_room(IMAGE, encrypting)
+    assert caught.value.error == "tpm_missing"
+    monkeypatch.setattr(on_disk.os.path, "exists", lambda _path: True)
+    with pytest.raises(ImageModeError) as caught:
+        job._require_room(IMAGE, encrypting)  # what /boot takes beside it
+    assert caught.value.error == "disk_too_small"
+    job._request = replace(REQUEST, block_setup="direct")
+    job._require_room(IMAGE, encrypting)
 
 
 def test_the_images_answers_are_read() -> None:
