@@ -135,8 +135,8 @@ requirements:
 notes:
   - The installation holds the task for some minutes. If the connection may be lost, run it with C(async).
   - Kernel arguments of an image with a unified kernel image are sealed in it. RV(installed) has C(null) for them.
-  - With O(block_setup=tpm2-luks), asked for or by the image, the disk cannot be read back. RV(verified) is empty then, a second run believes the stamp,
-    and the machine's files (O(hostname), O(network), O(files), credentials) cannot be had.
+  - With O(block_setup=tpm2-luks), asked for or by the image, the disk cannot be read back. RV(verified) is empty then, a second run
+    believes the stamp, and the machine's files (O(hostname), O(network), O(files), credentials) cannot be had.
   - The image's own code installs it, with all privileges on the machine that the task runs on. Passwords and O(files) are in no file,
     environment or command line that it could read while it runs, only in this task's memory. Give the installer a login that may only pull.
   - Disks are identified once more immediately before the first write. Between that and bootc's own first write are seconds.

@@ -65,6 +65,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         r"Device \S+ is mounted|Device or resource busy",
         "Something took the disk into use meanwhile; find it with 'lsblk' and end that use.",
     ),
+    (
+        "disk_has_data",
+        r"appears to contain an existing file ?system",
+        "An old file system was left where a new one begins. It is taken away now; run the task again.",
+    ),
     ("disk_has_data", r"Detected existing partitions", "Partitions appeared on the disk meanwhile; look at it with 'lsblk'."),
     (
         "disk_not_found",

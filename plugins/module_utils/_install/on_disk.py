@@ -117,6 +117,8 @@ class DiskInstallation(Installation):
             datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
         stamps.write_block(self.disk, stamps.encode(self.stamp))
+        if not what.wipe:
+            stamps.clear_starts(self.disk)
         self._scanner.settle()  # udev looks at a disk that was written to, and keeps the partitioning program from it
 
     def _finish(self) -> None:

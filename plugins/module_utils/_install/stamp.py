@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,8 +21,13 @@ from .._disk.hints import describe
 from .errors import InstallError
 
 BLOCK = 4096
+MIB = 1024**2
 # Partitions begin at 1 MiB; GPT itself ends at 24 KiB at the latest (4096-byte sectors).
-OFFSET = 1024**2 - BLOCK
+OFFSET = MIB - BLOCK
+# Where bootc's partitions begin (baseline.rs): after none or one for BIOS or OpenFirmware, none or an ESP of either size, none or /boot.
+_STARTS = tuple(sorted((1 + first + esp + boot) * MIB for first in (0, 1, 4) for esp in (0, 512, 1024) for boot in (0, 510)))
+# All that tells a file system, RAID or partition table from nothing is in the first or last MiB.
+_ZEROES = bytes(MIB)
 _MAGIC = b"imagemode.bootc stamp 1\n"
 # What `bootc install to-disk` makes partitions of (contract.md 5.2): BIOS boot, PReP, EFI system, Linux, its roots, /boot.
 _PARTITION_TYPES = (
@@ -123,10 +129,29 @@ def read_block(disk: Device) -> bytes:
 
 def write_block(disk: Device, block: bytes) -> None:
     """:raises InstallError: C(disk_failed)"""
+    _write(disk, {OFFSET: block})
+
+
+def clear_starts(disk: Device) -> None:
+    """Make way on a disk that holds nothing.
+
+    C(mkfs.xfs) and C(mkfs.btrfs) refuse what an old file system has left where a new one begins, although no partition leads to it, and
+    bootc has them overwrite it only with C(--wipe), and btrfs not even then (1.16.9, baseline.rs). With that it would not refuse
+    partitions any more that somebody makes meanwhile.
+
+    :raises InstallError: C(disk_failed)
+    """
+    last = disk.size - len(_ZEROES)
+    # RAID and ZFS have their marks at the end.
+    _write(disk, dict.fromkeys([*(start for start in _STARTS if start < last), max(last, MIB)], _ZEROES))
+
+
+def _write(disk: Device, blocks: Mapping[int, bytes]) -> None:
     try:
         descriptor = os.open(disk.path, os.O_WRONLY | os.O_EXCL | os.O_CLOEXEC)
         try:
-            os.pwrite(descriptor, block, OFFSET)
+            for offset, block in blocks.items():
+                os.pwrite(descriptor, block, offset)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

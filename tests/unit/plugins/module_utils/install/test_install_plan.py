@@ -44,6 +44,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.source im
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.stamp import (
     BLOCK,
     Stamp,
+    clear_starts,
     decode,
     encode,
     identity,
@@ -664,6 +665,58 @@ def test_a_stamp_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert file.read_bytes()[: MIB - BLOCK] == b"\1" * (MIB - BLOCK)
     assert file.stat().st_size == MIB
     assert decode(encode(stamped()).replace(b'"digest"', b'"digset"')) is None
+
+
+@pytest.mark.parametrize("root", [514, 1026, 1024, 513, 5])
+def test_an_old_file_system_is_gone_where_a_new_one_begins(tmp_path: Path, root: int) -> None:
+    """XFS where bootc's root partition will be, on a disk whose partition table was taken away."""
+    file = tmp_path / "disk"
+    with file.open("wb") as stream:
+        for offset in (0, root * MIB, 2 * GIB - MIB):
+            stream.seek(offset)
+            stream.write(b"XFSB".ljust(MIB, b"\1"))
+    disk = replace(DISK, path=str(file), size=2 * GIB)
+    write_block(disk, encode(stamped()))
+    clear_starts(disk)
+    assert decode(read_block(disk)) == stamped()
+    assert file.stat().st_size == 2 * GIB
+    with file.open("rb") as stream:
+        for offset, left in ((0, b"XFSB"), (root * MIB, bytes(4)), (2 * GIB - MIB, bytes(4)), (2 * GIB - 4, bytes(4))):
+            stream.seek(offset)
+            assert stream.read(4) == left
+
+
+def test_a_small_disk_does_not_grow(tmp_path: Path) -> None:
+    file = tmp_path / "disk"
+    file.write_bytes(b"\1" * 3 * MIB)
+    clear_starts(replace(DISK, path=str(file), size=3 * MIB))
+    assert file.read_bytes() == b"\1" * MIB + bytes(2 * MIB)
+
+
+@pytest.mark.parametrize(("wipe", "done"), [(False, ["look", "stamp", "clear"]), (True, ["look", "stamp"])])
+def test_only_a_disk_that_holds_nothing_is_cleared_before_bootc_wipes_it(
+    wipe: bool, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else data would be gone although bootc did not get to writing."""
+    steps: list[str] = []
+    job: Any = DiskInstallation.__new__(DiskInstallation)
+    job.disk, job._request, job._scanner = DISK, REQUEST, SimpleNamespace(settle=lambda: None)
+    monkeypatch.setattr(DiskInstallation, "_require_unchanged", lambda _self: steps.append("look"))
+    monkeypatch.setattr(on_disk.stamps, "write_block", lambda *_arguments: steps.append("stamp"))
+    monkeypatch.setattr(on_disk.stamps, "clear_starts", lambda *_arguments: steps.append("clear"))
+    job._begin(IMAGE, "os:1", Plan("install", "", wipe=wipe))
+    assert steps == done
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "mkfs.xfs: /dev/vdb3 appears to contain an existing filesystem (ext4).\nmkfs.xfs: Use the -f option.\nerror: x",
+        "ERROR: /dev/vdb3 appears to contain an existing filesystem (xfs)\nERROR: use the -f option\nerror: x",
+    ],
+)
+def test_an_old_file_system_in_the_way_has_its_code(said: str) -> None:
+    assert failure("x", 1, said).error == "disk_has_data"
 
 
 CODES = {
