@@ -172,7 +172,7 @@ def _is_booted_already(plan: Plan, error: ImageModeError) -> bool:
 
 
 def _upgrades(plan: Plan) -> bool:
-    return pulls(plan) and plan.steps[0][1] == "upgrade"
+    return pulls(plan) and plan.steps[-1][1] == "upgrade"
 
 
 def _staged_alike(after: Host, planned: Host) -> bool:
