@@ -280,6 +280,11 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
             f"The image has several kernels in /usr/lib/modules, and bootc installs one: {', '.join(abilities.vmlinuz)}.",
             hint="Remove all but one in the image's build; 'bootc container lint' finds this.",
         )
+    if abilities.ukis and request.composefs is False:
+        raise OptionError(
+            "The image boots a unified kernel image, for which bootc takes its composefs backend; 'composefs_backend: false' is ignored.",
+            hint="Leave 'composefs_backend' out.",
+        )
     if abilities.ukis and request.kernel_arguments:
         raise arguments_sealed()
     if (request.composefs or abilities.ukis) and request.stateroot not in (None, "default"):

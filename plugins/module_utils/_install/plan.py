@@ -73,6 +73,9 @@ def plan(
     if installed is None and believed and sealed(disk) and request.block_setup != "direct":
         return Plan("none", f"{disk.path} is encrypted; by its stamp it holds this image already")
     other = [] if installed is None else differences(installed, request, digests)
+    if installed is not None and believed and installed.entry is None and not contradictions(installed, request, digests):
+        # Which of its deployments is started is not known, so nothing is added to any.
+        return Plan("none", f"what {disk.path} boots cannot be told; by its stamp it holds this image already")
     if installed is not None and (not other or (believed and not contradictions(installed, request, digests))):
         return additions(installed, request)
     what = f"an installation that differs: {'; '.join(other)}" if installed is not None else "; ".join(contents)
@@ -117,7 +120,7 @@ def contradictions(installed: Installed, request: Request, digests: frozenset[st
         found.append(f"image {installed.config}, of a digest that is not known")
     if installed.image is not None and not same_reference(installed.image, request.target):
         found.append(f"it follows {installed.image}, not {request.target}")
-    if (installed.transport or "registry") != request.transport:
+    if installed.image is not None and (installed.transport or "registry") != request.transport:
         found.append(f"by transport {installed.transport}, not {request.transport}")
     if request.composefs is not None and request.composefs != (installed.backend == "composefs"):
         found.append(f"backend {installed.backend}")

@@ -321,6 +321,7 @@ COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
             "option_invalid",
         ),
         ({"ukis": ("/boot/EFI/Linux/a.efi",)}, {"kernel_arguments": ("quiet",)}, "option_invalid"),
+        ({"ukis": ("/boot/EFI/Linux/a.efi",)}, {"composefs": False}, "option_invalid"),
         ({"version": (1, 9, 0)}, {"composefs": True}, "bootc_unsupported"),
         ({"version": (1, 12, 1)}, {"bootloader": "none"}, "bootc_unsupported"),
         ({"version": (1, 16, 2)}, {"bootloader": "grub-cc"}, "bootc_unsupported"),
@@ -354,6 +355,7 @@ def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[s
         (replace(COMPOSEFS, version=(1, 13, 0)), {"composefs": True}),
         (replace(ABILITIES, version=(1, 14, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"composefs": True, "filesystem": "xfs"}),
         (replace(ABILITIES, version=(1, 13, 0), programs=PROGRAMS | {"mkfs.xfs"}), {"filesystem": "xfs"}),
+        (replace(COMPOSEFS, ukis=("a.efi",), kernels=()), {"composefs": True}),
         (replace(COMPOSEFS, ukis=("a.efi",), vmlinuz=("6.1", "6.2")), {}),
     ],
 )
@@ -647,6 +649,8 @@ def test_what_the_disk_does_not_tell_is_told_by_its_stamp() -> None:
         return plan(DISK, CONTENTS, installed, REQUEST, frozenset([DIGEST]), confirmed=False, confirmation="TARGET01", stamp=stamp)
 
     assert decided(there, stamped(state="finished")).verb == "none"
+    assert decided(replace(there, lacking=("etc/motd",)), stamped(state="finished")).verb == "repair"
+    assert decided(replace(there, lacking=("etc/motd",), entry=None), stamped(state="finished")).verb == "none"
     for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", disk="x/1")):
         with pytest.raises(DiskHasOtherImage, match="digest not known"):
             decided(there, other)
