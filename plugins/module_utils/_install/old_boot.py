@@ -53,12 +53,12 @@ class BootCode:
             return device.read(self.size)
 
     def write(self, content: bytes) -> None:
-        if self.read() != content:
-            with open(self.path, "r+b") as device:
-                device.seek(self.start)
-                device.write(content)
-                device.flush()
-                os.fsync(device.fileno())
+        # Not compared first: GRUB writes a partition by way of its disk, and the kernel may remember the partition as it was.
+        with open(self.path, "r+b") as device:
+            device.seek(self.start)
+            device.write(content)
+            device.flush()
+            os.fsync(device.fileno())
 
 
 class OldBoot:
@@ -101,6 +101,7 @@ class OldBoot:
             for code in self._code:
                 (self._directory / code.name).write_bytes(code.read())
         except OSError as error:
+            self.forget()
             raise ImageModeError(
                 f"What this machine boots from cannot be saved: {error}",
                 error="takeover_unsuitable",
@@ -110,6 +111,7 @@ class OldBoot:
 
     def restore(self) -> None:
         """:raises ImageModeError: C(takeover_not_undone); what was saved stays for another try"""
+        os.sync()  # what was written by way of the disk must not follow what is written to its partition
         try:
             _put_back(self._directory / "boot", _BOOT)
             self._each_esp(lambda name, esp: _put_back(self._directory / name, esp))

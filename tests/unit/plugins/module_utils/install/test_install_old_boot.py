@@ -133,6 +133,7 @@ def test_what_cannot_be_saved_is_not_overwritten(machine: Machine, tmp_path: Pat
         old(tmp_path).save()
     assert caught.value.error == "takeover_unsuitable"
     assert "/dev/sda15" in caught.value.message
+    assert not (tmp_path / "saved").exists()
 
 
 def test_what_is_not_put_back_is_kept_and_forbids_a_reboot(machine: Machine, tmp_path: Path) -> None:
