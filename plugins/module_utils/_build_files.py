@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files around a build: the context that an archive holds, secrets while they are needed, a log to follow."""
+"""Files around a build: the context and what is not of it, the Containerfile, secrets while they are needed, a log to follow."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import OptionError
+from ._fingerprint import ContextMissing, ignore_file
+from ._fingerprint._ignore import Rules
 from ._scratch import scratch_directory
 
+_DEFAULT_NAMES = ("Containerfile", "Dockerfile")
 # "https://host/repository.git", "git@host:repository": what engines fetch by themselves.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|[\w.-]+@[\w.-]+:")
 
@@ -54,6 +57,46 @@ def context_directory(given: str | None) -> Iterator[Path]:
                 hint="Give a directory, or what 'git archive' or 'tar' wrote.",
             ) from None
         yield directory
+
+
+def containerfile_in(context: Path, given: str | None) -> Path:
+    """:param given: its name, if the user says it
+    :raises OptionError: there is no such file
+    """
+    names = (given,) if given else _DEFAULT_NAMES
+    file = next((context / name for name in names if os.path.isfile(context / name)), None)
+    if file is None:
+        raise OptionError(
+            f"There is no file {' or '.join(names)} in '{context}'.", hint="Name it with 'containerfile', or give its 'content'."
+        )
+    return file
+
+
+def text_of(file: Path) -> str:
+    """:raises ContextMissing: it cannot be read"""
+    try:
+        # Engines take bytes; what is not UTF-8 is no word that anything depends on.
+        return file.read_text(errors="surrogateescape")
+    except OSError as error:
+        raise ContextMissing(
+            f"'{file}' cannot be read where the task runs: {error.strerror}.", hint="Correct its permissions.", path=str(file)
+        ) from None
+
+
+def context_rules(context: Path, containerfile: Path | None, log_path: str | None) -> Rules:
+    """What is not of the context.
+
+    :raises OptionError: the log would be of it, and each build a reason for the next
+    """
+    file = ignore_file(context, containerfile)
+    rules = Rules(text_of(file) if file else "")
+    log = os.path.relpath(os.path.realpath(log_path or os.devnull), os.path.realpath(context))
+    if not log.startswith("../") and not rules.leaves_out(log):
+        raise OptionError(
+            f"The log '{log_path}' would be a part of the context '{context}'.",
+            hint="Write it elsewhere, or name it in '.containerignore'.",
+        )
+    return rules
 
 
 @contextmanager

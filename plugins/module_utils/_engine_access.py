@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from ._engine import RegistryAccess
+from ._engine import Engine, RegistryAccess
 from ._reference import Reference
 from ._registry import Access, RegistryOptions, certificate_directories
 from ._scratch import private_directory
@@ -25,6 +26,26 @@ def engine_access(options: RegistryOptions, reference: Reference) -> Iterator[Re
     insecure = access.plain_http or not access.validate_certs
     with options.engine_auth_file(registry, found) as auth_file, private_directory() as directory:
         yield RegistryAccess(auth_file, _certificates(access, registry, directory), insecure, {registry: found} if found else {})
+
+
+@contextmanager
+def access_to_each(options: RegistryOptions, references: Sequence[Reference]) -> Iterator[RegistryAccess]:
+    """As C(engine_access) to the first one's registry, with credentials for those of the others; nothing where there are none."""
+    if not references:
+        yield RegistryAccess()
+        return
+    first = references[0]
+    # Those of the first one's registry are found there.
+    others = {one.registry: options.credentials(one) for one in reversed(references) if one.registry != first.registry}
+    with engine_access(options, first) as access:
+        found = {registry: credentials for registry, credentials in others.items() if credentials}
+        yield replace(access, credentials={**found, **access.credentials})
+
+
+def pull_image(engine: Engine, reference: Reference, options: RegistryOptions, platform: str) -> str:
+    """:returns: the id that the image has in local storage"""
+    with engine_access(options, reference) as access:
+        return engine.pull(reference, access, platform)
 
 
 def _certificates(access: Access, registry: str, directory: Path) -> Path | None:
