@@ -61,8 +61,8 @@ def _entries(roots: Mapping[str, Path]) -> Sequence[tuple[str, BootEntry]]:
     for device, root in roots.items():
         for place in _ENTRY_PLACES:
             # A directory with capitals is on an ESP only; on a /boot it is "efi".
-            entries = on_esp if (root / place).parents[1].joinpath("EFI").is_dir() else found
-            for path in (root / place).glob("*.conf"):
+            entries = on_esp if os.path.isdir((root / place).parents[1] / "EFI") else found
+            for path in _files(root / place):
                 entries.append((device, parse_entry(f"{place}/{path.name}", _text(path))))
         for place in _MENUS:
             menu += [(device, entry) for entry in parse_menu(place, _text(root / place))]
@@ -72,6 +72,14 @@ def _entries(roots: Mapping[str, Path]) -> Sequence[tuple[str, BootEntry]]:
     # systemd-boot takes the lowest sort-key first, and entries without one last (Boot Loader Specification, "Sorting").
     on_esp.sort(key=lambda item: (not item[1].sort_key, item[1].sort_key))
     return [*found, *on_esp, *menu]
+
+
+def _files(directory: Path) -> list[Path]:
+    """:returns: the entries in a directory; none where it cannot be looked into, as below an automount of an ESP that is not there"""
+    try:
+        return [path for path in directory.iterdir() if path.suffix == ".conf"]
+    except OSError:
+        return []
 
 
 def _ostree(root: Path, entries: Sequence[tuple[str, BootEntry]]) -> Installed | None:

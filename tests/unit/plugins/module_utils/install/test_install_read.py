@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -175,6 +176,22 @@ def test_an_ostree_installation_is_read(tmp_path: Path) -> None:
     assert (found.backend, found.image, found.transport, found.digest) == ("ostree", "registry.test:5000/os:1", "registry", DIGEST)
     assert (found.stateroot, found.device, found.entry_device) == ("default", "/dev/vdb3", "/dev/vdb3")
     assert "console=ttyS0,115200" in found.kernel_arguments
+
+
+def test_an_automount_of_an_esp_that_is_not_there_is_no_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd mounts C(/efi) when somebody looks into it; without a device that looking fails."""
+    roots = {"/dev/vda3": ostree_root(tmp_path)}
+    look = os.stat
+
+    def stat(path: Any, *words: Any, **options: Any) -> os.stat_result:
+        if f"{tmp_path}/efi/" in f"{path}":
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), str(path))
+        return look(path, *words, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    found = read(roots)
+    assert found
+    assert found.entry
 
 
 def test_the_commit_counts_more_than_the_aleph(tmp_path: Path) -> None:
