@@ -179,7 +179,8 @@ def test_a_base_without_a_registry_is_docker_hubs_for_docker(
     subprocess.run(["docker", "tag", "localhost/hubs:1", "hubs:1"], check=True)
     for pull in ("never", "missing"):
         built = module("oci_image_build", pull=pull, force=True, **child)
-        assert (built["changed"], built["base_images"]) == (True, {"hubs:1": base["image_id"]}), built
+        # The second time Docker makes the same image again.
+        assert (built["changed"], built["base_images"]) == (pull == "never", {"hubs:1": base["image_id"]}), built
         assert not module("oci_image_build", pull=pull, **child)["changed"]
 
 
