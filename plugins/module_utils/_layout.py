@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import ImageModeError, OptionError
-from ._reference import Reference, same_reference
+from ._reference import Reference, digest_of, same_reference
 from ._registry import Descriptor, Index, Manifest, parse_manifest
 from ._scratch import scratch_directory
 
@@ -144,7 +143,7 @@ def file_digest(place: Place) -> str | None:
         return None
     try:
         if place.transport == "dir":
-            return f"sha256:{hashlib.sha256((path / 'manifest.json').read_bytes()).hexdigest()}"
+            return digest_of((path / "manifest.json").read_bytes())
         if place.transport == "docker-archive":
             return _docker_archive(json.loads(_member(path, "manifest.json")), place)
         entry = _chosen(_entries(place), place)

@@ -16,7 +16,7 @@ from ._engine import Engine, EngineFailed, LocalImage, RegistryAccess, platform_
 from ._engine_access import engine_access
 from ._errors import ImageModeError
 from ._layout import Place, file_digest
-from ._reference import Reference
+from ._reference import Reference, digest_of
 from ._registry import (
     IMAGE_TYPES,
     INDEX_TYPES,
@@ -31,7 +31,6 @@ from ._registry import (
     RegistryForbidden,
     RegistryOptions,
     RegistryUnauthorized,
-    digest_of,
     parse_manifest,
     put_manifest,
 )

@@ -10,6 +10,7 @@ Docker's reference grammar, which Podman, skopeo and bootc share.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,11 @@ def is_digest(text: str) -> bool:
 def named_by_id(text: str) -> bool:
     """Whether the text is an image's id in full length, with or without C(sha256:), for which no registry is asked."""
     return bool(_ID.match(text))
+
+
+def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+    """:returns: the digest of the content, C(sha256:…)"""
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def parse_digest(text: str) -> str:

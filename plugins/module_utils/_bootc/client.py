@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import math
 import os
@@ -19,7 +18,7 @@ from typing import Any
 
 from .._errors import ImageModeError
 from .._instance import Instance, choose
-from .._reference import Reference, without_tag
+from .._reference import Reference, digest_of, without_tag
 from .._runner import CommandMissing, Runner
 from . import lock
 from .errors import BootcError, NotManaged, failure
@@ -214,13 +213,13 @@ def remote_of(raw: str, here: str) -> Remote:
         if entries is None:
             if "config" not in document:
                 raise ValueError("neither a manifest nor an index")
-            return Remote(digest=digest_of(raw))
+            return Remote(digest=digest_of(raw.encode()))
         instances = [Instance.of(entry) for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BootcError(f"The registry sent something that is no image manifest: {error}.", error="manifest_invalid") from None
     chosen = choose(instances, "linux", here)
     if chosen:
-        return Remote(digest=chosen.digest, index=digest_of(raw))
+        return Remote(digest=chosen.digest, index=digest_of(raw.encode()))
     there = sorted({"/".join(word for word in instance.platform[1:] if word) for instance in instances if instance.platform})
     raise BootcError(
         f"The image exists for {', '.join(there) or 'no platform'}, not for this host's {here}.",
@@ -247,11 +246,6 @@ def layers_of(configuration: str) -> str:
         return " ".join(json.loads(configuration)["rootfs"]["diff_ids"])
     except (ValueError, KeyError, TypeError) as error:
         raise BootcError(f"The registry sent something that is no image configuration: {error!r}.", error="manifest_invalid") from None
-
-
-def digest_of(raw: str) -> str:
-    """:returns: the digest of a manifest or an index, byte for byte"""
-    return "sha256:" + hashlib.sha256(raw.encode()).hexdigest()
 
 
 @contextmanager

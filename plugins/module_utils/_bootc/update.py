@@ -14,8 +14,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from .._reference import Reference
-from .client import Bootc, digest_of
+from .._reference import Reference, digest_of
+from .client import Bootc
 from .errors import BootcError
 from .status import Host, Source
 
@@ -57,6 +57,6 @@ def _layers(bootc: Bootc, source: Source | None, digest: str | None) -> dict[str
     try:
         raw = bootc.manifest(source)
         # Where a name cannot hold a digest (a directory, local storage), it may be another image by now.
-        return {layer["digest"]: int(layer["size"]) for layer in json.loads(raw)["layers"]} if digest_of(raw) == digest else None
+        return {layer["digest"]: int(layer["size"]) for layer in json.loads(raw)["layers"]} if digest_of(raw.encode()) == digest else None
     except (BootcError, ValueError, KeyError, TypeError):
         return None  # an old image may be gone from the registry; only the sizes are not known then

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from .._reference import digest_of
 from .sidecar import sha256
 
 # KubeVirt's QEMU runs as this user and group.
@@ -71,7 +72,7 @@ def _encoded(document: Any) -> bytes:
 
 
 def _described(content: bytes, media_type: str) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
+    return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
 
 
 def _blob(content: bytes) -> str:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from .._bootc.errors import DigestMismatch, classify
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
 from .._instance import Instance, choose
-from .._reference import Reference, parse_digest
+from .._reference import Reference, digest_of, parse_digest
 from .._runner import CommandFailed, Runner
 from .image import ARCHITECTURES, Image
 from .installed import Installed, image_id
@@ -156,7 +155,7 @@ class Source:
             inner = platform_digest(raw, ARCHITECTURES.get(machine, machine))
             raw = self._manifest(f"docker://{self.wanted.reference.with_digest(inner)}", auth_file) if inner else raw
         config = json.loads(raw).get("config") or {}
-        return (image_id(config["digest"]), _digest(raw)) if config.get("digest") else None
+        return (image_id(config["digest"]), digest_of(raw.encode())) if config.get("digest") else None
 
     def fetch(self, auth_file: Path | None, pull: str) -> Image:
         """Have the image in Podman's storage.
@@ -271,7 +270,7 @@ def manifest_digests(raw: str, architecture: str) -> frozenset[str]:
     :param architecture: for example C(amd64)
     :returns: its digest, and in an index the digest of the Linux image for that architecture
     """
-    return frozenset(filter(None, (_digest(raw), platform_digest(raw, architecture))))
+    return frozenset(filter(None, (digest_of(raw.encode()), platform_digest(raw, architecture))))
 
 
 def platform_digest(raw: str, architecture: str) -> str | None:
@@ -279,10 +278,6 @@ def platform_digest(raw: str, architecture: str) -> str | None:
     document: Mapping[str, Any] = json.loads(raw)
     chosen = choose(map(Instance.of, document.get("manifests") or ()), "linux", architecture)
     return chosen.digest if chosen else None
-
-
-def _digest(raw: str) -> str:
-    return f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}"
 
 
 def _failure(what: str, error: CommandFailed) -> ImageModeError:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .._reference import Reference
+from .._reference import Reference, digest_of
 from ._client import Content, Registry
-from ._manifests import Descriptor, Index, Manifest, digest_of, index_of
+from ._manifests import Descriptor, Index, Manifest, index_of
 from ._upload import put_manifest
 from .errors import ImageMissing
 

@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from .._auth import Credentials
-from .._reference import Reference, is_digest
+from .._reference import Reference, digest_of, is_digest
 from ._access import Access
 from ._challenge import Authorization
 from ._http import Http, Response, next_page
-from ._manifests import ACCEPT, INDEX_TYPES, Descriptor, Image, Index, Manifest, descriptor, digest_of, parse_manifest, refuse_schema_1
+from ._manifests import ACCEPT, INDEX_TYPES, Descriptor, Image, Index, Manifest, descriptor, parse_manifest, refuse_schema_1
 from ._platform import Platform
 from ._registries_conf import RegistriesConf, Source
 from .errors import (

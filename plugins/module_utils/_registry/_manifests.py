@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -128,11 +127,6 @@ def need_platform(digest: str, configuration: Mapping[str, Any], platform: Platf
             hint="Leave 'platform' out to have it nevertheless, or name an image for that platform.",
             platforms=[str(there)],
         )
-
-
-def digest_of(content: bytes, algorithm: str = "sha256") -> str:
-    """:returns: the digest of the content, C(sha256:…)"""
-    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def index_of(entries: Iterable[Descriptor]) -> tuple[bytes, str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
-from .._reference import Reference
+from .._reference import Reference, digest_of
 from ._attached import list_referrers
 from ._client import Content, Registry
-from ._manifests import IMAGE_TYPES, Descriptor, digest_of
+from ._manifests import IMAGE_TYPES, Descriptor
 from ._upload import put_blob, put_manifest
 
 _MANIFEST = IMAGE_TYPES[0]

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from urllib.parse import quote, urljoin
 
-from .._reference import Reference
+from .._reference import Reference, digest_of
 from ._client import Content, Registry
-from ._manifests import Descriptor, digest_of
+from ._manifests import Descriptor
 from .errors import RegistryError
 
 
