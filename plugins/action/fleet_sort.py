@@ -12,7 +12,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.loader import lookup_loader
 from ansible_collections.imagemode.bootc.plugins.filter.converged import converged
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction, checked
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction
 from ansible_collections.imagemode.bootc.plugins.plugin_utils.once import once
 
 
@@ -34,12 +34,16 @@ class ActionModule(ControllerAction):
         "variables": {"type": "str"},
     }
 
+    def given(self, variables: dict[str, Any]) -> dict[str, Any]:
+        arguments = super().given(variables)
+        prefix = arguments.get("variables")
+        if not prefix:
+            return arguments
+        # Each expression in a task costs every host 2 ms of the controller: a worker knows nothing of those before.
+        names = {name: f"{prefix}_{name}" for name in self.arguments}
+        return {**{name: self._templar.template(variables[key]) for name, key in names.items() if key in variables}, **arguments}
+
     def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        if options["variables"]:
-            # Each expression in a task costs every host 2 ms of the controller: a worker knows nothing of those before.
-            names = {name: f"{options['variables']}_{name}" for name in self.arguments}
-            given = {name: self._templar.template(variables[key]) for name, key in names.items() if key in variables}
-            options = checked(self.arguments, {**given, **self._task.args})
         try:
             info = self._execute_module("imagemode.bootc.bootc_info", {}, task_vars=variables)
         except AnsibleConnectionFailure:

@@ -31,11 +31,17 @@ class ControllerAction(ActionBase):
         """
         raise NotImplementedError
 
+    def given(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """:returns: the options as they are before they are checked: the task's arguments"""
+        arguments: dict[str, Any] = self._task.args
+        return arguments
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
+        variables = task_vars or {}
         try:
-            result.update({"changed": False, **self.act(checked(self.arguments, self._task.args), task_vars or {})})
+            result.update({"changed": False, **self.act(checked(self.arguments, self.given(variables)), variables)})
         except ImageModeError as error:
             result.update(failed=True, **error.as_result())
         return result
