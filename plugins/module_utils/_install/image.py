@@ -318,7 +318,7 @@ def require_installable(abilities: Abilities, request: Request, firmware: str | 
             hint="Set 'filesystem', or [install.filesystem.root] type in the image's /usr/lib/bootc/install/*.toml.",
         )
     if filesystem == "xfs" and (request.composefs or abilities.ukis) and abilities.version < _COMPOSEFS_XFS_SINCE:
-        raise _too_old("The composefs backend on xfs", abilities.version, _COMPOSEFS_XFS_SINCE, "set 'filesystem' to ext4 or btrfs")
+        raise too_old("The composefs backend on xfs", abilities.version, _COMPOSEFS_XFS_SINCE, "set 'filesystem' to ext4 or btrfs")
     needed = ["sfdisk", "wipefs", "mkfs.fat", f"mkfs.{filesystem}"]
     if abilities.block_setup(request) == "tpm2-luks":
         if request.files:
@@ -375,10 +375,15 @@ def _require_versions(abilities: Abilities, request: Request) -> None:
     for name, since in gates:
         if abilities.version < since:
             option = "composefs_backend" if name == "composefs" else name
-            raise _too_old(f"'{option}: {getattr(request, name)}'", abilities.version, since, f"leave '{option}' out")
+            raise too_old(f"'{option}: {getattr(request, name)}'", abilities.version, since, f"leave '{option}' out")
 
 
-def _too_old(what: str, version: Version, since: Version, otherwise: str) -> Unsupported:
+def too_old(what: str, version: Version, since: Version, otherwise: str) -> Unsupported:
+    """
+    :param what: is asked for
+    :param version: of the image's bootc
+    :param otherwise: what can be done where it stays as it is
+    """
     needed, there = (".".join(map(str, one)) for one in (since, version))
     return Unsupported(
         f"{what} needs bootc {needed} or newer in the image; it has {there}.",

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._bootc.errors import Unsupported
 from .._bootc.version import Version
 from .._disk.guard import DiskInUse, DiskReadOnly, DiskTooSmall
 from .._disk.scan import mount_table
@@ -28,7 +27,7 @@ from . import plan as plans
 from .claim import Claim
 from .command import TARGET_IN_CONTAINER, to_filesystem
 from .errors import BootloaderMissing, DiskHasData, DiskHasOtherImage
-from .image import OVERHEAD_PERCENT, Abilities, Image, Request
+from .image import OVERHEAD_PERCENT, Abilities, Image, Request, too_old
 from .installation import Installation, firmware
 from .note import DAY_SECONDS, Note
 from .plan import Plan
@@ -147,13 +146,8 @@ class TreeInstallation(Installation):
         """:raises Unsupported: require_empty_rootdir of a bootc before 1.12.0 lets nothing be there but C(boot)"""
         more = [str(mount.path) for mount in self._mounts if mount.inner not in (".", "boot", "boot/efi")]
         if more and abilities.version < _MORE_MOUNTS_SINCE:
-            needed, there = (".".join(map(str, version)) for version in (_MORE_MOUNTS_SINCE, abilities.version))
-            raise Unsupported(
-                f"{', '.join(more)} beside the root and /boot need bootc {needed} or newer in the image; it has {there}.",
-                hint="Update bootc in the image, or unmount them, and let them be mounted by the image (a mount unit, /etc/fstab).",
-                bootc_version=there,
-                bootc_version_needed=needed,
-            )
+            otherwise = "unmount them, and let them be mounted by the image (a mount unit, /etc/fstab)"
+            raise too_old(f"A root with {', '.join(more)} beside /boot", abilities.version, _MORE_MOUNTS_SINCE, otherwise)
 
     def _require_boot_partition(self, abilities: Abilities) -> None:
         """:raises BootloaderMissing: C(esp_missing): no disk below has a partition that a boot loader could go to"""
