@@ -78,7 +78,7 @@ class BootcModule(CollectionModule):
                     self._wait(job)
                 if job and ours:
                     if not job.collect():  # by another task, which tells what it changed; the rest is this one's
-                        return self.converge(planner, digest)
+                        return self.converge(planner, digest, going_back=going_back)
                 else:
                     for step in plan.steps:
                         bootc.run(step)
