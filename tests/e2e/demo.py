@@ -272,11 +272,11 @@ def main() -> int:
     groups = [[each] for each in ROAD] + ([MORE] if MACHINES else [])
     total = sum(map(len, groups))
     for group in groups:
-        numbered = list(enumerate(group, len(demo.steps) + 1))
-        for number, (title, _do) in numbered:
+        numbered = [(number, *step) for number, step in enumerate(group, len(demo.steps) + 1)]
+        for number, title, _do in numbered:
             print(f"\n━━ {number}/{total} {title}", flush=True)
         with ThreadPoolExecutor(len(group)) as pool:
-            outcomes = list(pool.map(lambda step: _timed(demo, *step), [(number, *each) for number, each in numbered]))
+            outcomes = list(pool.map(lambda step: _timed(demo, *step), numbered))
         demo.steps += [outcome for outcome in outcomes if isinstance(outcome, Step)]
         failures = [outcome for outcome in outcomes if not isinstance(outcome, Step)]
         if failures:
