@@ -141,7 +141,8 @@ hint:
   sample: "Use bootc_switch with the image that you want, or bootc_upgrade with its digest."
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import GoBack, plan_rollback
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import GoBack
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_rollback
 from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, BootcModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import parse_digest
 

@@ -164,7 +164,8 @@ hint:
   sample: Check the image's name, tag or digest; push it first.
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Follow, plan_switch
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Follow
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_switch
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
 from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, WATCHED, BootcModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import TRANSPORTS, Reference, parse_digest

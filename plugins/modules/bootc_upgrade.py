@@ -158,7 +158,8 @@ hint:
   sample: "Check from the host that the registry can be reached: name, port, proxy, firewall."
 """
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Update, plan_upgrade
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Update
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_upgrade
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, WATCHED, BootcModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import parse_digest

@@ -37,9 +37,12 @@ def disk() -> Path:
             top = Path(scratch) / "root"  # the scratch directory itself is for nobody but root, and so would the new root be
             top.mkdir()
             run(["tar", "-x", "-f", tree / "root.tar", "-C", top, "--numeric-owner"])
-            for link in ("root", "srv"):
+            for link in ("home", "mnt", "opt", "root", "srv"):
                 (top / link).unlink()
                 (top / link).mkdir(mode=0o700 if link == "root" else 0o755)
+            # With a link that leads nowhere there, `ostree admin init-fs` aborts.
+            (top / "ostree").unlink()
+            (top / "sysroot").rmdir()
             for name, text in {**FILES, "root/.ssh/authorized_keys": key}.items():
                 (top / name).parent.mkdir(parents=True, exist_ok=True)
                 (top / name).write_text(text)

@@ -18,17 +18,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError, classify
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import (
-    Follow,
-    GoBack,
-    Plan,
-    Remote,
-    Update,
-    footprint,
-    plan_rollback,
-    plan_switch,
-    plan_upgrade,
-)
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Follow, GoBack, Plan, Remote, Update, footprint
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_rollback, plan_switch, plan_upgrade
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host, Source, parse_status
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.tests.reference import recorded

@@ -10,15 +10,8 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import (
-    Follow,
-    GoBack,
-    Plan,
-    Update,
-    plan_rollback,
-    plan_switch,
-    plan_upgrade,
-)
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Follow, GoBack, Plan, Update
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_rollback, plan_switch, plan_upgrade
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.soft_reboot import with_next_root
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host, Source
 from ansible_collections.imagemode.bootc.tests.unit.plugins.module_utils.bootc.test_plan_options import (
