@@ -9,6 +9,7 @@ Everything is under .cache/ (IMAGEMODE_CACHE names another place).
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -24,6 +25,8 @@ TREE = CACHE / "tree"
 COLLECTION = TREE / "ansible_collections" / "imagemode" / "bootc"
 VENV = CACHE / "venv"
 LOGS = CACHE / "logs"
+# What ansible-test writes, perhaps just now.
+KEPT = (("tests", "output"),)
 
 
 def say(text: str) -> None:
@@ -47,17 +50,39 @@ def prepare() -> None:
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         subprocess.run([str(VENV / "bin/pip"), "install", "--quiet", "-r", str(requirements)], check=True)
         stamp.touch()
+    with (CACHE / "tree.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _copy_collection()
+
+
+def _copy_collection() -> None:
+    """What changed is replaced file by file: a run that goes on beside this one always finds all of them."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
-    shutil.rmtree(COLLECTION, ignore_errors=True)
-    for name in filter(None, listed.split("\0")):
-        source, target = ROOT / name, COLLECTION / name
-        if source.exists():
+    wanted = {COLLECTION / name: ROOT / name for name in listed.split("\0") if name and os.path.lexists(ROOT / name)}
+    for target, source in wanted.items():
+        if _differ(source, target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
+            fresh = target.with_name(f".{target.name}.{os.getpid()}")
+            shutil.copy2(source, fresh, follow_symlinks=False)
+            fresh.replace(target)
+    for path in sorted(COLLECTION.rglob("*"), reverse=True):
+        if path in wanted or path.relative_to(COLLECTION).parts[:2] in KEPT or path.relative_to(COLLECTION).parts[0] == ".git":
+            continue
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+        elif not any(path.iterdir()):
+            path.rmdir()
     # ansible-test wants to know what is tracked.
     subprocess.run("git init -q . && git add -A", shell=True, cwd=COLLECTION, check=True)  # noqa: S602
+
+
+def _differ(source: Path, target: Path) -> bool:
+    if not os.path.lexists(target) or source.is_symlink() or target.is_symlink():
+        return True
+    one, other = source.stat(), target.stat()
+    return (one.st_size, one.st_mtime_ns, one.st_mode) != (other.st_size, other.st_mtime_ns, other.st_mode)
 
 
 def enter() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,8 @@ def _targets(source: str) -> Iterator[tuple[str, str | None, str | None]]:
     """Every disk below a device, with where a boot loader can go."""
     below = json.loads(run("lsblk", "--json", "--inverse", "--list", "--output", "PATH,TYPE", source))["blockdevices"]
     for path in dict.fromkeys(node["path"] for node in below if node["type"] in ("disk", "loop")):
-        parts = json.loads(run("lsblk", "--json", "--list", "--output", "PATH,PARTTYPE", path))["blockdevices"]
-        kinds = {str(node["parttype"]).upper(): node["path"] for node in parts}
+        # lsblk takes the types of partitions from udev, which a container knows nothing of.
+        table = subprocess.run(["sfdisk", "--json", path], capture_output=True, text=True, check=False).stdout
+        parts = json.loads(table)["partitiontable"].get("partitions", []) if table else []
+        kinds = {part["type"].upper(): part["node"] for part in parts}
         yield path, kinds.get(BIOS_BOOT), kinds.get(ESP)

@@ -53,6 +53,7 @@ def disk() -> Path:
             image = where / "disk.raw"
             run(["truncate", "-s", SIZE, image])
             run(["/usr/sbin/sfdisk", "-q", image], input=TABLE.format(start=START))
+            run(["mformat", "-i", f"{image}@@2M", "-T", str(63 * 2048), "-h", "16", "-s", "63", "-v", "EFI", "::"])
             blocks = (image.stat().st_size // 1024) - (START + 1) * 1024
             run(["/usr/sbin/mkfs.ext4", "-q", "-L", LABEL, "-d", top, "-E", f"offset={START << 20}", image, str(blocks)])
 
