@@ -70,9 +70,9 @@ def upgrades(host: Any) -> int:
 
 
 def test_a_watched_pull_says_how_far_it_is_and_then_how_it_ended(host: Any, pull: Callable[..., None]) -> None:
-    pull(2)
+    pull(8)
     running = host.run("bootc_upgrade", watch="start")["running"]
-    assert '"bytes":1000' in running["progress"]
+    until(lambda: '"bytes":1000' in host.run("bootc_upgrade", watch=running["id"])["running"]["progress"])
     assert running["command"] == "bootc upgrade"
     assert {path.stat().st_mode & 0o777 for path in host.job.iterdir()} == {0o600}
     assert not (host.job / "run").exists(), "the task's environment is left in a file"
@@ -86,7 +86,7 @@ def test_a_watched_pull_says_how_far_it_is_and_then_how_it_ended(host: Any, pull
 
 
 def test_a_killed_task_does_not_end_the_pull_and_the_next_one_waits_for_it(host: Any, pull: Callable[..., None]) -> None:
-    pull(2)
+    pull(8)
     module = host.start("bootc_upgrade")
     until((host.job / "pid").exists)
     module.kill()
