@@ -58,7 +58,7 @@ def take_over(player: Player) -> None:
     check(said("cat /etc/backup/secret.key") == "a secret of this server", "a file that was to be kept is not there")
     check("DHCP=yes" in said("cat /etc/systemd/network/05-*.network"), "the network is not written down")
     left = said("ls -A /sysroot").split()
-    check(set(left) <= {"ostree", "boot", "lost+found", ".bootc-aleph.json"}, f"left of the old system: {left}")
+    check(set(left) <= {"ostree", "boot", "efi", "lost+found", ".bootc-aleph.json"}, f"left of the old system: {left}")
 
 
 def run(player: Player) -> None:
