@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated, play
 
+VM = Path(__file__).parents[3] / "roles/vm"
 SHARED = {"vm_driver": "qemu", "vm_image": "registry.example.com/os:1", "vm_image_files": [{"dest": "/etc/motd", "content": "hello"}]}
 
 
@@ -49,7 +50,7 @@ def test_a_disk_image_of_that_path_stays_there(tmp_path: Path) -> None:
 def test_a_run_has_one_disk_image_whatever_chance_puts_into_it(tmp_path: Path) -> None:
     by_chance = {"vm_image_files": [{"dest": "/etc/seed", "content": "{{ 1000000000 | random }}"}], "__vm_image_named": "os"}
     assert disk_images(tmp_path, {"one": by_chance})["one"].endswith("/images/os.qcow2")
-    tasks = yaml.safe_load((Path(__file__).parents[3] / "roles/vm/tasks/preflight.yml").read_text())
+    tasks = yaml.safe_load((VM / "tasks/preflight.yml").read_text())
     assert tasks[-1]["ansible.builtin.set_fact"] == {"__vm_image_named": "{{ __vm_image_slug }}"}
 
 
@@ -59,7 +60,7 @@ def test_firmware_is_of_the_hypervisors_architecture(tmp_path: Path) -> None:
         {"ansible.builtin.set_fact": {"__vm_facts": {"architecture": "{{ inventory_hostname }}"}}},
         {"ansible.builtin.copy": {"dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.out", "content": "{{ __vm_firmwares | to_json }}"}},
     ]
-    variables = str(Path(__file__).parents[3] / "roles/vm/vars/main.yml")
+    variables = str(VM / "vars/main.yml")
     architectures = ("x86_64", "aarch64", "s390x")
     rc, said = play(
         tmp_path, [{"hosts": "all", "gather_facts": False, "vars_files": [variables], "tasks": tasks}], {name: {} for name in architectures}
@@ -70,3 +71,11 @@ def test_firmware_is_of_the_hypervisors_architecture(tmp_path: Path) -> None:
     assert "/usr/share/AAVMF/AAVMF_CODE.fd" in found["aarch64"]
     assert not set(found["x86_64"]) & set(found["aarch64"])
     assert found["s390x"] == []
+
+
+def test_libvirt_forgets_a_machine_and_leaves_its_disks() -> None:
+    """`force` stands for all flags, with delete_volumes among them; a machine with firmware's variables is not undefined without nvram."""
+    undefine = yaml.safe_load((VM / "tasks/libvirt/remove.yml").read_text())[-1]["community.libvirt.virt"]
+    assert "force" not in undefine
+    assert "nvram" in undefine["flags"]
+    assert "delete_volumes" not in undefine["flags"]
