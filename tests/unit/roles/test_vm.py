@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated, play
 
@@ -79,3 +82,21 @@ def test_libvirt_forgets_a_machine_and_leaves_its_disks() -> None:
     assert "force" not in undefine
     assert "nvram" in undefine["flags"]
     assert "delete_volumes" not in undefine["flags"]
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="no qemu-img")
+def test_a_machine_has_disks_that_nobody_else_reads_in_directories_that_are_left_alone(tmp_path: Path) -> None:
+    image, shared = tmp_path / "os.qcow2", tmp_path / "shared"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1M"], check=True)
+    shared.mkdir(mode=0o755)
+    paths = {"system": tmp_path / "vms/web/system.qcow2", "data": shared / "data.qcow2"}
+    disks = [{"name": name, "size": 2 << 20, "path": str(path)} for name, path in paths.items()]
+    tasks = [
+        {"ansible.builtin.set_fact": {"__vm_system_disk": False, "vm_result": {"new_disks": disks, "grow": []}}},
+        {"ansible.builtin.include_role": {"name": "imagemode.bootc.vm", "tasks_from": "disks"}},
+    ]
+    options = {"vm_driver": "qemu", "vm_directory": str(tmp_path / "vms"), "vm_disk_image": str(image), "vm_disks": disks}
+    rc, said = play(tmp_path, [{"hosts": "all", "gather_facts": False, "tasks": tasks}], {"web": options})
+    assert rc == 0, said
+    assert {name: path.stat().st_mode & 0o777 for name, path in paths.items()} == {"system": 0o600, "data": 0o600}
+    assert {path.name: path.stat().st_mode & 0o777 for path in (shared, tmp_path / "vms")} == {"shared": 0o755, "vms": 0o711}
