@@ -63,7 +63,7 @@ def _proxmox(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options, proxmox.VENDOR)
     found = proxmox.parse(asked.found, machine) if asked.found else None
     what = plan(machine, found)
-    return {**_told(machine, what), "options": proxmox.options(machine, found, what, asked.host)}
+    return {**_told(machine, what), "options": proxmox.options(machine, asked.found or {}, what, asked.host)}
 
 
 def _vmware(asked: Described) -> dict[str, Any]:

@@ -212,9 +212,11 @@ PROXMOX_SAID = {
 
 
 def test_proxmox_is_asked_for_a_machine() -> None:
-    assert vm_plan(PROXMOX, "proxmox", host=PROXMOX_HOST)["options"] == {
+    told = vm_plan(PROXMOX, "proxmox", host=PROXMOX_HOST)["options"]
+    assert told["kvm"] == {
         "name": "web",
         "cores": 2,
+        "sockets": 1,
         "memory": "2048",
         "serial": {"serial0": "socket"},
         "net": {"net0": "virtio=52:54:00:00:00:01,bridge=vmbr0"},
@@ -228,6 +230,7 @@ def test_proxmox_is_asked_for_a_machine() -> None:
         "machine": "q35",
         "efidisk0": {"storage": "local-lvm", "format": "raw", "efitype": "4m", "pre_enrolled_keys": False},
     }
+    assert (told["grow"], told["delete"], told["new_disks"]) == ([{"disk": "scsi0", "size": "20480M"}], [], [])
 
 
 def test_proxmox_has_nothing_to_do_the_second_time() -> None:
@@ -239,7 +242,38 @@ def test_proxmox_is_told_what_differs() -> None:
     told = vm_plan({**PROXMOX, "memory": 4096, "firmware": "bios"}, "proxmox", PROXMOX_SAID, host=PROXMOX_HOST)
     assert told["changes"] == ["memory 2048, not 4096"]
     assert told["rebuild"][0].startswith("firmware uefi, not bios")
-    assert "scsi" not in told["options"]
+    assert told["options"] == {
+        "kvm": {"name": "web", "cores": 2, "sockets": 1, "memory": "4096"},
+        "delete": [],
+        "new_disks": [],
+        "grow": [],
+    }
+
+
+def test_proxmox_grows_the_disk_of_that_name_and_gives_a_new_one_a_free_place() -> None:
+    log = {"name": "log files", "size": "1.5GiB", "path": "/vms/web/log.qcow2"}
+    disks = [PROXMOX["disks"][0], log, {**PROXMOX["disks"][1], "size": "7GiB"}]
+    told = vm_plan({**PROXMOX, "disks": disks}, "proxmox", {**PROXMOX_SAID, "scsi2": "none,media=cdrom"}, host=PROXMOX_HOST)
+    assert told["rebuild"] == []
+    assert told["options"]["new_disks"] == [{"disk": "scsi3", "size": "2", "serial": "log%20files"}]
+    assert told["options"]["grow"] == [{"disk": "scsi1", "size": "7168M"}]
+    again = {**PROXMOX_SAID, "scsi1": "l:2,serial=data,size=7G", "scsi3": "l:3,serial=log%20files,size=2G"}
+    assert vm_plan({**PROXMOX, "disks": disks}, "proxmox", again, host=PROXMOX_HOST)["verb"] == "none"
+
+
+def test_proxmox_takes_cards_away_and_changes_none_that_is_as_it_should_be() -> None:
+    tagged = "virtio=52:54:00:00:00:01,bridge=vmbr0,firewall=1,tag=20"
+    more = {**PROXMOX_SAID, "net0": tagged, "net10": "virtio=52:54:00:00:00:0A,bridge=vmbr1"}
+    assert vm_plan(PROXMOX, "proxmox", more, host=PROXMOX_HOST)["options"]["delete"] == ["net10"]
+    told = vm_plan({**PROXMOX, "memory": 4096}, "proxmox", {**PROXMOX_SAID, "net0": tagged}, host=PROXMOX_HOST)
+    assert "net" not in told["options"]["kvm"]
+
+
+def test_proxmox_has_as_many_processors_as_asked_whatever_its_sockets_are() -> None:
+    said = {**PROXMOX_SAID, "sockets": 2, "memory": "current=2048"}
+    told = vm_plan(PROXMOX, "proxmox", said, host=PROXMOX_HOST)
+    assert told["changes"] == ["cpus 4, not 2"]
+    assert (told["options"]["kvm"]["cores"], told["options"]["kvm"]["sockets"]) == (2, 1)
 
 
 # vSphere
