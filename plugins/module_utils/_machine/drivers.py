@@ -47,8 +47,9 @@ def _virtualbox(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options, virtualbox.VENDOR)
     virtualbox.require(machine)
     found = virtualbox.parse(asked.found, asked.sizes) if asked.found else None
-    what = plan(machine, found)
-    return {**_told(machine, what), "commands": virtualbox.commands(machine, found, what, asked.host)}
+    # Its disks come last: one without any was never finished.
+    what = plan(machine, found if found and found.disks else None)
+    return {**_told(machine, what), "commands": virtualbox.commands(machine, asked.found or "", found, what, asked.host)}
 
 
 def _hyperv(asked: Described) -> dict[str, Any]:

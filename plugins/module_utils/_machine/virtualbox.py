@@ -21,23 +21,28 @@ _SETTING = re.compile(r'^"?([^"=]+)"?="?(.*?)"?$')
 _KINDS = {"bridge": ("bridged", "bridgeadapter"), "network": ("natnetwork", "nat-network")}
 
 
-def commands(machine: Machine, found: Machine | None, what: Plan, host: Mapping[str, Any]) -> list[list[str]]:
-    """:param host: C(directory) for the machine's files
+def commands(machine: Machine, said: str, found: Machine | None, what: Plan, host: Mapping[str, Any]) -> list[list[str]]:
+    """:param said: what L(parse) read, empty for a machine that is not there
+    :param found: as L(parse) read it; without disks the making of it was cut off
+    :param host: C(directory) for the machine's files
     :returns: command lines, in their order; disks are made before, and start is not among them
     """
     if what.verb == "none":
         return []
-    name, argv = machine.name, []
+    name, argv, new = machine.name, [], what.verb == "create"
     if found is None:
         argv.append(["createvm", "--name", name, "--basefolder", host["directory"], "--ostype", "Linux_64", "--register"])
+    if new and f'="{_CONTROLLER}"' not in said:
         argv.append(["storagectl", name, "--name", _CONTROLLER, "--add", "sata", "--controller", "IntelAhci", "--portcount", "8"])
     settings = ["--cpus", str(machine.cpus), "--memory", str(machine.memory)]
-    if found is None:
+    if new:
         settings += ["--firmware", "efi" if machine.firmware == "uefi" else "bios", "--ioapic", "on", "--rtc-use-utc", "on",
                      "--graphicscontroller", "vmsvga", "--uart1", "0x3F8", "4", "--uart-mode1", "file",
                      f"{host['directory']}/{name}/console.log"]  # fmt: skip
     argv.append(["modifyvm", name, *settings, *_networks(machine, found)])
-    for disk in what.grow:
+    # qemu-img cannot resize this format: a new machine's copy of the disk image has its size yet.
+    grow = [*what.grow, *(disk for disk in machine.disks[:1] if new and disk.size)]
+    for disk in grow:
         argv.append(["modifymedium", "disk", disk.path, "--resizebyte", str(disk.size)])
     for port, disk in enumerate(machine.disks):
         if disk.name in what.new_disks:

@@ -114,6 +114,7 @@ def test_virtualbox_is_told_to_make_a_machine() -> None:
         "VBoxManage modifyvm web --cpus 2 --memory 2048 --firmware efi --ioapic on --rtc-use-utc on --graphicscontroller vmsvga "
         "--uart1 0x3F8 4 --uart-mode1 file /vms/web/console.log --nic1 nat --nic-type1 virtio --mac-address1 080027000001 "
         "--nat-pf1 tcp-2222-22,tcp,127.0.0.1,2222,,22",
+        "VBoxManage modifymedium disk /vms/web/system.vdi --resizebyte 21474836480",
         "VBoxManage storageattach web --storagectl SATA --port 0 --device 0 --type hdd --medium /vms/web/system.vdi",
         "VBoxManage storageattach web --storagectl SATA --port 1 --device 0 --type hdd --medium /vms/web/data.vdi",
     ]
@@ -122,6 +123,18 @@ def test_virtualbox_is_told_to_make_a_machine() -> None:
 def test_virtualbox_has_nothing_to_do_the_second_time() -> None:
     told = vm_plan(VBOX, "virtualbox", VBOX_SAID, VBOX_SIZES, VBOX_HOST)
     assert (told["verb"], told["rebuild"], told["commands"]) == ("none", [], [])
+
+
+def test_virtualbox_goes_on_with_a_machine_whose_making_was_cut_off() -> None:
+    made = vm_plan(VBOX, "virtualbox", host=VBOX_HOST)["commands"]
+    registered = 'name="web"\nmemory=128\nfirmware="BIOS"\ncpus=1\nVMState="poweroff"\nnic1="nat"\nmacaddress1="0800270A0B0C"\n'
+    told = vm_plan(VBOX, "virtualbox", registered, VBOX_SIZES, VBOX_HOST)
+    assert (told["verb"], told["rebuild"]) == ("create", [])
+    assert told["commands"] == made[1:]
+    settled = registered + 'storagecontrollername0="SATA"\n"SATA-0-0"="none"\nForwarding(0)="tcp-2222-22,tcp,127.0.0.1,2222,,22"\n'
+    rest = vm_plan(VBOX, "virtualbox", settled, VBOX_SIZES, VBOX_HOST)["commands"]
+    assert [words[1] for words in rest] == ["modifyvm", "modifymedium", "storageattach", "storageattach"]
+    assert "--nat-pf1" not in rest[0]
 
 
 def test_virtualbox_is_told_what_differs() -> None:
