@@ -23,7 +23,8 @@ if (-not $vm) { 'null' } else {
   [ordered]@{
     name = $vm.Name
     generation = $vm.Generation
-    running = $vm.State -eq 'Running'
+    running = $vm.State -notin 'Off', 'Saved'
+    paused = $vm.State -eq 'Paused'
     cpus = $vm.ProcessorCount
     memory = $vm.MemoryStartup / 1MB
     disks = @(Get-VMHardDiskDrive -VM $vm | ForEach-Object { [ordered]@{ path = $_.Path; size = (Get-VHD -Path $_.Path).Size } })
