@@ -96,3 +96,21 @@ def test_a_machine_that_is_paused_goes_on_to_notice_its_power_button(hypervisor:
     hypervisor.play(vm_state="stopped")
     assert hypervisor.told == ["controlvm web resume", "controlvm web acpipowerbutton"]
     assert "changed=0" in hypervisor.play(vm_state="stopped")
+
+
+def test_a_change_that_needs_the_machine_off_is_refused_in_check_mode_as_it_is_without(hypervisor: Hypervisor) -> None:
+    hypervisor.has("running")
+    for arguments in (["--check"], []):
+        with pytest.raises(AssertionError, match=r"web runs, and has to be off for a change: memory 2048, not 4096"):
+            hypervisor.play(*arguments, vm_memory=4096)
+    assert hypervisor.told == []
+
+
+def test_a_removal_is_foretold_and_leaves_the_disk_and_no_settings(hypervisor: Hypervisor) -> None:
+    hypervisor.has("running")
+    assert "changed=1" in hypervisor.play("--check", vm_state="absent")
+    assert hypervisor.told == []
+    hypervisor.play(vm_state="absent")
+    assert hypervisor.told == ["controlvm web acpipowerbutton", "unregistervm web"]
+    assert (hypervisor.disk.exists(), hypervisor.settings.exists()) == (True, False)
+    assert "changed=0" in hypervisor.play(vm_state="absent")
