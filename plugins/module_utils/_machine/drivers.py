@@ -55,7 +55,7 @@ def _virtualbox(asked: Described) -> dict[str, Any]:
 def _hyperv(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options, hyperv.VENDOR)
     hyperv.require(machine)
-    found = hyperv.parse(asked.found) if asked.found else None
+    found = hyperv.parse(asked.found, machine) if asked.found else None
     what = plan(machine, found)
     return {**_told(machine, what), "script": hyperv.script(machine, found, what, asked.host), "look": hyperv.look(machine.name)}
 

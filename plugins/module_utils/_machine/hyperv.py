@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import ntpath
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,9 @@ from .spec import Disk, Machine, Network
 VENDOR = "00:15:5d"
 
 LOOK = r"""
-$vm = Get-VM -Name $name -ErrorAction SilentlyContinue
+$ErrorActionPreference = 'Stop'
+# All of them: asked for one by its name, an account that may not ask hears that there is none; and a name there is a pattern.
+$vm = Get-VM | Where-Object Name -EQ $name
 if (-not $vm) { 'null' } else {
   [ordered]@{
     name = $vm.Name
@@ -40,7 +43,7 @@ def look(name: str) -> str:
 
 
 def script(machine: Machine, found: Machine | None, what: Plan, host: Mapping[str, Any]) -> str:
-    """:param host: C(directory) for the machine's files, C(source) the disk image (vhdx) as the hypervisor sees it
+    """:param host: C(directory) for the machine's files, C(source) the disk image (vhdx) as the hypervisor sees it, C(autostart)
     :returns: PowerShell that makes it so; C("") if nothing is to be done
     """
     if what.verb == "none":
@@ -50,10 +53,13 @@ def script(machine: Machine, found: Machine | None, what: Plan, host: Mapping[st
     for number, disk in enumerate(machine.disks):
         path = _quoted(disk.path)
         if disk.name in what.new_disks:
-            make = f"New-VHD -Path {path} -SizeBytes {disk.size} -Dynamic"
+            make = f"New-VHD -Path {path} -SizeBytes {disk.size} -Dynamic | Out-Null"
             if number == 0:
-                make = f"Copy-Item -Path {_quoted(host['source'])} -Destination {path}"
-            lines.append(f"if (-not (Test-Path -Path {path})) {{ {make} | Out-Null }}")
+                # It gets its name when it is whole: a copy that was interrupted is no disk.
+                copy = _quoted(f"{disk.path}.unfinished")
+                make = f"Copy-Item -LiteralPath {_quoted(host['source'])} -Destination {copy} -Force; "
+                make += f"Move-Item -LiteralPath {copy} -Destination {path}"
+            lines.append(f"if (-not (Test-Path -LiteralPath {path})) {{ {make} }}")
         if disk in what.grow or (number == 0 and disk.size and disk.name in what.new_disks):
             lines.append(f"if ((Get-VHD -Path {path}).Size -lt {disk.size}) {{ Resize-VHD -Path {path} -SizeBytes {disk.size} }}")
     if found is None:
@@ -62,33 +68,35 @@ def script(machine: Machine, found: Machine | None, what: Plan, host: Mapping[st
             f"New-VM -Name $name -Generation {generation} -MemoryStartupBytes {machine.memory}MB -Path {_quoted(host['directory'])} "
             f"-VHDPath {_quoted(machine.disks[0].path)} | Out-Null"
         )
-        lines.append("Get-VMNetworkAdapter -VMName $name | Remove-VMNetworkAdapter")
-        if generation == 2:
-            # Boot loaders of Linux are signed by this authority, not by the one for Windows.
-            lines.append("Set-VMFirmware -VMName $name -SecureBootTemplate MicrosoftUEFICertificateAuthority")
+    # Its networks come last: one that has none of them was never finished.
+    if machine.firmware == "uefi" and not (found and set(found.networks) & set(machine.networks)):
+        # Boot loaders of Linux are signed by this authority, not by the one for Windows.
+        lines.append("Set-VMFirmware -VMName $name -SecureBootTemplate MicrosoftUEFICertificateAuthority")
     lines.append(
-        f"Set-VM -Name $name -ProcessorCount {machine.cpus} -StaticMemory -MemoryStartupBytes {machine.memory}MB -CheckpointType Disabled"
+        f"Set-VM -Name $name -ProcessorCount {machine.cpus} -StaticMemory -MemoryStartupBytes {machine.memory}MB -CheckpointType Disabled "
+        f"-AutomaticStartAction {'Start' if host.get('autostart', True) else 'Nothing'}"
     )
     for number, disk in enumerate(machine.disks):
         if disk.name in what.new_disks and (number or found is not None):
             lines.append(f"Add-VMHardDiskDrive -VMName $name -Path {_quoted(disk.path)}")
     if found is None or found.networks != machine.networks:
-        if found is not None:
-            lines.append("Get-VMNetworkAdapter -VMName $name | Remove-VMNetworkAdapter")
+        lines.append("Get-VMNetworkAdapter -VMName $name | Remove-VMNetworkAdapter")
         for network in machine.networks:
             mac = network.mac.replace(":", "").upper()
             lines.append(f"Add-VMNetworkAdapter -VMName $name -SwitchName {_quoted(network.name)} -StaticMacAddress {mac}")
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str) -> Machine | None:
+def parse(text: str, machine: Machine) -> Machine | None:
     """:param text: what L(look) printed
+    :param machine: the wanted one; Windows writes the same path in several ways
     :returns: C(None) if there is no such machine
     """
     said = json.loads(text)
     if said is None:
         return None
-    paths = {one["path"]: int(one["size"]) for one in said["disks"]}
+    written = {ntpath.normcase(ntpath.normpath(disk.path)): disk.path for disk in machine.disks}
+    paths = {written.get(ntpath.normcase(ntpath.normpath(one["path"])), one["path"]): int(one["size"]) for one in said["disks"]}
     disks = tuple(Disk(path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0], path, size) for path, size in paths.items())
     networks = tuple(Network("network", one["name"] or "", ":".join(re.findall("..", one["mac"].lower()))) for one in said["networks"])
     return Machine(

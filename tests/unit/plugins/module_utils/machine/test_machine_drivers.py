@@ -163,16 +163,20 @@ HYPERV_SAID: dict[str, Any] = {
     "disks": [{"path": SYSTEM, "size": 20 << 30}, {"path": MORE, "size": 5 << 30}],
     "networks": [{"name": "Default Switch", "mac": "00155D000001"}],
 }
+HYPERV_COPY = (
+    rf"Copy-Item -LiteralPath '\\files\images\os.vhdx' -Destination '{SYSTEM}.unfinished' -Force; "
+    rf"Move-Item -LiteralPath '{SYSTEM}.unfinished' -Destination '{SYSTEM}'"
+)
 HYPERV_SCRIPT = rf"""$ErrorActionPreference = 'Stop'
 $name = 'web'
-if (-not (Test-Path -Path '{SYSTEM}')) {{ Copy-Item -Path '\\files\images\os.vhdx' -Destination '{SYSTEM}' | Out-Null }}
+if (-not (Test-Path -LiteralPath '{SYSTEM}')) {{ {HYPERV_COPY} }}
 if ((Get-VHD -Path '{SYSTEM}').Size -lt 21474836480) {{ Resize-VHD -Path '{SYSTEM}' -SizeBytes 21474836480 }}
-if (-not (Test-Path -Path '{MORE}')) {{ New-VHD -Path '{MORE}' -SizeBytes 5368709120 -Dynamic | Out-Null }}
+if (-not (Test-Path -LiteralPath '{MORE}')) {{ New-VHD -Path '{MORE}' -SizeBytes 5368709120 -Dynamic | Out-Null }}
 New-VM -Name $name -Generation 2 -MemoryStartupBytes 2048MB -Path 'C:\vms' -VHDPath '{SYSTEM}' | Out-Null
-Get-VMNetworkAdapter -VMName $name | Remove-VMNetworkAdapter
 Set-VMFirmware -VMName $name -SecureBootTemplate MicrosoftUEFICertificateAuthority
-Set-VM -Name $name -ProcessorCount 2 -StaticMemory -MemoryStartupBytes 2048MB -CheckpointType Disabled
+Set-VM -Name $name -ProcessorCount 2 -StaticMemory -MemoryStartupBytes 2048MB -CheckpointType Disabled -AutomaticStartAction Start
 Add-VMHardDiskDrive -VMName $name -Path '{MORE}'
+Get-VMNetworkAdapter -VMName $name | Remove-VMNetworkAdapter
 Add-VMNetworkAdapter -VMName $name -SwitchName 'Default Switch' -StaticMacAddress 00155D000001
 """
 
@@ -187,10 +191,25 @@ def test_hyperv_has_nothing_to_do_the_second_time() -> None:
 
 
 def test_hyperv_is_told_what_differs() -> None:
-    told = vm_plan({**HYPERV, "cpus": 4}, "hyperv", json.dumps(HYPERV_SAID), host=HYPERV_HOST)
-    assert told["script"].splitlines()[2:] == [
-        "Set-VM -Name $name -ProcessorCount 4 -StaticMemory -MemoryStartupBytes 2048MB -CheckpointType Disabled"
-    ]
+    told = vm_plan({**HYPERV, "cpus": 4}, "hyperv", json.dumps(HYPERV_SAID), host={**HYPERV_HOST, "autostart": False})
+    (line,) = told["script"].splitlines()[2:]
+    assert line == (
+        "Set-VM -Name $name -ProcessorCount 4 -StaticMemory -MemoryStartupBytes 2048MB -CheckpointType Disabled "
+        "-AutomaticStartAction Nothing"
+    )
+
+
+def test_hyperv_finds_a_disk_however_its_path_is_written() -> None:
+    disks = [{**disk, "path": disk["path"].replace("C:\\vms\\", "c:/VMs/")} for disk in HYPERV["disks"]]
+    told = vm_plan({**HYPERV, "disks": disks}, "hyperv", json.dumps(HYPERV_SAID), host=HYPERV_HOST)
+    assert (told["verb"], told["rebuild"]) == ("none", [])
+
+
+def test_hyperv_goes_on_with_a_machine_whose_making_was_cut_off() -> None:
+    said = {**HYPERV_SAID, "cpus": 1, "disks": HYPERV_SAID["disks"][:1], "networks": [{"name": None, "mac": "000000000000"}]}
+    told = vm_plan(HYPERV, "hyperv", json.dumps(said), host=HYPERV_HOST)
+    assert told["script"].splitlines()[-5:] == HYPERV_SCRIPT.splitlines()[-5:]
+    assert "New-VM " not in told["script"]
 
 
 def test_a_name_cannot_leave_its_quotes_in_powershell() -> None:
