@@ -80,7 +80,7 @@ def vm_plan(
         return DRIVERS[driver](Described(machine, found, sizes or {}, host or {}))
     except ImageModeError as error:
         raise AnsibleFilterError(f"{error.message} {error.hint or ''}".strip()) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"vm_plan cannot read what it was given: {type(error).__name__}: {error}") from error
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .._errors import OptionError
 from . import hyperv, libvirt, proxmox, qemu, virtualbox, vmware
 from .plan import Plan, plan
 from .spec import Machine, by_name, wanted
@@ -32,14 +33,14 @@ class Described:
 def _qemu(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options)
     found = qemu.decode(asked.found, asked.sizes) if asked.found else None
-    what = plan(machine, found, keys=True)
+    what = _plan(asked, machine, found, keys=True)
     return {**_told(machine, what), "command": qemu.command(machine, asked.host), "described": qemu.encode(machine)}
 
 
 def _libvirt(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options)
     found, uuid = libvirt.parse(asked.found, asked.sizes) if asked.found else (None, "")
-    what = plan(libvirt.as_domain(machine), found, keys=True)
+    what = _plan(asked, libvirt.as_domain(machine), found, keys=True)
     return {**_told(machine, what), "document": libvirt.document(machine, {**asked.host, "uuid": uuid})}
 
 
@@ -48,7 +49,7 @@ def _virtualbox(asked: Described) -> dict[str, Any]:
     virtualbox.require(machine)
     found = virtualbox.parse(asked.found, asked.sizes) if asked.found else None
     # Its disks come last: one without any was never finished.
-    what = plan(machine, found if found and found.disks else None)
+    what = _plan(asked, machine, found if found and found.disks else None)
     return {**_told(machine, what), "commands": virtualbox.commands(machine, asked.found or "", found, what, asked.host)}
 
 
@@ -63,15 +64,27 @@ def _hyperv(asked: Described) -> dict[str, Any]:
 def _proxmox(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options, proxmox.VENDOR)
     found = proxmox.parse(asked.found, machine) if asked.found else None
-    what = plan(machine, found)
+    what = _plan(asked, machine, found)
     return {**_told(machine, what), "options": proxmox.options(machine, asked.found or {}, what, asked.host)}
 
 
 def _vmware(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options, vmware.VENDOR)
     found = vmware.parse(asked.found, machine) if asked.found else None
-    what = plan(machine, found)
+    what = _plan(asked, machine, found)
     return {**_told(machine, what), "options": vmware.options(machine, found)}
+
+
+def _plan(asked: Described, machine: Machine, found: Machine | None, *, keys: bool = False) -> Plan:
+    """:raises OptionError: a disk that is to be made, of which nobody says how large"""
+    what, disks = plan(machine, found, keys=keys), by_name(machine.disks)
+    for name in what.new_disks:
+        if disks[name].size is None and disks[name] != machine.disks[0] and disks[name].path not in asked.sizes:
+            raise OptionError(
+                f"Disk '{name}' of {machine.name} is new, and nothing says its size.",
+                hint="Set its 'size' in 'vm_disks', for example 20GiB.",
+            )
+    return what
 
 
 def _told(machine: Machine, what: Plan) -> dict[str, Any]:

@@ -53,7 +53,10 @@ def script(machine: Machine, found: Machine | None, what: Plan, host: Mapping[st
     for number, disk in enumerate(machine.disks):
         path = _quoted(disk.path)
         if disk.name in what.new_disks:
+            # Only Windows can tell whether it is there.
             make = f"New-VHD -Path {path} -SizeBytes {disk.size} -Dynamic | Out-Null"
+            if disk.size is None:
+                make = f"throw {_quoted(f'Disk {disk.name} is new, and nothing says its size. Set it in vm_disks.')}"
             if number == 0:
                 # It gets its name when it is whole: a copy that was interrupted is no disk.
                 copy = _quoted(f"{disk.path}.unfinished")

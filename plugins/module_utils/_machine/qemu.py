@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -49,6 +50,11 @@ def command(machine: Machine, host: Mapping[str, Any]) -> list[str]:
     """:param host: C(architecture), C(accelerator), C(program), C(directory) for the machine's files, C(firmware_code)
     :returns: QEMU's command line
     """
+    if not re.fullmatch(r"[A-Za-z0-9:_.@-]+", machine.name):
+        raise OptionError(
+            f"'{machine.name}' cannot name a machine of QEMU: systemd's service is named by it.",
+            hint="Set 'vm_name' to letters, digits and any of : _ . @ - without spaces.",
+        )
     platform, folder = PLATFORMS[host["architecture"]], host["directory"]
     argv = [
         host.get("program") or platform.program, "-name", machine.name, "-machine", platform.machine,
@@ -68,13 +74,18 @@ def command(machine: Machine, host: Mapping[str, Any]) -> list[str]:
     for number, disk in enumerate(machine.disks):
         argv += [
             "-drive",
-            f"if=none,id=disk{number},format=qcow2,discard=unmap,detect-zeroes=unmap,file={disk.path}",
+            f"if=none,id=disk{number},format=qcow2,discard=unmap,detect-zeroes=unmap,file={_value(disk.path)}",
             "-device",
-            f"virtio-blk-pci,drive=disk{number},serial={disk.name},bootindex={number}",
+            f"virtio-blk-pci,drive=disk{number},serial={_value(disk.name)},bootindex={number}",
         ]
     for number, network in enumerate(machine.networks):
         argv += ["-netdev", netdev(network, f"net{number}"), "-device", f"virtio-net-pci,netdev=net{number},mac={network.mac}"]
     return argv
+
+
+def _value(text: str) -> str:
+    # QEMU ends a value at a comma, but not at two.
+    return text.replace(",", ",,")
 
 
 def netdev(network: Network, identity: str) -> str:

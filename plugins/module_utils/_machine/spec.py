@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,13 +70,23 @@ def wanted(options: Mapping[str, Any], vendor: str = "52:54:00") -> Machine:
         raise OptionError(f"'vm_disks' of {name} must name at least one disk, and each name once.", hint="The first one holds the system.")
     return Machine(
         name=name,
-        cpus=int(options["cpus"]),
-        memory=int(options["memory"]),
+        cpus=_count(name, options, "cpus"),
+        memory=_count(name, options, "memory"),
         firmware=str(options["firmware"]),
-        disks=tuple(Disk(disk["name"], disk["path"], parse_size(disk["size"], "vm_disks") if disk.get("size") else None) for disk in disks),
+        disks=tuple(Disk(one["name"], one["path"], parse_size(str(one["size"]), "vm_disks") if one.get("size") else None) for one in disks),
         networks=tuple(_network(name, number, network, vendor) for number, network in enumerate(options["networks"])),
         keys=tuple(options.get("keys") or ()),
     )
+
+
+def _count(machine: str, options: Mapping[str, Any], what: str) -> int:
+    try:
+        number = int(options[what])
+    except (TypeError, ValueError):
+        number = 0
+    if number < 1:
+        raise OptionError(f"'vm_{what}' of {machine} is '{options[what]}'.", hint="Write a whole number; that of the memory is MiB.")
+    return number
 
 
 def _network(machine: str, number: int, options: Mapping[str, Any], vendor: str) -> Network:
@@ -85,11 +96,20 @@ def _network(machine: str, number: int, options: Mapping[str, Any], vendor: str)
             f"'{dict(options)}' in 'vm_networks' of {machine} is no network.",
             hint="'type' is user, or bridge or network with a 'name'.",
         )
-    forwards = [f"{one.get('address') or '127.0.0.1'}:{one['host']}:{one['guest']}" for one in options.get("forwards") or ()]
+    asked = options.get("forwards") or ()
+    asked = (asked,) if isinstance(asked, Mapping) else asked
+    forwards = [f"{one.get('address') or '127.0.0.1'}:{one['host']}:{one['guest']}" for one in asked]
     if forwards and kind != "user":
         raise OptionError(f"'forwards' of {machine} need a network of type user.", hint="On others the machine has an address of its own.")
     mac = options.get("mac") or mac_address(f"{machine}/{number}", vendor)
-    return Network(kind, options.get("name") or "", mac.lower().replace("-", ":"), tuple(forwards))
+    digits = re.sub(r"[:.-]", "", str(mac).lower())
+    # An odd first octet is the address of a group, which no card has.
+    if not re.fullmatch(r"[0-9a-f][02468ace][0-9a-f]{10}", digits):
+        raise OptionError(
+            f"'{mac}' in 'vm_networks' of {machine} is no address of a network card.",
+            hint="Write six octets, the first one even, in quotes (YAML takes some for a number), for example '52:54:00:12:34:56'.",
+        )
+    return Network(kind, options.get("name") or "", ":".join(re.findall("..", digits)), tuple(forwards))
 
 
 def mac_address(seed: str, vendor: str) -> str:

@@ -64,6 +64,18 @@ def test_disks_without_a_name_are_refused(tmp_path: Path) -> None:
     assert "each disk has a name" in output
 
 
+@pytest.mark.parametrize("options", [{"vm_name": ".."}, {"vm_disks": [{"name": "../other/system"}]}, {"vm_name": "a\\b"}])
+def test_names_that_lead_elsewhere_are_refused_before_anything_is_removed(tmp_path: Path, options: dict[str, Any]) -> None:
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.vm"]}]
+    directory = tmp_path / "vms"
+    directory.mkdir()
+    usual = {"vm_driver": "qemu", "vm_directory": str(directory), "vm_state": "absent", "vm_remove_disks": True}
+    rc, output = play(tmp_path, plays, {"web": {}}, **usual, **options)
+    assert rc != 0
+    assert "cannot be the name of a machine or a disk" in output
+    assert directory.is_dir()
+
+
 def test_an_address_that_is_null_moves_no_machine(tmp_path: Path) -> None:
     hosts = {"null": {"bare_metal_boot_host": None, "bare_metal_boot_port": None}, "moves": {"bare_metal_boot_port": 2222}}
     assert evaluated(tmp_path, "bare_metal", "__bare_metal_moves", hosts) == {"null": False, "moves": True}

@@ -113,7 +113,7 @@ def test_a_machine_has_the_same_addresses_whenever_it_is_asked_for() -> None:
         ({"networks": [{"type": "network", "name": "default"}]}, "knows no network"),
         ({"networks": [{**BRIDGE, "forwards": [{"host": 1, "guest": 2}]}]}, "need a network of type user"),
         ({"disks": [{**SYSTEM, "size": "much"}]}, "not a size"),
-        ({"cpus": "many"}, "cannot read"),
+        ({"cpus": "many"}, "'vm_cpus' of web is 'many'"),
     ],
 )
 def test_what_is_no_machine_is_refused(change: dict[str, Any], words: str) -> None:
@@ -124,3 +124,41 @@ def test_what_is_no_machine_is_refused(change: dict[str, Any], words: str) -> No
 def test_an_unknown_driver_is_refused() -> None:
     with pytest.raises(AnsibleFilterError, match="no driver 'xen'"):
         vm_plan(WEB, "xen")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"memory": "4GiB"}, "'vm_memory' of web is '4GiB'. Write a whole number; that of the memory is MiB"),
+        ({"cpus": 0}, "'vm_cpus' of web is '0'"),
+        ({"networks": [{"mac": 187723572702975}]}, "'187723572702975' in 'vm_networks' of web is no address of a network card"),
+        ({"networks": [{"mac": "53:54:00:12:34:56"}]}, "is no address of a network card"),
+        ({"disks": [{**SYSTEM, "size": 20480}]}, "'20480' is not a size for 'vm_disks'"),
+        ({"disks": [SYSTEM, {"name": "log", "path": "/vms/web/log.qcow2"}]}, "Disk 'log' of web is new, and nothing says its size"),
+        ({"networks": [{"forwards": "2222:22"}]}, "vm_plan cannot read what it was given"),
+    ],
+)
+def test_what_no_machine_can_be_is_refused_with_its_name(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(AnsibleFilterError) as refused:
+        vm_plan({**WEB, **change}, "qemu", host=HOST)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("mac", ["52-54-00-AB-CD-EF", "5254.00ab.cdef", "525400abcdef"])
+def test_an_address_is_the_same_however_it_is_written(mac: str) -> None:
+    assert vm_plan({**WEB, "networks": [{"mac": mac, "forwards": {"host": 2222, "guest": 22}}]}, "qemu", host=HOST)["macs"] == [
+        "52:54:00:ab:cd:ef"
+    ]
+
+
+def test_a_comma_ends_nothing_that_qemu_is_told() -> None:
+    disks = [{**SYSTEM, "path": "/vms/a,b/system.qcow2"}, {**DATA, "name": "log,data"}]
+    said = vm_plan({**WEB, "disks": disks}, "qemu", host=HOST)["command"]
+    assert any(word.endswith("file=/vms/a,,b/system.qcow2") for word in said)
+    assert any("serial=log,,data,bootindex=1" in word for word in said)
+
+
+def test_a_machine_of_qemu_has_a_name_that_systemd_takes() -> None:
+    with pytest.raises(AnsibleFilterError, match="'my web' cannot name a machine of QEMU"):
+        vm_plan({**WEB, "name": "my web"}, "qemu", host=HOST)
+    assert vm_plan({**WEB, "name": "my web"}, "libvirt", host=HOST)["verb"] == "create"
