@@ -76,6 +76,13 @@ def test_firmware_is_of_the_hypervisors_architecture(tmp_path: Path) -> None:
     assert found["s390x"] == []
 
 
+def test_enterprise_linux_has_its_qemu_elsewhere(tmp_path: Path) -> None:
+    there = {"stat": {"exists": True, "path": "/usr/libexec/qemu-kvm"}}
+    hosts: dict[str, dict[str, Any]] = {"debian": {"__vm_enterprise": {"stat": {"exists": False}}}, "el": {"__vm_enterprise": there}}
+    programs = evaluated(tmp_path, "vm", "__vm_host.program", {name: {**SHARED, **options} for name, options in hosts.items()})
+    assert programs == {"debian": "", "el": "/usr/libexec/qemu-kvm"}
+
+
 def test_libvirt_forgets_a_machine_and_leaves_its_disks() -> None:
     """`force` stands for all flags, with delete_volumes among them; a machine with firmware's variables is not undefined without nvram."""
     undefine = yaml.safe_load((VM / "tasks/libvirt/remove.yml").read_text())[-1]["community.libvirt.virt"]
