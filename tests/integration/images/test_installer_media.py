@@ -215,7 +215,15 @@ def test_kickstart_is_what_anaconda_reads(tmp_path: Path, command: str, version:
         "hostname": "web1",
         "root_ssh_authorized_keys": [KEY],
         "kernel_arguments": ["quiet"],
-        "network": [{"mac": MAC, "addresses": ["192.0.2.10/20", "2001:db8::2/64"], "gateways": ["192.0.2.1"], "dns": ["192.0.2.53"]}],
+        "network": [
+            {
+                "mac": MAC,
+                "addresses": ["192.0.2.10/20", "2001:db8::2/64"],
+                "gateways": ["192.0.2.1"],
+                "dns": ["192.0.2.53"],
+                "search": ["example.com", "example.org"],
+            }
+        ],
     }
     text, changed = kickstart(tmp_path, **more)
     assert changed == 1
@@ -228,7 +236,9 @@ def test_kickstart_is_what_anaconda_reads(tmp_path: Path, command: str, version:
         "registry.example.com/os:1",
         "registry:registry.example.com/os:1",
     )
+    assert command == "ostreecontainer" or read.bootc.targetImgRef == "registry.example.com/os:1"
     link = read.network.network[0]
+    assert (link.ipv4_dns_search, link.ipv6_dns_search) == ("example.com,example.org",) * 2
     assert (link.ip, link.netmask, link.gateway, link.ipv6) == ("192.0.2.10", "255.255.240.0", "192.0.2.1", "2001:db8::2/64")
     assert read.rootpw.lock
     assert read.sshkey.sshUserList[0].key == KEY
