@@ -79,3 +79,24 @@ def test_names_that_lead_elsewhere_are_refused_before_anything_is_removed(tmp_pa
 def test_an_address_that_is_null_moves_no_machine(tmp_path: Path) -> None:
     hosts = {"null": {"bare_metal_boot_host": None, "bare_metal_boot_port": None}, "moves": {"bare_metal_boot_port": 2222}}
     assert evaluated(tmp_path, "bare_metal", "__bare_metal_moves", hosts) == {"null": False, "moves": True}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"bare_metal_bmc_type": "ipmi", "bare_metal_boot_method": "http"},
+            "ipmi knows no such way. Set bare_metal_boot_method to one of cd",
+        ),
+        ({"bare_metal_boot_method": "virtual_media"}, "bare_metal_media_url does not say of what. Set bare_metal_media_url."),
+    ],
+)
+def test_a_way_to_boot_that_the_bmc_has_not_is_refused_before_anything_is_switched_off(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    image = {"bare_metal_image": "registry.test/os:1", "bare_metal_disk": {"serial": "1"}, "bare_metal_bmc_host": "192.0.2.1"}
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.bare_metal"]}]
+    rc, output = play(tmp_path, plays, {"web": {}}, "--tags", "live", **image, **options)
+    assert rc != 0
+    assert words in output, output
+    assert "(error: bmc_unsupported)" in output
