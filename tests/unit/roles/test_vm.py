@@ -76,6 +76,23 @@ def test_firmware_is_of_the_hypervisors_architecture(tmp_path: Path) -> None:
     assert found["s390x"] == []
 
 
+def test_a_disk_image_is_sent_to_an_address_of_ipv6_too(tmp_path: Path) -> None:
+    image = {**SHARED, "vm_disk_image": "/srv/os.qcow2", "ansible_connection": "local"}
+    hosts: dict[str, dict[str, Any]] = {
+        "six": {"ansible_host": "2001:db8::7", "ansible_user": "root", "ansible_connection": "ssh"},
+        "four": {"ansible_host": "192.0.2.7", "ansible_connection": "ssh"},
+    }
+    asking = {f"vm-{name}": {**image, "vm_hypervisor": name} for name in hosts}
+    files = VM / "vars/main.yml"
+    tasks = [{"ansible.builtin.copy": {"dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.out", "content": "{{ __vm_upload_to }}"}}]
+    defaults = yaml.safe_load((VM / "defaults/main.yml").read_text())
+    plays = [{"hosts": "vm-*", "gather_facts": False, "vars_files": [str(files)], "tasks": tasks}]
+    rc, said = play(tmp_path, plays, {**hosts, **{name: {**defaults, **options} for name, options in asking.items()}})
+    assert rc == 0, said
+    assert (tmp_path / "vm-six.out").read_text() == "root@[2001:db8::7]:/srv/os.qcow2"
+    assert (tmp_path / "vm-four.out").read_text() == "192.0.2.7:/srv/os.qcow2"
+
+
 def test_enterprise_linux_has_its_qemu_elsewhere(tmp_path: Path) -> None:
     there = {"stat": {"exists": True, "path": "/usr/libexec/qemu-kvm"}}
     hosts: dict[str, dict[str, Any]] = {"debian": {"__vm_enterprise": {"stat": {"exists": False}}}, "el": {"__vm_enterprise": there}}
