@@ -108,19 +108,36 @@ def test_libvirt_forgets_a_machine_and_leaves_its_disks() -> None:
     assert "delete_volumes" not in undefine["flags"]
 
 
+def give_disks(folder: Path, paths: dict[str, Path], there: dict[str, int], **options: Any) -> None:
+    """:param paths: of the machine's disks, by their names
+    :param there: files of disks that are there, with their sizes
+    """
+    image = folder / "os.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1M"], check=True)
+    disks = [{"name": name, "size": 2 << 20, "path": str(path)} for name, path in paths.items()]
+    known = {"__vm_system_disk": False, "__vm_sizes": there, "vm_result": {"new_disks": disks, "grow": []}}
+    include = {"ansible.builtin.include_role": {"name": "imagemode.bootc.vm", "tasks_from": "disks"}}
+    usual = {"vm_driver": "qemu", "vm_directory": str(folder / "vms"), "vm_disk_image": str(image), "vm_disks": disks}
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": known}, include]}]
+    rc, said = play(folder, plays, {"web": {**usual, **options}})
+    assert rc == 0, said
+
+
 @pytest.mark.skipif(shutil.which("qemu-img") is None, reason="no qemu-img")
 def test_a_machine_has_disks_that_nobody_else_reads_in_directories_that_are_left_alone(tmp_path: Path) -> None:
-    image, shared = tmp_path / "os.qcow2", tmp_path / "shared"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "1M"], check=True)
+    shared = tmp_path / "shared"
     shared.mkdir(mode=0o755)
     paths = {"system": tmp_path / "vms/web/system.qcow2", "data": shared / "data.qcow2"}
-    disks = [{"name": name, "size": 2 << 20, "path": str(path)} for name, path in paths.items()]
-    tasks = [
-        {"ansible.builtin.set_fact": {"__vm_system_disk": False, "vm_result": {"new_disks": disks, "grow": []}}},
-        {"ansible.builtin.include_role": {"name": "imagemode.bootc.vm", "tasks_from": "disks"}},
-    ]
-    options = {"vm_driver": "qemu", "vm_directory": str(tmp_path / "vms"), "vm_disk_image": str(image), "vm_disks": disks}
-    rc, said = play(tmp_path, [{"hosts": "all", "gather_facts": False, "tasks": tasks}], {"web": options})
-    assert rc == 0, said
+    give_disks(tmp_path, paths, {})
     assert {name: path.stat().st_mode & 0o777 for name, path in paths.items()} == {"system": 0o600, "data": 0o600}
     assert {path.name: path.stat().st_mode & 0o777 for path in (shared, tmp_path / "vms")} == {"shared": 0o755, "vms": 0o711}
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="no qemu-img")
+def test_a_disk_that_is_there_is_taken_as_it_is_whatever_its_path(tmp_path: Path) -> None:
+    paths = {name: tmp_path / f"vms/web [1]/{name}.qcow2" for name in ("system", "data")}
+    paths["data"].parent.mkdir(parents=True)
+    paths["data"].write_text("what another machine of that name wrote")
+    give_disks(tmp_path, paths, {str(paths["data"]): 2 << 20}, vm_name="web [1]")
+    assert paths["system"].is_file()
+    assert paths["data"].read_text() == "what another machine of that name wrote"
