@@ -64,6 +64,13 @@ def test_disks_without_a_name_are_refused(tmp_path: Path) -> None:
     assert "each disk has a name" in output
 
 
+def test_an_api_that_nobody_says_how_to_reach_is_refused_with_what_is_to_be_set(tmp_path: Path) -> None:
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.vm"]}]
+    rc, output = play(tmp_path, plays, {"web": {}}, "--check", vm_driver="proxmox", vm_connection={"api_host": "pve.test", "api_user": ""})
+    assert rc != 0
+    assert "proxmox needs vm_connection.api_user, and nothing is said there." in output
+
+
 @pytest.mark.parametrize("options", [{"vm_name": ".."}, {"vm_disks": [{"name": "../other/system"}]}, {"vm_name": "a\\b"}])
 def test_names_that_lead_elsewhere_are_refused_before_anything_is_removed(tmp_path: Path, options: dict[str, Any]) -> None:
     plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.vm"]}]

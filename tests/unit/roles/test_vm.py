@@ -93,6 +93,22 @@ def test_a_disk_image_is_sent_to_an_address_of_ipv6_too(tmp_path: Path) -> None:
     assert (tmp_path / "vm-four.out").read_text() == "192.0.2.7:/srv/os.qcow2"
 
 
+def test_a_machine_of_an_api_is_made_where_it_is_said(tmp_path: Path) -> None:
+    said: dict[str, dict[str, Any]] = {
+        "proxmox": {"vm_driver": "proxmox", "vm_node": "pve1", "vm_connection": {"api_host": "a", "api_user": "b"}},
+        "vmware": {"vm_driver": "vmware"},
+        "qemu": {"vm_driver": "qemu"},
+    }
+    assert evaluated(tmp_path, "vm", "__vm_unsaid", said) == {
+        "proxmox": {"connection": [], "place": ["vm_storage"]},
+        "vmware": {
+            "connection": ["vm_connection.hostname", "vm_connection.username", "vm_connection.password"],
+            "place": ["vm_datacenter", "vm_datastore"],
+        },
+        "qemu": {"connection": [], "place": []},
+    }
+
+
 def test_enterprise_linux_has_its_qemu_elsewhere(tmp_path: Path) -> None:
     there = {"stat": {"exists": True, "path": "/usr/libexec/qemu-kvm"}}
     hosts: dict[str, dict[str, Any]] = {"debian": {"__vm_enterprise": {"stat": {"exists": False}}}, "el": {"__vm_enterprise": there}}
