@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ._destination import require_place
-from ._disk.size import parse_size
+from ._disk.size import exact, parse_size
 from ._disk_image import formats
 from ._disk_image.builders import Builder, HostBuilder, ImageBuilder, MachineBuilder, Order, version
 from ._disk_image.ova import Appliance
@@ -119,7 +119,8 @@ class DiskImageModule(InstallModule):
             tools,
             builder=builder.name,
             format=params["format"],
-            size=params["size"],
+            # However it was written: 20G is the disk that 20480MiB was.
+            size=exact(parse_size(params["size"], "size")),
             appliance=vars(self._appliance()) if params["format"] == "ova" else None,
         )
 

@@ -48,6 +48,12 @@ def human(size: int) -> str:
     return f"{value:.1f} PiB"
 
 
+def exact(size: int) -> str:
+    """:returns: for example C(20GiB), the same text for the same size; L(parse_size) reads it back"""
+    unit, factor = next((unit, factor) for unit, factor in reversed(_BINARY.items()) if size % factor == 0)
+    return f"{size // factor}{unit}"
+
+
 def _about(size: int, wanted: int) -> bool:
     # A "480GB" disk has 480,103,981,056 bytes: what is printed on a disk is its size to about a percent.
     return abs(size - wanted) * 100 <= wanted

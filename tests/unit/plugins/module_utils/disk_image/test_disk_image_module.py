@@ -80,6 +80,11 @@ def test_check_mode_tells_that_the_mode_would_change(file: DiskImageFile, progra
     assert file.path.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize(("size", "changed"), [("10G", False), ("10240 MiB", False), ("10GB", True)])
+def test_a_size_is_the_same_however_it_is_written(file: DiskImageFile, programs: dict[str, str], size: str, changed: bool) -> None:
+    assert call(file, programs, size=size, _ansible_check_mode=True)["changed"] is changed
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_a_place_that_takes_no_file_is_told(file: DiskImageFile, programs: dict[str, str], check: bool) -> None:
     away = file.path.parent / "away"
