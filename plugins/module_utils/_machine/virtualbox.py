@@ -16,6 +16,7 @@ from .spec import Disk, Machine, Network
 
 VENDOR = "08:00:27"
 _CONTROLLER = "SATA"
+_FORWARDING = re.compile(r'^Forwarding\(\d+\)="(.*)"$', re.MULTILINE)
 _SETTING = re.compile(r'^"?([^"=]+)"?="?(.*?)"?$')
 # What modifyvm calls a network, and which option names it.
 _KINDS = {"bridge": ("bridged", "bridgeadapter"), "network": ("natnetwork", "nat-network")}
@@ -39,7 +40,7 @@ def commands(machine: Machine, said: str, found: Machine | None, what: Plan, hos
         settings += ["--firmware", "efi" if machine.firmware == "uefi" else "bios", "--ioapic", "on", "--rtc-use-utc", "on",
                      "--graphicscontroller", "vmsvga", "--uart1", "0x3F8", "4", "--uart-mode1", "file",
                      f"{host['directory']}/{name}/console.log"]  # fmt: skip
-    argv.append(["modifyvm", name, *settings, *_networks(machine, found)])
+    argv.append(["modifyvm", name, *settings, *_networks(machine, found, _rules(said))])
     # qemu-img cannot resize this format: a new machine's copy of the disk image has its size yet.
     grow = [*what.grow, *(disk for disk in machine.disks[:1] if new and disk.size)]
     for disk in grow:
@@ -65,7 +66,7 @@ def commands(machine: Machine, said: str, found: Machine | None, what: Plan, hos
     return [["VBoxManage", *words] for words in argv]
 
 
-def _networks(machine: Machine, found: Machine | None) -> list[str]:
+def _networks(machine: Machine, found: Machine | None, rules: Mapping[str, str]) -> list[str]:
     argv: list[str] = []
     old = found.networks if found else ()
     for number, network in enumerate(machine.networks, start=1):
@@ -76,7 +77,7 @@ def _networks(machine: Machine, found: Machine | None) -> list[str]:
         before = old[number - 1].forwards if number <= len(old) else ()
         for forward in before:
             if forward not in network.forwards:
-                argv += [f"--nat-pf{number}", "delete", _rule(forward).partition(",")[0]]
+                argv += [f"--nat-pf{number}", "delete", rules[forward]]
         for forward in network.forwards:
             if forward not in before:
                 argv += [f"--nat-pf{number}", _rule(forward)]
@@ -88,6 +89,14 @@ def _networks(machine: Machine, found: Machine | None) -> list[str]:
 def _rule(forward: str) -> str:
     address, port, guest = forward.rsplit(":", 2)
     return f"tcp-{port}-{guest},tcp,{address},{port},,{guest}"
+
+
+def _rules(text: str) -> dict[str, str]:
+    """:returns: what is forwarded, as a network has it, → the rule's name: one that was made by hand may have any, and be for UDP"""
+    found = {}
+    for name, protocol, address, port, inside, guest in (line.split(",") for line in _FORWARDING.findall(text)):
+        found[f"{address}:{port}:{guest}" if (protocol, inside) == ("tcp", "") else f"{protocol}:{address}:{port}:{inside}:{guest}"] = name
+    return found
 
 
 def parse(text: str, sizes: Mapping[str, int]) -> Machine:
@@ -109,8 +118,7 @@ def parse(text: str, sizes: Mapping[str, int]) -> Machine:
         ours = {"nat": "user", "bridged": "bridge", "natnetwork": "network"}.get(kind, kind)
         source = {"bridge": f"bridgeadapter{number}", "network": f"nat-network{number}"}.get(ours, "")
         # Rules of all adapters are numbered through, below the adapter that they belong to; only the first has any here.
-        rules = [value.split(",") for key, value in said.items() if key.startswith("Forwarding(")] if number == 1 else []
-        forwards = tuple(f"{address}:{port}:{guest}" for _name, _tcp, address, port, _inside, guest in rules)
+        forwards = tuple(_rules(text)) if number == 1 else ()
         networks.append(Network(ours, said.get(source, ""), ":".join(re.findall("..", mac)), forwards))
     return Machine(
         said.get("name", ""),

@@ -125,6 +125,13 @@ def test_virtualbox_has_nothing_to_do_the_second_time() -> None:
     assert (told["verb"], told["rebuild"], told["commands"]) == ("none", [], [])
 
 
+def test_virtualbox_takes_rules_away_that_were_made_by_hand_by_their_own_names() -> None:
+    by_hand = 'Forwarding(1)="ssh,tcp,,2022,,22"\nForwarding(2)="dns,udp,,5353,,53"\nnic2="none"'
+    told = vm_plan(VBOX, "virtualbox", VBOX_SAID.replace('nic2="none"', by_hand), VBOX_SIZES, VBOX_HOST)
+    assert told["changes"] == ["networks"]
+    assert " ".join(told["commands"][0]).endswith("--mac-address1 080027000001 --nat-pf1 delete ssh --nat-pf1 delete dns")
+
+
 def test_virtualbox_goes_on_with_a_machine_whose_making_was_cut_off() -> None:
     made = vm_plan(VBOX, "virtualbox", host=VBOX_HOST)["commands"]
     registered = 'name="web"\nmemory=128\nfirmware="BIOS"\ncpus=1\nVMState="poweroff"\nnic1="nat"\nmacaddress1="0800270A0B0C"\n'
