@@ -245,6 +245,15 @@ def test_kickstart_is_what_anaconda_reads(tmp_path: Path, command: str, version:
     assert kickstart(tmp_path, **more)[1] == 0
 
 
+def test_kickstart_keeps_quotes_of_keys_and_arguments(tmp_path: Path) -> None:
+    key = f'from="192.0.2.0/24",no-pty {KEY}'
+    parser = KickstartParser(makeVersion("RHEL9"))
+    argument = 'dyndbg="file ec.c +p"'
+    parser.readKickstartFromString(kickstart(tmp_path, root_ssh_authorized_keys=[key], kernel_arguments=["quiet", argument])[0])
+    assert parser.handler.sshkey.sshUserList[0].key == key
+    assert parser.handler.bootloader.appendLine == f"quiet {argument}"
+
+
 def test_kickstart_clears_a_disk_only_when_told(tmp_path: Path) -> None:
     text, _changed = kickstart(tmp_path, wipe=True)
     assert "zerombr" in text
