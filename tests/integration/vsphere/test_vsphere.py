@@ -157,6 +157,9 @@ def test_a_machine_from_its_making_to_its_end(play: Play, vcenter: str) -> None:
     refused = play(vm_firmware="bios")
     assert refused.returncode != 0
     assert "firmware uefi, not bios" in refused.stdout
+    refused = play(vm_datacenter="DC1", vm_state="absent", vm_remove_disks=True)
+    assert refused.returncode != 0
+    assert "is in /DC0/vm, and not in the datacenter DC1" in refused.stdout
     assert machines(vcenter)["web1"] == made
 
     pretend_tools(vcenter)
