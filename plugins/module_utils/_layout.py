@@ -166,7 +166,7 @@ def file_manifest(place: Place, digest: str) -> Manifest:
     if path is None:
         raise LayoutInvalid(f"{place} is not in files.")
     try:
-        content = (path / "manifest.json").read_bytes() if place.transport == "dir" else _content(place, _blob(digest))
+        content = _in_directory(path, digest) if place.transport == "dir" else _content(place, _blob(digest))
     except (OSError, KeyError, tarfile.TarError) as error:
         raise LayoutInvalid(f"'{path}' lacks the manifest {digest}: {error!r}.", hint="Copy the image there again.") from None
     return parse_manifest(content, "", digest)
@@ -320,6 +320,14 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _blob(digest: str) -> str:
     return f"blobs/{digest.replace(':', '/')}"
+
+
+def _in_directory(path: Path, digest: str) -> bytes:
+    """Of an index, its own manifest.json has the images' beside it: containers/image, C(directory), C(manifestPath)."""
+    content = (path / "manifest.json").read_bytes()
+    if digest_of(content, digest.partition(":")[0]) == digest:
+        return content
+    return (path / f"{digest.partition(':')[2]}.manifest.json").read_bytes()
 
 
 def _content(place: Place, name: str) -> bytes:
