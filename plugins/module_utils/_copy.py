@@ -18,6 +18,7 @@ from ._layout import (
     LayoutInvalid,
     Place,
     broken_blobs,
+    file_blob,
     file_configuration,
     file_digest,
     file_manifest,
@@ -34,6 +35,7 @@ from ._registry import (
     Image,
     ImageMissing,
     Index,
+    Layer,
     Manifest,
     Platform,
     PlatformMissing,
@@ -43,11 +45,16 @@ from ._registry import (
     artifact_type,
     attached,
     attached_tags,
+    join,
+    lacking,
     list_referrers,
     need_platform,
     subject_tag,
 )
 from ._runner import Runner
+
+# What cosign keeps of several signers under one tag.
+_OF_SEVERAL = ("signature", "attestation")
 
 
 @dataclass(frozen=True)
@@ -157,12 +164,36 @@ class Side:
             return Place("docker", reference=reference.with_tag(item.tag) if item.tag else reference.with_digest(item.digest))
         return replace(self.place, name=item.tag or f"{subject_tag(item.subject)}.{subject_tag(item.digest)}")
 
-    def has(self, item: Attached, place: Place) -> str | None:
-        """:returns: the digest of something attached, if it is here; a referrer in a registry counts only if it is listed"""
+    def has(self, item: Attached, place: Place, source: Side) -> str | None:
+        """:returns: the digest of something attached, if it is here; a referrer in a registry counts only if it is listed, and
+        signatures count as well beside those that others made here
+        """
         if self.place.reference and not item.tag:
             listed = {entry.digest for entry in self._registry.referrers(self.place.reference, item.subject)}
             return item.digest if item.digest in listed else None
-        return self.digest(place)
+        digest = self.digest(place)
+        there = self._signatures(item) if digest not in (None, item.digest) else None
+        return item.digest if there and lacking(there, source._manifest(source.place, item.digest)) == () else digest
+
+    def join(self, item: Attached, source: Side) -> bool:
+        """:returns: whether signatures were put beside those that others made here; if not, a copy replaces nothing of anybody's"""
+        there, wanted = self._signatures(item), source._manifest(source.place, item.digest)
+        missing, own = there and lacking(there, wanted), there and lacking(wanted, there)
+        if missing and own and self.place.reference:
+            join(self._registry, self.place.reference.with_tag(item.tag), [(layer, source.blob(layer)) for layer in missing])
+        return bool(own)
+
+    def blob(self, layer: Layer) -> bytes:
+        """:returns: a small one of this image, or of what is attached to it"""
+        return self._registry.blob(self.place.reference, layer) if self.place.reference else file_blob(self.place, layer.digest)
+
+    def _signatures(self, item: Attached) -> Manifest | None:
+        """:returns: what is under the tag of an attachment, if that may be of several signers"""
+        if not (self.place.reference and item.tag and item.kind in _OF_SEVERAL):
+            return None
+        with suppress(ImageMissing):
+            return self._registry.manifest(self.place.reference.with_tag(item.tag))
+        return None
 
     def announce(self, items: Iterable[Attached]) -> None:
         """Let the registry list referrers that were copied into it."""
@@ -246,7 +277,7 @@ def compare(source: Side, destination: Side, platform: Platform | None, with_att
     found = [Copied(source.place, destination.place, digest, before)]
     for item in _all_attached(source, digest) if with_attached and destination.has_room and not by_config else ():
         here = destination.at(item)
-        found.append(Copied(source.at(item), here, item.digest, _whole(here, destination.has(item, here)), item))
+        found.append(Copied(source.at(item), here, item.digest, _whole(here, destination.has(item, here, source)), item))
     for broken in filter(None, (broken_blobs(item.source, item.digest) for item in found)):
         raise LayoutInvalid(
             f"{source.place} is not whole: {len(broken)} files are missing or cut off, {broken[0]} first.",
@@ -280,6 +311,8 @@ def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: 
         source_access, destination_access = stack.enter_context(source.access()), stack.enter_context(destination.access())
         readable, writable = stack.enter_context(_readable(source.place)), stack.enter_context(_writable(destination.place))
         for item in missing:
+            if item.attached and destination.join(item.attached, source):
+                continue
             chosen = platform if preserve else platform or Platform.here()
             for blob in broken_blobs(item.destination, item.digest):
                 blob.unlink(missing_ok=True)  # skopeo takes a file that is there for a whole one
@@ -290,7 +323,8 @@ def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: 
         runner.run(["sync", "--file-system", str(destination.place.path)])  # a stick may be pulled out now
     destination.announce(item.attached for item in missing if item.attached)
     for item in missing:
-        after = destination.has(item.attached, item.destination) if item.attached else destination.digest(item.destination)
+        here = item.destination
+        after = destination.has(item.attached, here, source) if item.attached else destination.digest(here)
         if preserve and after != item.digest:
             raise ImageModeError(
                 f"{item.destination} has {after} now, not {item.digest}, which was copied there.",

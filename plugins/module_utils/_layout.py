@@ -172,6 +172,19 @@ def file_manifest(place: Place, digest: str) -> Manifest:
     return parse_manifest(content, "", digest)
 
 
+def file_blob(place: Place, digest: str) -> bytes:
+    """:returns: a small blob in files of C(oci) or C(oci-archive)
+    :raises LayoutInvalid: it is not in them, or something else
+    """
+    try:
+        content = _content(place, _blob(digest))
+    except (OSError, KeyError, tarfile.TarError):
+        content = b""
+    if digest_of(content, digest.partition(":")[0]) != digest:
+        raise LayoutInvalid(f"'{place.path}' lacks {digest}, or has it damaged.", hint="Copy the image there again.")
+    return content
+
+
 def file_configuration(place: Place, digest: str) -> dict[str, Any]:
     """:returns: the image configuration of this digest in files
     :raises LayoutInvalid: it is not in them

@@ -14,7 +14,8 @@ description:
   - Copies an image between registries, OCI layouts, archives and directories, with all its platforms, byte for byte, so that its
     digest stays the same. What has this digest already is not copied.
   - Signatures, attestations and SBOMs go with it, whether they are attached by cosign's tags or as OCI referrers, and whether
-    the registries on either side have the referrers API or not.
+    the registries on either side have the referrers API or not. Signatures and attestations that a registry has of its own, as a
+    mirror that signs what it holds, stay beside those that come.
   - The destination is read back afterwards.
 options:
   src:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ._access import Access, certificate_directories
 from ._attached import Attached, artifact_kind, artifact_type, attached, attached_tags, list_referrers, referring, subject_tag
 from ._client import Content, Registry
+from ._joined import join, lacking
 from ._manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, Image, Index, Layer, Manifest, need_platform, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions
 from ._platform import Platform
@@ -81,6 +82,8 @@ __all__ = [
     "attached",
     "attached_tags",
     "certificate_directories",
+    "join",
+    "lacking",
     "list_referrers",
     "need_platform",
     "parse_manifest",
