@@ -296,7 +296,9 @@ def left_behind(items: tuple[Copied, ...], destination: Side, source: Side) -> i
     return 0 if destination.has_room or by_image_id(source, destination) else len(_all_attached(source, items[0].digest))
 
 
-def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: Platform | None, runner: Runner) -> None:
+def carry(
+    items: tuple[Copied, ...], source: Side, destination: Side, platform: Platform | None, with_attached: bool, runner: Runner
+) -> None:
     """Copy what differs, and read it back.
 
     :raises EngineFailed: skopeo could not
@@ -307,6 +309,10 @@ def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: 
     # What is attached goes first: the image is never there without its signature.
     missing.sort(key=lambda item: item is items[0])
     preserve = not by_image_id(source, destination)
+    # skopeo finds signatures where the machine's registries.d says so, and takes an image no further than they may go. Layouts and
+    # archives take none; what cosign keeps by tag is among the items.
+    by_tag = any(item.attached and item.attached.tag for item in items)
+    signatures = with_attached and destination.place.transport in ("docker", "dir") and not by_tag
     with ExitStack() as stack:
         source_access, destination_access = stack.enter_context(source.access()), stack.enter_context(destination.access())
         readable, writable = stack.enter_context(_readable(source.place)), stack.enter_context(_writable(destination.place))
@@ -318,7 +324,7 @@ def carry(items: tuple[Copied, ...], source: Side, destination: Side, platform: 
                 blob.unlink(missing_ok=True)  # skopeo takes a file that is there for a whole one
             there, here = _moved(_pinned(item), readable), _moved(item.destination, writable)
             wanted = str(chosen) if chosen and not item.attached else None
-            copy(runner, str(there), str(here), source_access, destination_access, wanted, preserve)
+            copy(runner, str(there), str(here), source_access, destination_access, wanted, preserve, signatures)
     if destination.place.path:
         runner.run(["sync", "--file-system", str(destination.place.path)])  # a stick may be pulled out now
     destination.announce(item.attached for item in missing if item.attached)

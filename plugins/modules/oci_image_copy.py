@@ -43,6 +43,8 @@ options:
     description:
       - Whether signatures, attestations and SBOMs are carried along. Layouts and OCI archives have room for them, by names that
         start with the image's digest, where O(dest) names the image, too; C(dir) has not, and a warning says what stays behind.
+      - GnuPG's signatures in a lookaside directory, which containers-registries.d(5) of the machine names, are verified as its
+        containers-policy.json(5) demands, and carried to C(dir) and to registries only, as C(skopeo copy) does it.
     type: bool
     default: true
   src_registry:
@@ -226,7 +228,7 @@ def main() -> None:
         if missing and not module.check_mode:
             runner = Runner(secrets=(*source_options.secrets, *destination_options.secrets))
             try:
-                carry(items, source, destination, platform, runner)
+                carry(items, source, destination, platform, module.params["attached"], runner)
             except ImageModeError:
                 module.changed = destination.digest(destination.place) != before[0] if unpacked else moved(missing, destination)
                 raise

@@ -32,12 +32,14 @@ def copy(
     destination_access: RegistryAccess,
     platform: str | None,
     preserve: bool,
+    signatures: bool = True,
     on_line: Callable[[str], None] | None = None,
 ) -> None:
     """Copy an image; skopeo 1.9 or later.
 
     :param platform: only this one of an index; C(None) for everything
     :param preserve: fail rather than change a digest
+    :param signatures: what the machine's registries.d finds of the image; where the destination takes none, skopeo refuses the image
     :raises EngineFailed: with the registry client's code where the fault is known
     :raises CommandMissing: there is no skopeo
     """
@@ -50,6 +52,7 @@ def copy(
     else:
         overrides = []
     argv = ["skopeo", *overrides, "copy", *chosen, *(["--preserve-digests"] if preserve else [])]
+    argv += [] if signatures else ["--remove-signatures"]
     argv += [*arguments(_flags("src"), source_access), *arguments(_flags("dest"), destination_access), "--", source, destination]
     done = runner.run(argv, check=False, on_line=on_line)
     if done.rc != 0:

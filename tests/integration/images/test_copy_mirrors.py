@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,39 @@ def test_a_damaged_signature_in_files_is_found_out(module: Module, name: str, tm
     put_signatures(f"{name}/mirror:{tag}", ("other", "the mirror's"))
     (tmp_path / "stick/blobs" / part["digest"].replace(":", "/")).write_text("tixt")
     assert module("oci_image_copy", src=f"oci:{tmp_path}/stick:1", dest=f"{name}/mirror:1", **BOTH)["error"] == "layout_invalid"
+
+
+@pytest.mark.parametrize("dest", ["oci:{tmp}/o:1", "oci-archive:{tmp}/o.tar:1", "docker-archive:{tmp}/d.tar:os:1", "dir:{tmp}/files"])
+def test_an_image_with_signatures_elsewhere_goes_where_none_can_be(
+    module: Module, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dest: str
+) -> None:
+    """Of registry.redhat.io, RHEL's registries.d has skopeo find them; it copies no such image to a layout by itself."""
+    digest = put_image(f"{name}:1")
+    where = tmp_path / f"signatures/{name.partition('/')[2]}@{digest.replace(':', '=')}"
+    registries_d = tmp_path / ".config/containers/registries.d"
+    for directory in (where, registries_d):
+        directory.mkdir(parents=True)
+    (where / "signature-1").write_bytes(b"\x89 signed")
+    place = dict.fromkeys(("lookaside", "sigstore"), f"file://{tmp_path}/signatures")
+    (registries_d / "own.yaml").write_text(json.dumps({"docker": {name: place}}))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert copy(module, f"{name}:1", dest.format(tmp=tmp_path), src_registry=PLAIN).get("changed")
+    assert (tmp_path / "files/signature-1").exists() == dest.startswith("dir:")
+
+
+@pytest.mark.parametrize(("options", "removed"), [({}, True), ({"attached": False}, True), ({"src": "other"}, False)])
+def test_signatures_that_are_carried_by_their_tags_are_not_skopeos_too(
+    module: Module, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], removed: bool
+) -> None:
+    """It would write them into a registry only where registries.d says so for that one, too, and else refuse the image."""
+    put_signatures(f"{name}:{put_image(f'{name}:1').replace(':', '-')}.sig", ("text", "first"))
+    put_image(f"{name}:other", more="files")
+    program = tmp_path / "bin/skopeo"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nexec {shutil.which("skopeo")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    source = f"{name}:{options.pop('src', '1')}"
+    assert module("oci_image_copy", src=source, dest=f"{name}/mirror:1", **BOTH, **options)["changed"]
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert {"--remove-signatures" in call for call in calls} == {removed}, calls
