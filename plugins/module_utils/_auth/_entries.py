@@ -21,10 +21,11 @@ def namespace_of(text: str) -> str:
     :raises ReferenceInvalid: the text is neither
     """
     key = normalised_key(text.strip("/"))
-    registry, slash, path = key.partition("/")
-    # A host without a dot or a port is told from a repository by the slash that is added.
-    parsed = Reference.parse(f"{registry if '.' in registry or ':' in registry else registry + ':443'}/{path or 'x'}")
-    return f"{registry}{slash}{parsed.repository}" if path else registry
+    registry, _slash, path = key.partition("/")
+    # A host without a dot or a port is told from a repository by the slash that is added, and a namespace of Docker Hub from an
+    # image of its library.
+    Reference.parse(f"{registry if '.' in registry or ':' in registry else registry + ':443'}/{path and f'{path}/'}x")
+    return key
 
 
 def entry(document: Mapping[str, Any], namespace: str, path: Path) -> Credentials | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._auth import Credentials, auth_file_places, find_credentials, temporary_auth_file
+from .._auth import Credentials, auth_file_places, find_credentials, namespace_of, temporary_auth_file
 from .._errors import OptionError
 from .._reference import Reference
 from ._access import Access
@@ -62,13 +62,14 @@ class RegistryOptions:
             raise OptionError(f"The option '{there}' is set and '{missing}' is not.", hint="Set both, or use 'auth_file'.")
         given: tuple[tuple[str, Credentials], ...] = ()
         if username and password:
-            namespace = params.get("auth_namespace") or (reference and reference.registry)
+            named = params.get("auth_namespace")
+            namespace = namespace_of(named) if named else reference and reference.registry
             if not namespace or namespace == "localhost":
                 raise OptionError(
                     "'username' and 'password' are set, and the image is in no registry.",
                     hint="Say with 'auth_namespace' which registry they are for, or use 'auth_file'.",
                 )
-            given = ((namespace.strip("/"), Credentials(username, password)),)
+            given = ((namespace, Credentials(username, password)),)
         if params.get("timeout", 1) < 1 or params.get("retries", 0) < 0:
             raise OptionError("'timeout' has to be at least 1 second, and 'retries' at least 0.")
         if params.get("client_key") and not params.get("client_cert"):
