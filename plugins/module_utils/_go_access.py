@@ -11,21 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ._auth import merged, write_auth_file
-from ._reference import DEFAULT_REGISTRY, Reference
+from ._reference import Reference
 from ._registry import RegistryOptions, certificate_directories
 from ._scratch import private_directory
-
-# Docker's own name for Docker Hub, which is the one that these programs look for.
-_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 
 
 @contextmanager
 def go_environment(options: RegistryOptions, reference: Reference) -> Iterator[dict[str, str]]:
     """Variables that name files with credentials and authorities; what holds a secret is removed whatever happens."""
     credentials = options.credentials(reference)
-    name = _DOCKER_HUB_KEY if reference.registry == DEFAULT_REGISTRY else reference.registry
+    document = merged(options.files, {reference.registry: credentials} if credentials else {})
+    # It has been asked already; these programs end with an error where it is not installed.
+    document.pop("credsStore", None)
     with private_directory() as directory:
-        write_auth_file(directory / "config.json", merged(options.files, {name: credentials} if credentials else {}))
+        write_auth_file(directory / "config.json", document)
         environment = {"DOCKER_CONFIG": str(directory)}
         authorities = _authorities(options, reference.registry)
         if authorities:

@@ -136,7 +136,9 @@ def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[
         auths = {key: value for key, value in document["auths"].items() if not normalised_key(key).startswith(f"{namespace}/")}
         keys = (namespace, _DOCKER_HUB) if namespace == DEFAULT_REGISTRY else (namespace,)
         document["auths"] = {**auths, **dict.fromkeys(keys, credentials.as_entry())}
-        document.get("credHelpers", {}).pop(namespace.partition("/")[0], None)
+        registry = namespace.partition("/")[0]
+        if "credHelpers" in document:
+            document["credHelpers"] = {key: name for key, name in document["credHelpers"].items() if normalised_key(key) != registry}
         document.pop("credsStore", None)
     return document
 

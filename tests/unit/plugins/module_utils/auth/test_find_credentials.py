@@ -21,6 +21,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._auth import (
     find_credentials,
     merged,
 )
+from ansible_collections.imagemode.bootc.plugins.module_utils._go_access import go_environment
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import RegistriesConfInvalid, RegistryOptions
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import CommandMissing
@@ -176,13 +177,13 @@ def test_an_engine_gets_what_it_would_not_find(tmp_path: Path, helper: Any) -> N
 def test_credentials_of_the_task_are_above_every_entry_and_helper(tmp_path: Path) -> None:
     path = auth_file(
         tmp_path / "auth.json",
-        credHelpers={"registry.test": "h"},
+        credHelpers={"registry.test": "h", "https://index.docker.io/v1/": "h", "other.test": "h"},
         credsStore="s",
         auths={"registry.test/team": entry("team"), "registry.test": entry("all"), "other.test": entry("other")},
     )
     document = merged([path], {"registry.test": Credentials("mine", "p"), "docker.io": Credentials("hub", "p")})
     assert document == {
-        "credHelpers": {},
+        "credHelpers": {"other.test": "h"},
         "auths": {
             "registry.test": entry("mine"),
             "other.test": entry("other"),
@@ -190,6 +191,19 @@ def test_credentials_of_the_task_are_above_every_entry_and_helper(tmp_path: Path
             "https://index.docker.io/v1/": entry("hub"),
         },
     }
+
+
+@pytest.mark.parametrize("image", ["registry.test/os:1", "docker.io/team/os:1"])
+def test_cosign_and_syft_ask_no_helper_that_was_asked_already(tmp_path: Path, image: str) -> None:
+    """As a desktop's setting that came along with a home directory: they end with an error where it is not installed."""
+    path = auth_file(tmp_path / "auth.json", credsStore="desktop", credHelpers={"gcr.test": "g"}, auths={"other.test": entry("other")})
+    for given, found in (({}, {}), ({"username": "mine", "password": "p"}, entry("mine"))):
+        reference = Reference.parse(image)
+        with go_environment(RegistryOptions.of({"auth_file": str(path), **given}, reference), reference) as environment:
+            document = json.loads((Path(environment["DOCKER_CONFIG"]) / "config.json").read_text())
+        key = "https://index.docker.io/v1/" if reference.registry == "docker.io" else reference.registry
+        assert document["auths"].get(key, {}) == found
+        assert (document.get("credsStore"), document["credHelpers"]) == (None, {"gcr.test": "g"})
 
 
 def test_the_helpers_of_registries_conf_are_asked_in_their_order(tmp_path: Path, helper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
