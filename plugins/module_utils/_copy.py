@@ -383,6 +383,8 @@ def _moved(place: Place, to: Place) -> Place:
 def _pinned(item: Copied) -> Place:
     """The source by its digest, so that a tag that moves meanwhile does no harm; in a layout by the image's name."""
     reference = item.source.reference
-    if reference and item.destination.transport != "docker-archive":
-        return replace(item.source, reference=reference.with_digest(item.digest))
-    return named(item.source)
+    if not reference:
+        return named(item.source)
+    # Into a docker-archive, where that of the item is an image id, the one that was asked for; skopeo takes none beside a tag.
+    digest = reference.digest if item.destination.transport == "docker-archive" else item.digest
+    return replace(item.source, reference=reference.with_digest(digest)) if digest else item.source

@@ -26,7 +26,7 @@ options:
     required: true
   dest:
     description:
-      - Where it goes, written as O(src) is.
+      - Where it goes, written as O(src) is. With a digest, what O(src) has must be that; a tag beside it comes to mean it.
       - A layout (C(oci:PATH:NAME)) can hold several images by name. An archive (C(oci-archive:PATH:NAME)) holds one, with what is
         attached to it; it is written beside and replaced when it is complete.
       - A directory of C(oci) or C(dir) is made; one that is there must be empty or hold such an image. With other files in it, it is
@@ -184,7 +184,7 @@ hint:
   sample: Check the repository, the tag and the digest.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._copy import Side, by_image_id, carry, compare, left_behind, moved
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
@@ -211,11 +211,11 @@ def main() -> None:
         platform = Platform.parse(module.params["platform"]) if module.params["platform"] else None
         source_options, source = side(module, "src")
         destination_options, destination = side(module, "dest")
+        pinned = Place.parse(module.params["dest"]).reference
         items = compare(source, destination, platform, module.params["attached"])
-        pinned = destination.place.reference and destination.place.reference.digest
-        if pinned and pinned != items[0].digest:
+        if pinned and pinned.digest not in (None, items[0].digest):
             raise OptionError(
-                f"{source.place} has the digest {items[0].digest}, and 'dest' names {pinned}.",
+                f"{source.place} has the digest {items[0].digest}, and 'dest' names {pinned.digest}.",
                 hint="Leave the digest out of 'dest', or name the image that it belongs to in 'src'.",
             )
         missing = tuple(item for item in items if item.changed)
@@ -257,6 +257,9 @@ def main() -> None:
 def side(module: CollectionModule, which: str) -> tuple[RegistryOptions, Side]:
     place = Place.parse(module.need(which))
     options = RegistryOptions.of(module.params[f"{which}_registry"], place.reference)
+    if which == "dest" and place.reference and place.reference.tag:
+        # With a digest beside it, the tag is to mean that one, and no other is written.
+        place = replace(place, reference=place.reference.with_tag(place.reference.tag))
     return options, Side(place, options, options.puller() if which == "src" else options.pusher())
 
 

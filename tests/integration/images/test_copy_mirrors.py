@@ -136,3 +136,15 @@ def test_signatures_that_are_carried_by_their_tags_are_not_skopeos_too(
     assert module("oci_image_copy", src=source, dest=f"{name}/mirror:1", **BOTH, **options)["changed"]
     calls = (tmp_path / "calls").read_text().splitlines()
     assert {"--remove-signatures" in call for call in calls} == {removed}, calls
+
+
+def test_a_tag_beside_a_digest_is_to_mean_that_image(module: Module, registry: LiveRegistry, name: str, tmp_path: Path) -> None:
+    digest = put_image(f"{name}:1")
+    for tag in ("1", "2"):
+        done = copy(module, f"{name}:1@{digest}", f"{name}/mirror:{tag}@{digest}", **BOTH)
+        assert (done["changed"], registry.digest(f"{name.partition('/')[2]}/mirror", tag)) == (True, digest)
+    assert copy(module, f"{name}:1@{digest}", f"docker-archive:{tmp_path}/one.tar:os:1", src_registry=PLAIN)["changed"]
+    put_image(f"{name}:1", moved="on")
+    for dest in (f"{name}/mirror:3@{digest}", f"{name}/mirror@{digest}"):
+        assert copy(module, f"{name}:1", dest, **BOTH)["error"] == "option_invalid"
+    assert registry.digest(f"{name.partition('/')[2]}/mirror", "3") is None
