@@ -236,7 +236,7 @@ def check(module: CollectionModule) -> None:
 
 def ensure(module: CollectionModule, reference: Reference, options: RegistryOptions, registry: Registry) -> None:
     repository = Reference.parse(module.params["identity"]).name if module.params["identity"] else reference.name
-    wanted = subjects(registry, reference, module.params["parts"])
+    digest, wanted = subjects(registry, reference, module.params["parts"])
     with {"sigstore": by_cosign, "gpg": by_gpg}[module.params["type"]](module, reference, options, registry, repository) as signer:
         before = judge(signer.verifier, reference, wanted, repository)
         missing = [verdict for verdict in before if not verdict.verified]
@@ -255,7 +255,7 @@ def ensure(module: CollectionModule, reference: Reference, options: RegistryOpti
                 )
     module.exit_json(
         changed=bool(missing),
-        digest=registry.digest(reference),
+        digest=digest,
         fingerprint=signer.fingerprint,
         public_key=signer.public_key,
         signed=[{"digest": item.subject.digest, "platform": item.subject.platform, "reason": item.reason} for item in missing],

@@ -170,14 +170,14 @@ def main() -> None:
         options = RegistryOptions.of(module.params, reference)
         registry = options.pusher()
         repository = Reference.parse(module.params["identity"]).name if module.params["identity"] else reference.name
-        wanted = subjects(registry, reference, module.params["parts"])
+        digest, wanted = subjects(registry, reference, module.params["parts"])
         with verifier(module, options, public_keys(module)) as chosen:
             verdicts = judge(chosen, reference, wanted, repository)
         worst = next((verdict for verdict in verdicts if not verdict.verified), verdicts[0])
         result = {
             "verified": worst.verified,
             "reason": worst.reason,
-            "digest": registry.digest(reference),
+            "digest": digest,
             "signatures": [verdict.as_dict() for verdict in verdicts],
         }
         if worst.error and module.params["required"]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .._reference import Reference, ReferenceInvalid
-from .._registry import Index, Registry
+from .._registry import Index, PlatformMissing, Registry
 
 PARTS = ("all", "index", "platforms")
 
@@ -81,17 +81,23 @@ class Verifier(Protocol):
         """
 
 
-def subjects(registry: Registry, reference: Reference, parts: str) -> tuple[Subject, ...]:
+def subjects(registry: Registry, reference: Reference, parts: str) -> tuple[str, tuple[Subject, ...]]:
     """The manifests that are to carry a signature: podman verifies that of the platform, bootc what the tag points at.
 
     Source: containers/image 5.35, ``copy/copy.go``, and skopeo 1.18, ``cmd/skopeo/proxy.go``.
+
+    :returns: the digest that the reference points at, of which these are, whatever it points at later; and the manifests
+    :raises PlatformMissing: only the platforms' are asked for, and there are none
     """
     manifest = registry.manifest(reference)
     if not isinstance(manifest, Index):
-        return (Subject(manifest.digest, ""),)
+        return manifest.digest, (Subject(manifest.digest, ""),)
     index = Subject(manifest.digest, "index")
-    platforms = tuple(Subject(entry.digest, str(entry.platform)) for entry in manifest.platforms)
-    return {"all": (index, *platforms), "index": (index,), "platforms": platforms}[parts]
+    # Some entries are one manifest under several names, such as arm/v6 and arm/v7.
+    platforms = tuple({entry.digest: Subject(entry.digest, str(entry.platform)) for entry in manifest.platforms}.values())
+    if parts == "platforms" and not platforms:
+        raise PlatformMissing(f"The index {manifest.digest} holds no image of a platform.", hint="Set 'parts' to 'index' or 'all'.")
+    return manifest.digest, {"all": (index, *platforms), "index": (index,), "platforms": platforms}[parts]
 
 
 def judge(verifier: Verifier, reference: Reference, wanted: Iterable[Subject], repository: str) -> tuple[Verdict, ...]:
