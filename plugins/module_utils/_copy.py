@@ -148,8 +148,9 @@ class Side:
             if name in tags:
                 found.append(Attached(tags[name], digest, "", subject, name))
             elif name == f"{subject_tag(subject)}.{subject_tag(digest)}":
-                told = artifact_type(self._manifest(self.place, digest))
-                found.append(Attached(artifact_kind(told), digest, told, subject))
+                manifest = self._manifest(self.place, digest)
+                told = artifact_type(manifest)
+                found.append(Attached(artifact_kind(told, manifest.annotations), digest, told, subject))
         return tuple(found)
 
     @property

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from ._access import Access, certificate_directories
-from ._attached import Attached, artifact_kind, artifact_type, attached, attached_tags, list_referrers, referring, subject_tag
-from ._client import Content, Registry
+from ._attached import Attached, artifact_kind, artifact_type, attached, attached_tags, list_referrers, referring
+from ._client import Content, Registry, subject_tag
 from ._joined import join, lacking
 from ._manifests import IMAGE_TYPES, INDEX_TYPES, Descriptor, Image, Index, Layer, Manifest, need_platform, parse_manifest
 from ._options import REGISTRY_ARGUMENTS, RegistryOptions

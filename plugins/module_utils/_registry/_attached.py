@@ -6,19 +6,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .._reference import Reference, digest_of
-from ._client import Content, Registry
+from ._client import Content, Registry, subject_tag
 from ._manifests import Descriptor, Index, Manifest, index_of
 from ._upload import put_manifest
 from .errors import ImageMissing
 
 # cosign's tag scheme: what is attached to sha256:X has the tag sha256-X with one of these suffixes.
 ATTACHED = {"signature": ".sig", "attestation": ".att", "sbom": ".sbom"}
+# cosign 3 and GitHub keep signatures and attestations in one type of bundle, and tell by this what it is for.
+_BUNDLE, _PREDICATE, _SIGNED = "sigstore.bundle", "dev.sigstore.bundle.predicateType", "https://sigstore.dev/cosign/sign/v1"
 _KINDS = (
-    ("sigstore.bundle", "signature"),
+    (_BUNDLE, "signature"),
     ("cosign.artifact.sig", "signature"),
     ("signature", "signature"),
     ("spdx", "sbom"),
@@ -59,21 +62,19 @@ def referring(registry: Registry, reference: Reference, digest: str) -> tuple[At
     """:returns: what refers to the manifest of this digest; a request more for each that its registry does not tell the type of"""
     found = []
     for entry in registry.referrers(reference, digest):
-        told = entry.artifact_type
-        if told in _UNTOLD:
-            told = artifact_type(registry.manifest(reference.with_digest(entry.digest)))
-        found.append(Attached(artifact_kind(told), entry.digest, told, digest))
+        told, annotations = entry.artifact_type, entry.annotations
+        # cosign leaves its annotations out of a list that it makes itself.
+        if told in _UNTOLD or (_BUNDLE in told and _PREDICATE not in annotations):
+            with suppress(ImageMissing):  # listed, and removed since
+                manifest = registry.manifest(reference.with_digest(entry.digest))
+                told, annotations = artifact_type(manifest), manifest.annotations
+        found.append(Attached(artifact_kind(told, annotations), entry.digest, told, digest))
     return tuple(found)
 
 
 def attached_tags(digest: str) -> tuple[tuple[str, str], ...]:
     """:returns: the kinds that cosign attaches by tag, and those tags for this digest"""
     return tuple((kind, subject_tag(digest) + suffix) for kind, suffix in ATTACHED.items())
-
-
-def subject_tag(digest: str) -> str:
-    """:returns: the digest as a tag; by itself it is where registries without the referrers API have their list"""
-    return digest.replace(":", "-")
 
 
 def artifact_type(manifest: Manifest) -> str:
@@ -83,8 +84,10 @@ def artifact_type(manifest: Manifest) -> str:
     return manifest.layers[0].media_type
 
 
-def artifact_kind(told: str) -> str:
+def artifact_kind(told: str, annotations: Mapping[str, str]) -> str:
     """:returns: C(signature), C(attestation), C(sbom) or C(other)"""
+    if _BUNDLE in told.lower() and annotations.get(_PREDICATE, _SIGNED) != _SIGNED:
+        return "attestation"
     return next((kind for word, kind in _KINDS if word in told.lower()), "other")
 
 

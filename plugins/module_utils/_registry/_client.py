@@ -209,7 +209,7 @@ class Registry:
 
     def _fallback(self, reference: Reference, digest: str) -> tuple[Descriptor, ...]:
         try:
-            listing = self.manifest(reference.with_tag(digest.replace(":", "-")))
+            listing = self.manifest(reference.with_tag(subject_tag(digest)))
         except ImageMissing:
             return ()
         return listing.manifests if isinstance(listing, Index) else ()
@@ -323,3 +323,12 @@ class Registry:
                 expected=expected,
                 found=found,
             )
+
+
+def subject_tag(digest: str) -> str:
+    """:returns: the digest as a tag; by itself it is where registries without the referrers API have their list
+
+    OCI distribution specification 1.1, "Referrers Tag Schema": no tag is as long as a digest of SHA-512.
+    """
+    algorithm, _colon, encoded = digest.partition(":")
+    return f"{algorithm[:32]}-{encoded[:64]}"
