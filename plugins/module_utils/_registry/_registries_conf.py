@@ -64,7 +64,9 @@ class RegistriesConf:
             try:
                 search = tuple(document.get("unqualified-search-registries") or search)
                 aliases.update({name: value for name, value in (document.get("aliases") or {}).items() if value})
-                registries.update({table.get("prefix") or table["location"]: table for table in document.get("registry") or ()})
+                # "registry.example.com/" is read as without the slash: containers/image, sysregistriesv2, C(parseLocation).
+                tables = document.get("registry") or ()
+                registries.update({(table.get("prefix") or table["location"]).rstrip("/"): table for table in tables})
             except (AttributeError, KeyError, TypeError) as error:
                 raise _invalid(path, f"a table of it lacks or mistakes {error}") from None
         return cls(registries, aliases, search)
@@ -116,7 +118,8 @@ def places(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
     else:
         user = home / "registries.conf"
         main = user if user.is_file() else system / "registries.conf"
-        directories = [system / "registries.conf.d", home / "registries.conf.d"]
+        # With a file of the user's own, nothing of the system's is read.
+        directories = [*([] if main == user else [system / "registries.conf.d"]), home / "registries.conf.d"]
     drop_ins = [file for directory in directories for file in sorted(directory.glob("*.conf"))]
     return tuple(path for path in (main, *drop_ins) if path.is_file())
 
@@ -159,7 +162,7 @@ def _moved(reference: Reference, prefix: str, location: str) -> Reference:
     if not location:
         return reference
     rest = reference.name[_length(prefix, reference) :]
-    registry, _slash, repository = f"{location}{rest}".partition("/")
+    registry, _slash, repository = f"{location.rstrip('/')}{rest}".partition("/")
     return replace(reference, registry=registry, repository=repository or reference.repository)
 
 

@@ -85,6 +85,13 @@ def test_where_an_image_is_pulled_from(tmp_path: Path, text: str, sources: list[
     assert [(str(source.reference), source.insecure) for source in there] == sources
 
 
+@pytest.mark.parametrize("table", ['location = "quay.test/"', 'prefix = "quay.test/"\nlocation = "inside.test/"'])
+def test_a_slash_at_the_end_says_nothing(tmp_path: Path, table: str) -> None:
+    there = conf(tmp_path, f'[[registry]]\n{table}\n[[registry.mirror]]\nlocation = "near.test/quay/"\n')
+    itself = "inside.test/os:1" if "inside" in table else "quay.test/os:1"
+    assert [str(source.reference) for source in there.sources(Reference.parse("quay.test/os:1"))] == ["near.test/quay/os:1", itself]
+
+
 def test_a_blocked_registry_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(RegistryForbidden, match=r"registries\.conf"):
         conf(tmp_path, MIRRORED).sources(Reference.parse("quay.test/team/secret/os:1"))
@@ -131,6 +138,7 @@ def test_the_users_file_stands_for_the_systems(tmp_path: Path) -> None:
     found_there = places({"XDG_CONFIG_HOME": str(tmp_path)})
     assert found_there[0] == tmp_path / "containers/registries.conf"
     assert found_there[-1] == tmp_path / "containers/registries.conf.d/a.conf"
+    assert not [path for path in found_there if str(path).startswith("/etc")], "which containers/image does not read then"
     assert places({"CONTAINERS_REGISTRIES_CONF": str(found_there[0])}) == (found_there[0],)
 
 
