@@ -11,13 +11,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from .._auth import Credentials
 from .._reference import Reference, digest_of, is_digest
 from ._access import Access
 from ._challenge import Authorization
-from ._http import Http, Response, next_page
+from ._http import Http, Response, next_page, origin
 from ._manifests import ACCEPT, INDEX_TYPES, Descriptor, Image, Index, Manifest, descriptor, parse_manifest, refuse_schema_1
 from ._platform import Platform
 from ._registries_conf import RegistriesConf, Source
@@ -27,6 +27,7 @@ from .errors import (
     DigestMismatch,
     ImageMissing,
     ManifestInvalid,
+    RedirectRefused,
     RegistryError,
     RegistryForbidden,
     RegistryUnauthorized,
@@ -268,7 +269,12 @@ class Registry:
             self._authorizations[base, reference.repository] = authorization
         url = urljoin(f"{base}/v2/{reference.repository}/", what)
         # An upload may go to another host, which is to see no credentials.
-        here = urlsplit(url).netloc == urlsplit(base).netloc
+        here = origin(url) == origin(base)
+        if base.startswith("https:") and not url.startswith("https:"):
+            raise RedirectRefused(
+                f"The registry {reference.registry} sends uploads to {url.partition('?')[0]}, which is not safe.",
+                hint="Let the proxy before the registry tell it of HTTPS, by X-Forwarded-Proto, or correct the registry's own address.",
+            )
         given = headers or {"Accept": ACCEPT}
         response = http.request(method, url, {**given, **(authorization.headers if here else {})}, body)
         # Once for the challenge; a token that ran out meanwhile is the challenge of a later request.

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ._access import Access
 from .errors import (
@@ -115,7 +115,7 @@ class Http:
                 f"The registry {self._registry} redirects from {here.scheme} to {_shown(target)}, which is not safe.",
                 hint="The registry's storage has to be reachable by HTTPS.",
             )
-        if (there.scheme, there.netloc) == (here.scheme, here.netloc):
+        if origin(target) == origin(url):
             return headers
         return {name: value for name, value in headers.items() if name.lower() != "authorization"}
 
@@ -236,6 +236,12 @@ class _Broken(Exception):
     """An answer that ended before its announced length."""
 
 
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """:returns: scheme, host and port of an address, for which alone credentials are: RFC 6454, 4; proxies write out the usual port"""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, _port(parts) or {"http": 80, "https": 443}.get(parts.scheme)
+
+
 def next_page(response: Response) -> str | None:
     """:returns: what comes after C(/v2/REPOSITORY/) in the address of the next page, RFC 8288; C(None) on the last page"""
     for link in requests.utils.parse_header_links(response.headers.get("link", "")):
@@ -289,4 +295,11 @@ def _cause(error: BaseException) -> str:
 def _shown(url: str) -> str:
     """The address without its query, which carries signatures on storage hosts."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{_port(parts)}' if _port(parts) else ''}{parts.path}"
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return -1  # to which no connection will be made

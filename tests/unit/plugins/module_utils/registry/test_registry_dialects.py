@@ -23,10 +23,13 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._reference import 
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     Access,
     ManifestUnsupported,
+    RedirectRefused,
     Registry,
     RegistryUnauthorized,
     attached,
+    put_blob,
 )
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry._http import origin
 
 from .scripted import INDEX, MANIFEST, Answer, ScriptedRegistry, Seen, digest, found, manifest
 from .tls import Authority, tunnel
@@ -313,6 +316,41 @@ def tls_server(authority: Authority) -> Iterator[ScriptedRegistry]:
     registry = ScriptedRegistry(lambda seen: found(BODY), tls=authority.context())
     yield registry
     registry.close()
+
+
+def test_an_upload_that_would_leave_tls_is_refused(tls_server: ScriptedRegistry, authority: Authority) -> None:
+    """As a registry behind a proxy that does not tell it of HTTPS has it: the password was sent there."""
+
+    def script(seen: Seen) -> Answer:
+        if seen.method == "HEAD":
+            return Answer(404)
+        if "authorization" not in seen.headers:
+            return Answer(401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+        return Answer(202, headers={"Location": f"http://{tls_server.address}/v2/team/os/blobs/uploads/1?_state=canary"})
+
+    tls_server.script = script
+    options = {"ca_path": str(authority.ca), "client_cert": str(authority.certificate), "client_key": str(authority.key)}
+    with pytest.raises(RedirectRefused, match="uploads to http:") as raised:
+        put_blob(client(USER, plain_http=False, **options), image(tls_server), b"content", "text/plain")
+    assert "X-Forwarded-Proto" in str(raised.value.hint)
+    assert "canary" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://registry.test/v2/", "https://registry.test:443/v2/os/blobs/uploads/1", True),
+        ("http://registry.test:80/", "http://registry.test/", True),
+        ("https://Registry.test/", "https://registry.test/", True),
+        ("https://[fd00::1]/", "https://[fd00::1]:443/", True),
+        ("https://registry.test/", "http://registry.test/", False),
+        ("https://registry.test/", "https://registry.test:5000/", False),
+        ("https://registry.test/", "https://storage.test/", False),
+    ],
+)
+def test_the_usual_port_may_be_written_out(one: str, other: str, same: bool) -> None:
+    """As proxies before registries do in the address for an upload, which is not another host that is to see no credentials."""
+    assert (origin(one) == origin(other)) is same
 
 
 def test_a_ca_and_a_client_certificate_of_the_registrys_own(tls_server: ScriptedRegistry, authority: Authority, tmp_path: Path) -> None:
