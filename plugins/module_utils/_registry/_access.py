@@ -61,12 +61,17 @@ class Access:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         for directory in certificate_directories(registry):
-            for authority in sorted(directory.glob("*.crt")):
-                context.load_verify_locations(cafile=authority)
+            for authority in sorted(directory.glob("*.crt")) if self.validate_certs else ():
+                _trust(context, authority, f"'{authority}'")
             for certificate in sorted(directory.glob("*.cert")):
                 _identify(context, certificate, certificate.with_suffix(".key"))
         if self.ca_path and self.validate_certs:
-            _trust(context, Path(self.ca_path))
+            path = Path(self.ca_path)
+            files = sorted(path.glob("*.crt")) if path.is_dir() else [path]
+            if not files:
+                raise OptionError(f"'ca_path' names the directory '{path}', which holds no *.crt file.")
+            for file in files:
+                _trust(context, file, f"'ca_path' names '{file}', which")
         if self.client_cert:
             _identify(context, Path(self.client_cert), Path(self.client_key or self.client_cert))
         return context
@@ -94,15 +99,11 @@ def _no_passphrase() -> str:
     raise ValueError("the key has a passphrase")
 
 
-def _trust(context: ssl.SSLContext, path: Path) -> None:
-    files = sorted(path.glob("*.crt")) if path.is_dir() else [path]
+def _trust(context: ssl.SSLContext, file: Path, what: str) -> None:
     try:
-        for file in files:
-            context.load_verify_locations(cafile=file)
+        context.load_verify_locations(cafile=file)
     except OSError as error:  # ssl.SSLError is one
         raise OptionError(
-            f"'ca_path' names '{path}', which cannot be read as CA certificates: {error}.",
-            hint="Give a PEM file, or a directory with *.crt files.",
+            f"{what} cannot be read as CA certificates: {error}.",
+            hint="Give a PEM file, or a directory with *.crt files. One of the machine's own has to be repaired or removed.",
         ) from None
-    if not files:
-        raise OptionError(f"'ca_path' names the directory '{path}', which holds no *.crt file.")

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials
-from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     Access,
@@ -386,6 +386,10 @@ def test_certificates_of_the_machine_for_this_registry(
     for name, source in (("ca.crt", authority.ca), ("client.cert", authority.certificate), ("client.key", authority.key)):
         (there / name).write_bytes(source.read_bytes())
     assert client(plain_http=False).digest(image(tls_server)) == digest(BODY)
+    (there / "empty.crt").touch()
+    assert client(plain_http=False, validate_certs=False).digest(image(tls_server)) == digest(BODY)
+    with pytest.raises(OptionError, match=r"empty\.crt"):
+        client(plain_http=False).digest(image(tls_server))
 
 
 def test_https_goes_through_a_proxys_tunnel_where_no_proxy_sees_it(
