@@ -30,7 +30,7 @@ options:
   key:
     description:
       - With O(type=sigstore) the path of the private key, or the URI of a key management system as cosign has it,
-        for example V(awskms:///alias/signing) or V(hashivault://signing).
+        for example V(awskms:///alias/signing), V(hashivault://signing) or, of a token, V(pkcs11:token=signing;object=release).
       - With O(type=gpg) the fingerprint of the key, or another name that GnuPG knows it by. Not needed with O(key_content).
     type: str
   key_content:

@@ -160,9 +160,11 @@ class Cosign:
     def _key(self, key: SigningKey) -> Iterator[tuple[Runner, str]]:
         """The key as cosign takes it. One that is given as content is in the environment only, never in a file."""
         environment = {"COSIGN_PASSWORD": key.passphrase}
-        if key.source and "://" not in key.source and not Path(key.source).is_file():
+        # Of a PKCS #11 token the URI is one without slashes (RFC 7512).
+        elsewhere = bool(key.source and ("://" in key.source or key.source.startswith("pkcs11:")))
+        if key.source and not elsewhere and not Path(key.source).is_file():
             raise SigningKeyInvalid(f"'key' names '{key.source}', which is not there.", hint="Correct the path, or use 'key_content'.")
-        content = key.content or (Path(key.source).read_text() if key.source and "://" not in key.source else "")
+        content = key.content or (Path(key.source).read_text() if key.source and not elsewhere else "")
         match = _PEM.search(content)
         if content and not (match and match[1].endswith("PRIVATE KEY")):
             raise SigningKeyInvalid(

@@ -62,6 +62,12 @@ def test_a_tag_that_moves_after_the_look_is_not_what_was_looked_at(
     assert (result.get("digest"), result.get("changed")) == (digest(SIGNED), False), result
 
 
+@pytest.mark.parametrize("key", ["hashivault://signing", "pkcs11:token=signing;object=release", "env://SIGNING"])
+def test_a_key_that_is_no_file_is_for_cosign_to_find(run: Callable[..., dict[str, Any]], key: str) -> None:
+    assert run("oci_image_sign", key=key).get("fingerprint"), key
+    assert run("oci_image_sign", key="signing.key")["error"] == "signing_key_invalid"
+
+
 def index(*platforms: tuple[str, str]) -> bytes:
     entries = [
         {"mediaType": MANIFEST, "digest": digest(SIGNED), "size": len(SIGNED), "platform": {"os": os, "architecture": architecture}}
