@@ -145,7 +145,7 @@ def sbom(module: CollectionModule) -> None:
     if platform:
         manifest = registry.image(reference, Platform.parse(platform))[0]
     elif form and isinstance(manifest, Index):
-        choices = ", ".join(str(entry.platform) for entry in manifest.manifests if entry.platform)
+        choices = ", ".join(str(entry.platform) for entry in manifest.platforms)
         raise OptionError(f"'{reference}' is an index, and a document is made of one platform's image.", hint=f"Set 'platform': {choices}.")
     subject = Descriptor(manifest.media_type, manifest.digest, manifest.size)
     there = sorted(one.digest for one in referring(registry, reference, subject.digest) if one.artifact_type == artifact_type)

@@ -89,3 +89,10 @@ def test_an_index_of_attestations_only_has_no_platform_to_sign(server: ScriptedR
     with pytest.raises(PlatformMissing):
         subjects(Registry(Access(plain_http=True), lambda _reference: None), Reference.parse(f"{server.address}/os:1"), "platforms")
     assert run("oci_image_verify", keys=[KEY], parts="platforms")["error"] == "platform_missing"
+
+
+def test_a_document_is_made_of_a_platform_and_no_attestation(server: ScriptedRegistry, run: Callable[..., dict[str, Any]]) -> None:
+    """As buildx adds them to each index."""
+    server.script = lambda seen: found(index(("linux", "amd64"), ("unknown", "unknown")), INDEX)
+    refused = run("oci_image_sbom", generate="spdx-json")
+    assert (refused["error"], refused["hint"]) == ("option_invalid", "Set 'platform': linux/amd64.")
