@@ -133,6 +133,7 @@ from pathlib import Path
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._auth import (
     Credentials,
+    CredentialsInvalid,
     entry,
     namespace_of,
     need_writable,
@@ -170,10 +171,14 @@ def ensure(module: CollectionModule) -> None:
     namespace, path = namespace_of(module.need("registry")), Path(module.need("path"))
     wanted = Credentials(module.need("username"), module.need("password")) if module.params["state"] == "present" else None
     before = read_auth_file(path, "path")
-    known = entry(before, namespace, path)
+    try:
+        known, damaged = entry(before, namespace, path), False
+    except CredentialsInvalid:
+        known, damaged = None, True  # what is asked for takes its place
     exposed = os.path.exists(path) and bool(path.stat().st_mode & SHARED)
-    changed = known != wanted or exposed
-    after = with_entry(before, namespace, wanted) if known != wanted else before
+    other = known != wanted or damaged
+    changed = other or exposed
+    after = with_entry(before, namespace, wanted) if other else before
     verified = False
     if changed:
         need_writable(path)
@@ -190,13 +195,13 @@ def ensure(module: CollectionModule) -> None:
         registry=namespace,
         registries=sorted(after.get("auths") or {}),
         verified=verified,
-        diff={"before": shown(known, namespace, exposed), "after": shown(wanted, namespace, False, known)},
+        diff={"before": shown(known, namespace, exposed, damaged=damaged), "after": shown(wanted, namespace, False, known)},
     )
 
 
-def shown(credentials: Credentials | None, namespace: str, exposed: bool, before: Credentials | None = None) -> str:
+def shown(credentials: Credentials | None, namespace: str, exposed: bool, before: Credentials | None = None, damaged: bool = False) -> str:
     """:param before: what was there; that the secret is another one is all that may be told of it"""
-    user = credentials.username if credentials else "none"
+    user = credentials.username if credentials else "damaged" if damaged else "none"
     renewed = credentials and before and credentials != before and credentials.username == before.username
     return f"{namespace}: {user}{' with another password' if renewed else ''}\n" + ("others can read the file\n" if exposed else "")
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,22 @@ def test_the_diff_says_that_a_password_is_another_and_nothing_of_it(host: Any) -
         result = host.run("bootc_auth", check_mode=check_mode, **options)
         assert result["diff"]["after"] == after, result
         assert result["changed"] == (result["diff"]["before"] != after)
+
+
+@pytest.mark.parametrize("damaged", [{"auth": "no base64"}, "a text"])
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_damaged_entry_is_replaced_or_removed(host: Any, state: str, damaged: Any) -> None:
+    path = host.base / "auth.json"
+    path.write_text(json.dumps({"auths": {"registry.test": damaged, "other.test": {"auth": "dTpw"}}}))
+    path.chmod(0o600)
+    user = {"username": "user", "password": "canary", "verify": False} if state == "present" else {}
+    options = {"registry": "registry.test", "path": str(path), "state": state, **user}
+    predicted = host.run("bootc_auth", check_mode=True, **options)
+    done = host.run("bootc_auth", **options)
+    for result in (predicted, done):
+        assert (result.get("changed"), result["diff"]["before"]) == (True, "registry.test: damaged\n"), result
+    assert done["registries"] == predicted["registries"] == ["other.test", "registry.test"][: 2 if state == "present" else 1]
+    assert not host.run("bootc_auth", **options)["changed"]
 
 
 def test_another_users_directory_is_told_from_a_missing_one(tmp_path: Path) -> None:
