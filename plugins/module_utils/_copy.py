@@ -25,6 +25,7 @@ from ._layout import (
     named,
     names,
     packed,
+    refuse_ambiguous,
     refuse_foreign,
     replacement,
     same_configuration,
@@ -251,6 +252,7 @@ def compare(source: Side, destination: Side, platform: Platform | None, with_att
             path=str(path.parent),
         )
     refuse_foreign(destination.place)
+    refuse_ambiguous(source.place)
     by_config = by_image_id(source, destination)
     if by_config:
         chosen = platform or Platform.here()

@@ -158,6 +158,19 @@ def file_digest(place: Place) -> str | None:
         ) from None
 
 
+def refuse_ambiguous(place: Place) -> None:
+    """Whether a C(docker-archive) to copy from says which of its images is meant: skopeo takes the only one, and no first one.
+
+    :raises LayoutInvalid: it holds several, and none was named
+    """
+    if place.transport != "docker-archive" or place.name or not place.path or file_digest(place) is None:
+        return
+    images = json.loads(_member(place.path, "manifest.json"))
+    if len(images) > 1:
+        there = ", ".join(tag for image in images for tag in image.get("RepoTags") or ()) or f"{len(images)} without a name"
+        raise LayoutInvalid(f"'{place.path}' holds several images: {there}.", hint=f"Name one: {place.transport}:{place.path}:NAME.")
+
+
 def file_manifest(place: Place, digest: str) -> Manifest:
     """:returns: the manifest or index of this digest in files of C(oci), C(oci-archive) or C(dir)
     :raises LayoutInvalid: it is not in them

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +150,27 @@ def test_a_tag_beside_a_digest_is_to_mean_that_image(module: Module, registry: L
     for dest in (f"{name}/mirror:3@{digest}", f"{name}/mirror@{digest}"):
         assert copy(module, f"{name}:1", dest, **BOTH)["error"] == "option_invalid"
     assert registry.digest(f"{name.partition('/')[2]}/mirror", "3") is None
+
+
+def test_one_of_several_images_in_a_docker_archive_is_named(module: Module, name: str, tmp_path: Path) -> None:
+    """As `docker save one two` writes them."""
+    together: dict[str, bytes] = {}
+    images: list[Any] = []
+    for number in ("1", "2"):
+        put_image(f"{name}:{number}")
+        copy(module, f"{name}:{number}", f"docker-archive:{tmp_path}/{number}.tar:os:{number}", src_registry=PLAIN)
+        with tarfile.open(tmp_path / f"{number}.tar") as tar:
+            files = {member.name: tar.extractfile(member) for member in tar if member.isreg()}
+            together |= {path: file.read() for path, file in files.items() if file}
+        images += json.loads(together["manifest.json"])
+    together["manifest.json"] = json.dumps(images).encode()
+    with tarfile.open(tmp_path / "both.tar", "w") as tar:
+        for path, content in together.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    refused = copy(module, f"docker-archive:{tmp_path}/both.tar", f"oci:{tmp_path}/one:1")
+    assert (refused["error"], "os:1, " in refused["msg"]) == ("layout_invalid", True), refused
+    assert copy(module, f"docker-archive:{tmp_path}/both.tar:os:2", f"oci:{tmp_path}/one:1")["changed"]
+    # As a destination it is replaced as a whole.
+    assert copy(module, f"{name}:1", f"docker-archive:{tmp_path}/both.tar", src_registry=PLAIN)["digest"]
