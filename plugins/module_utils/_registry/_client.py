@@ -45,10 +45,14 @@ class Content:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where to ask, and how."""
+    """Where to ask, and how.
+
+    :ivar itself: whether it is the registry, and no mirror of it
+    """
 
     reference: Reference
     access: Access
+    itself: bool = True
 
 
 _TO = {"GET": "read", "HEAD": "read", "POST": "write to", "PUT": "write to"}
@@ -71,7 +75,7 @@ class Registry:
         self._credentials = credentials
         self._conf = conf
         # Some mirrors are for digests only, or for tags only.
-        self._places: dict[tuple[str, bool], tuple[_Place, ...]] = {}
+        self._places: dict[tuple[str, bool, bool], tuple[_Place, ...]] = {}
         self._https: dict[str, Http] = {}
         self._authorizations: dict[tuple[str, str], Authorization] = {}
 
@@ -175,7 +179,7 @@ class Registry:
         found: list[str] = []
         what: str | None = "tags/list?n=1000"
         while what:
-            response = self._ask("GET", reference, what)
+            response = self._ask("GET", reference, what, listing=True)
             if response.status == 404:
                 raise ImageMissing(f"The registry {reference.registry} has no repository {reference.repository}.")
             found += self._listing(response, reference, "tags")
@@ -190,7 +194,7 @@ class Registry:
         found: list[Descriptor] = []
         what: str | None = f"referrers/{digest}"
         while what:
-            response = self._ask("GET", reference, what)
+            response = self._ask("GET", reference, what, listing=True)
             # What does not have the API may send a page for people, as GHCR does.
             if response.status != 200 or not response.headers.get("content-type", "").startswith(INDEX_TYPES[0]):
                 return self._fallback(reference, digest)
@@ -225,33 +229,43 @@ class Registry:
             raise RegistryError(f"The registry {reference.registry} sent something that is no list of {field}.")
         return entries
 
-    def _ask(self, method: str, reference: Reference, what: str) -> Response:
+    def _ask(self, method: str, reference: Reference, what: str, listing: bool = False) -> Response:
         """Ask the mirrors, and the registry itself last; the one that had the answer is asked first from then on, and not alone: no
         mirror needs to have everything.
-        """
-        key = (reference.name, reference.pinned)
-        places = self._places.get(key) or self._find_places(reference)
-        for place in places[:-1]:
-            try:
-                response = self._ask_at(place, method, what)
-            except RegistryError:
-                continue
-            if response.status == 200:
-                self._places[key] = (place, *(other for other in places if other is not place))
-                return response
-        return self._ask_at(places[-1], method, what)
 
-    def _find_places(self, reference: Reference) -> tuple[_Place, ...]:
+        :param listing: a mirror lists what was pulled through it and no more, so that the registry itself is asked first
+        """
+        key = (reference.name, reference.pinned, listing)
+        places = self._places.get(key) or self._find_places(reference, listing)
+        own: Response | RegistryError | None = None
+        for place in places:
+            answer: Response | RegistryError
+            try:
+                answer = self._ask_at(place, method, what)
+            except RegistryError as error:
+                answer = error
+            else:
+                if answer.status == 200:
+                    if listing or not place.itself:
+                        self._places[key] = (place, *(other for other in places if other is not place))
+                    return answer
+            own = answer if place.itself else own
+        if isinstance(own, Response):
+            return own
+        raise own or AssertionError("the registry itself is one of the places")
+
+    def _find_places(self, reference: Reference, listing: bool) -> tuple[_Place, ...]:
         places: list[_Place] = []
         *mirrors, itself = self._conf.sources(reference) if self._conf else (Source(reference),)
-        for source in (*mirrors, itself):
+        for source in (itself, *mirrors) if listing else (*mirrors, itself):
+            own = source is itself
             # Wherever the machine's configuration says that the registry itself is, the task means it by its name.
-            access = self._access.to((reference if source is itself else source.reference).registry)
+            access = self._access.to((reference if own else source.reference).registry)
             if source.insecure and not access.plain_http:
                 access = replace(access, validate_certs=False)
-                places.append(_Place(source.reference, access))
+                places.append(_Place(source.reference, access, own))
                 access = replace(access, plain_http=True)
-            places.append(_Place(source.reference, access))
+            places.append(_Place(source.reference, access, own))
         return tuple(places)
 
     def _ask_at(

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry._registries_conf import places
 
-from .scripted import Answer, ScriptedRegistry, digest, found, manifest
+from .scripted import INDEX, MANIFEST, Answer, ScriptedRegistry, Seen, digest, found, manifest
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -188,6 +190,42 @@ def test_a_mirror_for_digests_is_not_asked_for_a_tag_after_it_had_a_digest(tmp_p
         assert registry.digest(image.with_digest(digest(old))) == digest(old)
         assert len(mirror.seen) == 1
         assert registry.digest(image) == digest(new)
+    finally:
+        mirror.close()
+        origin.close()
+
+
+def test_what_there_is_is_asked_of_the_registry_and_not_of_a_mirror_that_has_some_of_it(tmp_path: Path) -> None:
+    """A cache lists the tags that were pulled through it, and no referrers."""
+    body = manifest()
+
+    def listing(*tags: str) -> Callable[[Seen], Answer]:
+        def script(seen: Seen) -> Answer:
+            if "/tags/" in seen.path:
+                return Answer(200, json.dumps({"name": "os", "tags": tags}).encode())
+            if "/referrers/" in seen.path:
+                entries = [{"mediaType": MANIFEST, "digest": digest(body), "size": len(body), "artifactType": tag} for tag in tags[1:]]
+                return found(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode(), INDEX)
+            return found(body)
+
+        return script
+
+    mirror, origin = ScriptedRegistry(listing("1")), ScriptedRegistry(listing("1", "2"))
+    there = conf(tmp_path, f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n')
+    image = Reference.parse(f"{origin.address}/os:1")
+    try:
+        registry = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
+        assert registry.digest(image) == digest(body)
+        assert (len(mirror.seen), len(origin.seen)) == (1, 0)
+        assert registry.tags(image) == ("1", "2")
+        assert [one.artifact_type for one in registry.referrers(image, digest(body))] == ["2"]
+        # At a site that has nothing but the mirror, that is what there is; the registry's own refusal is told where nobody answers.
+        origin.script = lambda seen: Answer(403)
+        alone = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
+        assert alone.tags(image) == ("1",)
+        mirror.script = lambda seen: Answer(500)
+        with pytest.raises(RegistryForbidden):
+            Registry(Access(plain_http=True, retries=0), lambda _reference: None, there).tags(image)
     finally:
         mirror.close()
         origin.close()
