@@ -207,6 +207,8 @@ def ensure(module: CollectionModule, files: PolicyFiles) -> None:
     before = files.policy(), files.storage()
     after = wanted(module, *before)
     changed = before != after
+    if before[1] != after[1]:
+        files.refuse_second(after[1])
     image = (module.params["image"] or followed()) if changed and module.params["check_image"] else None
     pulled = tried(files, after, image) if image else None
     if changed and not module.check_mode:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,27 @@ class PolicyFiles:
     def storage(self) -> dict[str, Any]:
         """:returns: what the collection's own file says"""
         return _read(self.registries_d / OWN)
+
+    def refuse_second(self, storage: Mapping[str, Any]) -> None:
+        """Whether no other file has a scope of these: with two, containers/image reads no image of any registry.
+
+        :raises PolicyInvalid: one has
+        """
+        for file in sorted(self.registries_d.glob("*.yaml")):
+            if file.name == OWN:
+                continue
+            try:
+                text = file.read_text()
+            except (OSError, ValueError):
+                continue
+            for name in storage.get("docker") or ():
+                # There need be no library for YAML on a host: a key is told by what is around it.
+                if re.search(rf"(?m)(^[ \t]+|[{{,][ \t]*)([\"']?){re.escape(name)}\2[ \t]*:(?=[\s{{]|$)", text):
+                    raise PolicyInvalid(
+                        f"'{file}' says already where signatures of '{name}' are, and nothing can be pulled where two files do.",
+                        hint=f"Take '{name}' out of that file: it is written to {OWN}.",
+                        path=str(file),
+                    )
 
     def write(self, policy: Mapping[str, Any], storage: Mapping[str, Any]) -> None:
         """Each file is written whole or not at all; where signatures are comes first, as the policy is nothing without it."""
