@@ -45,7 +45,9 @@ options:
     type: bool
     default: true
   ca_path:
-    description: Directory with certificates for the registry as containers-certs.d(5) has it, to try the credentials with.
+    description:
+      - File with CA certificates to trust when the credentials are tried, or a directory with certificates for the registry as
+        containers-certs.d(5) has it.
     type: path
   timeout:
     description: Seconds that trying may take.

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from .._auth import Credentials
+from .._errors import OptionError
 from .._runner import Runner
 from .._scratch import private_directory
 from ._arguments import Flag, arguments
@@ -71,12 +73,20 @@ def login(
 ) -> None:
     """Try credentials at a registry; nothing of it is kept.
 
+    :param certificates: a file with authorities, or a directory as containers-certs.d(5) has it
+    :raises OptionError: it is not there
     :raises EngineFailed: the registry does not accept them, or cannot be asked
     :raises CommandMissing: there is no skopeo
     """
     with private_directory() as directory:
         argv = ["skopeo", "login", f"--authfile={directory / 'auth.json'}", f"--username={credentials.username}", "--password-stdin"]
         argv += [] if validate_certs else ["--tls-verify=false"]
+        if certificates and certificates.is_file():
+            shutil.copy(certificates, directory / "ca.crt")
+            certificates = directory
+        elif certificates and not certificates.is_dir():
+            hint = "Give a PEM file, or a directory with *.crt files."
+            raise OptionError(f"'ca_path' names '{certificates}', which is not there.", hint=hint)
         argv += [f"--cert-dir={certificates}"] if certificates else []
         done = runner.run([*argv, "--", namespace], stdin=credentials.password, check=False, timeout=timeout)
     if done.rc != 0:

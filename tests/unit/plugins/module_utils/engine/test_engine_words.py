@@ -15,6 +15,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import Eng
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._build import BuildLog
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._said import last_line
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._skopeo import login
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 # As skopeo 1.9 and Podman 4.3 write it.
@@ -69,6 +70,25 @@ def test_a_login_that_could_not_be_tried_is_told_from_wrong_credentials(
     assert "level=" not in raised.value.message
     assert hint in str(raised.value.hint)
     assert (error == "registry_unauthorized") == ("user name" in str(raised.value.hint))
+
+
+def test_a_ca_for_the_login_is_a_file_or_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for every module with that option; skopeo takes a directory."""
+    (tmp_path / "certs").mkdir()
+    for file in ("certs/own.crt", "site.pem"):
+        (tmp_path / file).write_text("the CA")
+    program = tmp_path / "skopeo"
+    program.write_text(
+        f"#!{sys.executable}\nimport pathlib, sys\n"
+        "where, = [word.partition('=')[2] for word in sys.argv if word.startswith('--cert-dir=')]\n"
+        "sys.exit([file.read_text() for file in pathlib.Path(where).glob('*.crt')] != ['the CA'])\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("certs", "site.pem"):
+        login(Runner(), "r.test", Credentials("user", "canary"), tmp_path / name, True, 10)
+    with pytest.raises(OptionError, match="not there"):
+        login(Runner(), "r.test", Credentials("user", "canary"), tmp_path / "nothing", True, 10)
 
 
 def test_who_may_not_push_is_told_of_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
