@@ -70,7 +70,9 @@ def _from_helper(document: Mapping[str, Any], registry: str) -> Credentials | No
 
 
 def _from_entries(document: Mapping[str, Any], namespace: str, path: Path) -> Credentials | None:
-    auths = {normalised_key(key): entry for key, entry in (document.get("auths") or {}).items()}
+    written = document.get("auths") or {}
+    # Beside the name as it is looked for, an older way to write it counts for nothing.
+    auths = {**{normalised_key(key): entry for key, entry in written.items()}, **written}
     while True:
         found = entry_credentials(auths[namespace], path, namespace) if namespace in auths else None
         if found or "/" not in namespace:

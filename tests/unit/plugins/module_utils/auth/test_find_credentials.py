@@ -105,6 +105,19 @@ def test_the_entry_of_the_longest_namespace(tmp_path: Path, auths: dict[str, Any
     assert user(auth_file(tmp_path / "auth.json", auths=auths)) == found
 
 
+@pytest.mark.parametrize(
+    ("name", "older"),
+    [("docker.io", "https://index.docker.io/v1/"), ("registry.test", "https://registry.test"), ("registry.test", "registry.test/v2/")],
+)
+def test_a_name_wins_over_an_older_way_to_write_it(tmp_path: Path, name: str, older: str) -> None:
+    """As Podman writes the one and Docker the other."""
+    for number, keys in enumerate(((name, older), (older, name))):
+        path = auth_file(tmp_path / f"{number}.json", auths={key: entry("podman" if key == name else "docker") for key in keys})
+        found = find_credentials(Reference.parse(f"{name}/team/os:1"), [path])
+        assert found
+        assert found.username == "podman"
+
+
 @pytest.mark.parametrize("key", ["docker.io", "https://index.docker.io/v1/", "index.docker.io"])
 def test_docker_hub_has_many_names(tmp_path: Path, key: str) -> None:
     assert user(auth_file(tmp_path / "auth.json", auths={key: entry("hub")}), image=Reference.parse("debian:12")) == "hub"
