@@ -116,7 +116,10 @@ class Lookaside:
         """:raises SigningFailed: it cannot be written"""
         path = self._path(reference, len(self.signatures(reference)) + 1)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            for directory in reversed(path.parents):
+                if not directory.exists():
+                    directory.mkdir(exist_ok=True)
+                    directory.chmod(0o755)  # whatever the umask: a web server is to find it
             descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             try:
                 with os.fdopen(descriptor, "wb") as file:
