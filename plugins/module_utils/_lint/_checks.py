@@ -103,10 +103,11 @@ def _prepare_root(facts: Facts, _labels: Mapping[str, str]) -> str | None:
 
 
 def _composefs(facts: Facts, _labels: Mapping[str, str]) -> str | None:
-    text = ";".join(facts.get("prepare_root", ()))
-    section = text.partition("[composefs]")[2].partition("[")[0].lower()
-    wanted = any(f"enabled={value};" in f"{section};" for value in ("yes", "true", "1", "signed", "verity", "maybe"))
-    return None if wanted or not text else "composefs is not enabled in prepare-root.conf."
+    text = ";".join(("", *facts.get("prepare_root", ()), ""))
+    # Whole lines: what is commented out is no setting.
+    section = text.partition(";[composefs];")[2].partition(";[")[0].lower().split(";")
+    wanted = any(f"enabled={value}" in section for value in ("yes", "true", "1", "signed", "verity", "maybe"))
+    return None if wanted or not facts.get("prepare_root") else "composefs is not enabled in prepare-root.conf."
 
 
 def _label(_facts: Facts, labels: Mapping[str, str]) -> str | None:
