@@ -137,7 +137,7 @@ def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[
         keys = (namespace, _DOCKER_HUB) if namespace == DEFAULT_REGISTRY else (namespace,)
         document["auths"] = {**auths, **dict.fromkeys(keys, credentials.as_entry())}
         registry = namespace.partition("/")[0]
-        if "credHelpers" in document:
+        if document.get("credHelpers"):
             document["credHelpers"] = {key: name for key, name in document["credHelpers"].items() if normalised_key(key) != registry}
         document.pop("credsStore", None)
     return document

@@ -206,6 +206,12 @@ def test_credentials_of_the_task_are_above_every_entry_and_helper(tmp_path: Path
     }
 
 
+def test_a_file_may_say_that_it_has_none(tmp_path: Path) -> None:
+    path = auth_file(tmp_path / "auth.json", auths=None, credHelpers=None, credsStore=None)
+    assert find_credentials(IMAGE, [path]) is None
+    assert merged([path], {"registry.test": Credentials("mine", "p")})["auths"] == {"registry.test": entry("mine")}
+
+
 @pytest.mark.parametrize("image", ["registry.test/os:1", "docker.io/team/os:1"])
 def test_cosign_and_syft_ask_no_helper_that_was_asked_already(tmp_path: Path, image: str) -> None:
     """As a desktop's setting that came along with a home directory: they end with an error where it is not installed."""
