@@ -164,7 +164,13 @@ class Cosign:
         elsewhere = bool(key.source and ("://" in key.source or key.source.startswith("pkcs11:")))
         if key.source and not elsewhere and not Path(key.source).is_file():
             raise SigningKeyInvalid(f"'key' names '{key.source}', which is not there.", hint="Correct the path, or use 'key_content'.")
-        content = key.content or (Path(key.source).read_text() if key.source and not elsewhere else "")
+        try:
+            content = key.content or (Path(key.source).read_text() if key.source and not elsewhere else "")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SigningKeyInvalid(
+                f"'key' names '{key.source}', which cannot be read as a key in PEM: {error}.",
+                hint="Run the task as who may read it; 'openssl pkey -inform der' makes PEM of a key in DER.",
+            ) from None
         match = _PEM.search(content)
         if content and not (match and match[1].endswith("PRIVATE KEY")):
             raise SigningKeyInvalid(

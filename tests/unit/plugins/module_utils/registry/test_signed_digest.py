@@ -68,6 +68,12 @@ def test_a_key_that_is_no_file_is_for_cosign_to_find(run: Callable[..., dict[str
     assert run("oci_image_sign", key="signing.key")["error"] == "signing_key_invalid"
 
 
+def test_a_key_in_der_is_told_what_to_do_with(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "key.der").write_bytes(b"\x30\x82\xff")
+    refused = run("oci_image_sign", key=str(tmp_path / "key.der"))
+    assert (refused.get("error"), "PEM" in refused.get("hint", "")) == ("signing_key_invalid", True), refused
+
+
 def index(*platforms: tuple[str, str]) -> bytes:
     entries = [
         {"mediaType": MANIFEST, "digest": digest(SIGNED), "size": len(SIGNED), "platform": {"os": os, "architecture": architecture}}
