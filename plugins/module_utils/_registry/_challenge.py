@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from .._auth import Credentials
 from ._http import Http, Response
-from .errors import RegistryForbidden, RegistryUnauthorized, TokenInvalid
+from .errors import RegistryError, RegistryForbidden, RegistryUnauthorized, TokenInvalid
 
 _SCHEME = re.compile(r"(?:^|,)\s*(Bearer|Basic)\b\s*", re.IGNORECASE)
 _PARAMETER = re.compile(r'([A-Za-z][\w-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
@@ -49,6 +50,8 @@ class Authorization:
         self._repository = repository
         self._plain_http = plain_http
         self._header: str | None = None
+        self._challenge: Mapping[str, str] = {}
+        self._writes = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -67,12 +70,26 @@ class Authorization:
         """
         challenges = {challenge.scheme: challenge for challenge in parse_challenges(response.headers.get("www-authenticate", ""))}
         if "bearer" in challenges:
-            self._header = f"Bearer {self._token(challenges['bearer'].parameters)}"
+            self._challenge = challenges["bearer"].parameters
+            self._header = f"Bearer {self._token(self._challenge)}"
             return True
         if "basic" in challenges and self._credentials and self._credentials.password:
             header = f"Basic {self._credentials.basic}"
             new, self._header = header != self._header, header
             return new
+        return False
+
+    def widen(self) -> bool:
+        """Take a token to write with, where one to read with met a 403: Google's registries tell the scope of the first request only.
+
+        :returns: whether there is something new to try
+        """
+        if self._writes or not self._challenge:
+            return False
+        self._writes = True
+        with suppress(RegistryError):  # whose 403 tells more than the token server's
+            self._header = f"Bearer {self._token(self._challenge)}"
+            return True
         return False
 
     def _token(self, parameters: Mapping[str, str]) -> str:
@@ -110,6 +127,8 @@ class Authorization:
 
     def _ask_token(self, realm: str, parameters: Mapping[str, str]) -> Response:
         scope = parameters.get("scope") or f"repository:{self._repository}:pull"
+        if self._writes and "push" not in scope:
+            scope = f"repository:{self._repository}:pull,push"
         service = {"service": parameters["service"]} if parameters.get("service") else {}
         credentials = self._credentials
         if credentials and credentials.identity_token:

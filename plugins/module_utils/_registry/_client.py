@@ -294,6 +294,8 @@ class Registry:
         # Once for the challenge; a token that ran out meanwhile is the challenge of a later request.
         if response.status == 401 and here and authorization.answer(response):
             response = http.request(method, url, {**given, **authorization.headers}, body)
+        if response.status == 403 and here and method not in ("GET", "HEAD") and authorization.widen():
+            response = http.request(method, url, {**given, **authorization.headers}, body)
         if response.status in (401, 403):
             # A token that was given before the repository was made is no good afterwards.
             self._authorizations.pop((base, reference.repository), None)

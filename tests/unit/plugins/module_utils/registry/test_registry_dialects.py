@@ -25,6 +25,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     ManifestUnsupported,
     RedirectRefused,
     Registry,
+    RegistryForbidden,
     RegistryUnauthorized,
     attached,
     put_blob,
@@ -316,6 +317,35 @@ def tls_server(authority: Authority) -> Iterator[ScriptedRegistry]:
     registry = ScriptedRegistry(lambda seen: found(BODY), tls=authority.context())
     yield registry
     registry.close()
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_googles_registry_denies_a_write_with_the_token_of_a_read(server: ScriptedRegistry, may: bool) -> None:
+    """It asks for no other token by another 401, as the token specification has it."""
+
+    def script(seen: Seen) -> Answer:
+        url = urlsplit(seen.path)
+        if url.path == "/v2/token":
+            scope = parse_qs(url.query)["scope"][0]
+            return Answer(200, json.dumps({"token": "writes" if may and "push" in scope else "reads"}).encode())
+        token = seen.headers.get("authorization", "").partition(" ")[2]
+        if not token:
+            realm = f"http://{server.address}/v2/token"
+            return Answer(401, headers={"WWW-Authenticate": f'Bearer realm="{realm}",service="gar",scope="{PULL[0]}"'})
+        if seen.method in ("GET", "HEAD"):
+            return Answer(404)
+        if token != "writes":
+            return Answer(403, b'{"errors": [{"code": "DENIED", "message": "Permission artifactregistry.uploadArtifacts denied"}]}')
+        return Answer(201) if seen.method == "PUT" else Answer(202, headers={"Location": "/v2/team/os/blobs/uploads/1"})
+
+    server.script = script
+    registry, reference = client(USER), image(server)
+    if may:
+        assert put_blob(registry, reference, b"content", "text/plain").digest == digest(b"content")
+        return
+    with pytest.raises(RegistryForbidden, match="uploadArtifacts"):
+        put_blob(registry, reference, b"content", "text/plain")
+    assert sum(seen.path.startswith("/v2/token") for seen in server.seen) == 2
 
 
 def test_an_upload_that_would_leave_tls_is_refused(tls_server: ScriptedRegistry, authority: Authority) -> None:
