@@ -68,7 +68,7 @@ class AnswerIncomplete(RegistryError):
 
 
 class RedirectRefused(RegistryError):
-    """The registry sends its client in circles, or to where nothing protects what is read."""
+    """The registry sends its client in circles, or to where nothing protects what is read or written."""
 
     error = "registry_redirect_refused"
 
