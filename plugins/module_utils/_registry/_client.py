@@ -178,12 +178,13 @@ class Registry:
         """
         found: list[str] = []
         what: str | None = "tags/list?n=1000"
+        asked: set[str] = set()
         while what:
             response = self._ask("GET", reference, what, listing=True)
             if response.status == 404:
                 raise ImageMissing(f"The registry {reference.registry} has no repository {reference.repository}.")
             found += self._listing(response, reference, "tags")
-            what = next_page(response)
+            what = self._following(response, reference, asked)
         return tuple(dict.fromkeys(found))
 
     def referrers(self, reference: Reference, digest: str) -> tuple[Descriptor, ...]:
@@ -193,6 +194,7 @@ class Registry:
         """
         found: list[Descriptor] = []
         what: str | None = f"referrers/{digest}"
+        asked: set[str] = set()
         while what:
             response = self._ask("GET", reference, what, listing=True)
             # What does not have the API may send a page for people, as GHCR does.
@@ -202,7 +204,7 @@ class Registry:
                 found += [descriptor(entry) for entry in self._listing(response, reference, "manifests")]
             except (KeyError, ValueError, TypeError) as error:
                 raise RegistryError(f"The registry {reference.registry} sent a referrer that is none: {error!r}.") from None
-            what = next_page(response)
+            what = self._following(response, reference, asked)
         return tuple(found)
 
     def send(self, method: str, reference: Reference, what: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
@@ -218,6 +220,19 @@ class Registry:
         except ImageMissing:
             return ()
         return listing.manifests if isinstance(listing, Index) else ()
+
+    def _following(self, response: Response, reference: Reference, asked: set[str]) -> str | None:
+        """:returns: the next page; C(None) on the last
+        :raises RegistryError: it was there already, and would be for ever
+        """
+        page = next_page(response)
+        if page in asked:
+            raise RegistryError(
+                f"The registry {reference.registry} sends its lists of {reference.repository} in circles, last to {page}.",
+                hint="A proxy before the registry may drop the query of the address.",
+            )
+        asked.update([page] if page else [])
+        return page
 
     def _listing(self, response: Response, reference: Reference, field: str) -> list[Any]:
         self._expect(response, reference)

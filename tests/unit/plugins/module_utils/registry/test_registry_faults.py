@@ -219,6 +219,20 @@ def test_redirects_neither_run_in_circles_nor_to_odd_places(server: ScriptedRegi
         client().digest(image(server))
 
 
+@pytest.mark.parametrize("pages", [1, 2])
+def test_pages_do_not_run_in_circles(server: ScriptedRegistry, pages: int) -> None:
+    """As behind a proxy that drops the query, so that each page is the first one."""
+
+    def script(seen: Seen) -> Answer:
+        following = f"/v2/os/tags/list?n=1000&last={len(server.seen) % pages}"
+        return Answer(200, b'{"name": "os", "tags": ["1"]}', {"Link": f'<{following}>; rel="next"'})
+
+    server.script = script
+    with pytest.raises(RegistryError, match="in circles"):
+        client().tags(image(server))
+    assert len(server.seen) <= 2 * pages
+
+
 def test_a_missing_blob_is_not_a_missing_image(server: ScriptedRegistry) -> None:
     server.script = lambda seen: Answer(404) if "/blobs/" in seen.path else found(BODY)
     registry = client()
