@@ -172,6 +172,21 @@ def test_it_is_told_who_signed_what(module: Module, image: str, key: Path, tmp_p
     assert module("oci_image_verify", name=image, keys=["nonsense"], **PLAIN)["error"] == "signing_key_invalid"
 
 
+def test_a_mirror_that_signs_its_copies_keeps_its_signature(module: Module, image: str, tmp_path: Path) -> None:
+    """By docs/signing.md; what oci_image_copy puts together is one manifest that cosign verifies for each signer, and adds to."""
+    mirror = f"{image.rpartition(':')[0]}/mirror:1"
+    keys = [make_key(tmp_path, name) for name in ("first", "own", "second", "third")]
+    places = [image, mirror, image, mirror]
+    for key, place in zip(keys, places):
+        assert module("oci_image_sign", name=place, key=str(key), **PLAIN)["changed"]
+        module("oci_image_copy", src=image, dest=mirror, src_registry=PLAIN, dest_registry=PLAIN)
+    assert not module("oci_image_copy", src=image, dest=mirror, src_registry=PLAIN, dest_registry=PLAIN)["changed"]
+    for repository in (image, mirror):
+        public = [str(key.with_suffix(".pub")) for key, place in zip(keys, places) if place == repository]
+        verified = module("oci_image_verify", name=mirror, identity=repository, key_files=public, **PLAIN)
+        assert len({signer["fingerprint"] for signer in verified["signatures"][0]["signers"]}) == 2, verified
+
+
 def test_a_signature_for_another_repository_does_not_count(module: Module, image: str, key: Path) -> None:
     sign(module, image, key=str(key), **PLAIN)
     mirror = f"{image.rpartition(':')[0]}-mirror:1"
