@@ -114,7 +114,8 @@ def after(before: Record | None, seen: Record) -> Record:
     if before is None:
         return seen
     if seen.result == "unreachable":
-        return replace(before, time=seen.time, result="unreachable", message=seen.message, wave=seen.wave or before.wave)
+        wanted = {} if seen.wanted in (None, before.wanted) else {"wanted": seen.wanted, "platform_digest": seen.platform_digest}
+        return replace(before, time=seen.time, result="unreachable", message=seen.message, wave=seen.wave or before.wave, **wanted)
     kept = {name: getattr(before, name) for name in ("wanted", "wave", "timer") if getattr(seen, name) is None}
     if seen.wanted in (None, before.wanted) and seen.platform_digest is None:
         kept["platform_digest"] = before.platform_digest

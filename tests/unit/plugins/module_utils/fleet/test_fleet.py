@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import JournalUnusable, append, read
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import COLUMNS, Record, after, from_info
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.report import as_csv, as_html, as_json, report
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import bad
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -60,6 +61,11 @@ def test_an_unreachable_host_is_known_as_it_was_seen_last() -> None:
     assert (away.state, away.digest, away.version, away.message) == ("unreachable", OLD, "1", "no route")
     back = after(away, seen(OLD, "2028"))
     assert (back.state, back.message) == ("current", None)
+
+
+def test_a_host_that_is_lost_in_the_next_rollout_failed_in_that_one() -> None:
+    away = after(seen(wanted=OLD, result="updated"), from_info("web1", "2027", {}, wanted=NEW, result="unreachable"))
+    assert (away.wanted, away.drifted, bad(away, NEW), bad(away, OLD)) == (NEW, True, True, False)
 
 
 def test_the_digest_of_an_index_is_reached_by_that_of_the_platform() -> None:
