@@ -34,9 +34,10 @@ class ActionModule(ControllerAction):
             _report_the_silent(rollout, hosts, records, journal)
             records = rollout.of_this(read([journal]))
         after = _decide(rollout, options["phase"], hosts, records)
-        reached = options["phase"] == "end" and after.state == RUNNING and _gone(rollout, options["until"], records)
+        until = options["until"] if options["phase"] == "end" and after.state == RUNNING else None
+        reached = until is not None and rollout.gone(records, until)
         if reached:
-            after = after.now(PAUSED, f"it was to go no further than wave {options['until']}")
+            after = after.now(PAUSED, f"it was to go no further than wave {until}")
         if after != rollout and not self._task.check_mode:
             save(path, after)
         wave = rollout.batch_of(hosts).wave if hosts else None
@@ -61,21 +62,18 @@ def _decide(rollout: Rollout, phase: str, hosts: list[str], records: dict[str, R
     if phase == "end" and not rollout.remaining(records):
         return rollout.now(DONE, "every host runs it")
     tried = {host: record for host, record in records.items() if record.time >= rollout.continued}
-    waiting = [host for host in rollout.before(hosts) if host in tried and tried[host].result == WAITING] if phase == "before" else []
+    # What nobody has seen at work in an earlier wave goes nowhere in a later one.
+    asked = rollout.before(hosts) if phase == "before" else list(tried) if phase == "end" else []
+    waiting = [host for host in asked if host in tried and tried[host].result == WAITING]
     if waiting:
-        # What nobody has seen at work in an earlier wave goes nowhere in a later one.
-        return rollout.now(PAUSED, f"{len(waiting)} hosts of earlier waves wait for their windows: {', '.join(waiting[:10])}")
+        who = f"{len(waiting)} hosts{' of earlier waves' if hosts else ''}"
+        return rollout.now(PAUSED, f"{who} wait for their windows: {', '.join(waiting[:10])}")
     reason = halted(rollout.halt, tried, rollout.digest, len(rollout.hosts))
     if reason is None and phase == "before":
         # A host of this batch that failed before is tried again, and is not away twice.
         others = {host: record for host, record in records.items() if host not in hosts}
         reason = over_budget(hosts, rollout.hosts, rollout.budgets, others, rollout.digest)
     return rollout.now(HALTED, reason) if reason else rollout
-
-
-def _gone(rollout: Rollout, until: str | None, records: dict[str, Record]) -> bool:
-    """Whether every host up to this wave was tried."""
-    return until is not None and all(host in records for batch in rollout.up_to(until) for host in batch.hosts)
 
 
 def _report_the_silent(rollout: Rollout, hosts: list[str], records: dict[str, Record], journal: Path) -> None:

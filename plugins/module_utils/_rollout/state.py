@@ -20,7 +20,7 @@ from typing import Any
 
 from .._errors import ImageModeError
 from .._fleet.record import Record
-from .gate import HaltRules
+from .gate import HaltRules, bad
 from .plan import Batch, Budget, Candidate
 
 RUNNING, PAUSED, HALTED, CANCELLED, DONE = STATES = ("running", "paused", "halted", "cancelled", "done")
@@ -98,6 +98,14 @@ class Rollout:
     def reached(self, record: Record | None) -> bool:
         """Whether this rollout brought the host to the digest."""
         return record is not None and record.wanted == self.digest and record.result in _REACHED and record.time >= self.created
+
+    def gone(self, records: Mapping[str, Record], until: str) -> bool:
+        """Whether every host up to this wave got there, or was tried and failed; one that waits for its window did neither.
+
+        :raises RolloutInvalid: no wave is called so
+        """
+        hosts = [records.get(host) for batch in self.up_to(until) for host in batch.hosts]
+        return all(self.reached(record) or bad(record, self.digest) for record in hosts)
 
     def of_this(self, records: Mapping[str, Record]) -> dict[str, Record]:
         """:returns: the records of its hosts that were made since it began"""

@@ -1,0 +1,60 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a rollout goes on, by its file and its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.action.rollout_gate import ActionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import append
+from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import Batch, Candidate
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import Rollout, save
+
+NEW = "sha256:" + "b" * 64
+BATCHES = (Batch("canary", ("a",)), Batch("half", ("b", "c")), Batch("half", ("d",)), Batch("rest", ("e",)))
+HOSTS = tuple(Candidate(host) for batch in BATCHES for host in batch.hosts)
+PLANNED = Rollout("registry.test/os:1", NEW, "2026-01-01", BATCHES, HOSTS, halt=HaltRules("50%"))
+
+
+class Site:
+    """The directory of a rollout."""
+
+    def __init__(self, base: Path) -> None:
+        self.path, self.journal = base / "rollout.json", base / "fleet.jsonl"
+
+    def went(self, time: str = "2026-02-01", **results: str) -> None:
+        for host, result in results.items():
+            append(self.journal, Record(host, time, managed=True, digest=NEW, wanted=NEW, result=result))
+
+    def ask(self, phase: str, hosts: Sequence[str] = (), *, check: bool = False, **more: Any) -> dict[str, Any]:
+        gate = ActionModule.__new__(ActionModule)
+        gate._task = SimpleNamespace(check_mode=check)
+        options = {"path": self.path, "journal": self.journal, "hosts": list(hosts), "phase": phase, "until": None, "previous": {}, **more}
+        return gate.act(options, {})
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path)
+    save(site.path, PLANNED)
+    return site
+
+
+@pytest.mark.parametrize(
+    ("result", "there"), [("updated", True), ("unchanged", True), ("rolled_back", True), ("waiting", False), ("staged", False)]
+)
+def test_a_wave_that_waits_for_its_window_is_not_there_to_be_approved(site: Site, result: str, there: bool) -> None:
+    save(site.path, Rollout(**{**vars(PLANNED), "halt": HaltRules(None)}))
+    site.went(a=result)
+    answer = site.ask("end", until="canary")
+    assert answer["until_reached"] is there
+    assert ("1 hosts wait for their windows: a" in answer["reason"]) is (result == "waiting")
