@@ -47,7 +47,7 @@ class ActionModule(ControllerAction):
             "state": after.state,
             "reason": after.reason,
             "wave": wave,
-            "last_of_wave": not any(batch.wave == wave and set(batch.hosts) - set(hosts) for batch in left),
+            "last_of_wave": not hosts or rollout.is_last_of_wave(hosts, records),
             "until_reached": reached,
             "failed_hosts": sorted(host for host, record in records.items() if bad(record, rollout.digest)),
             "remaining": [host for batch in left for host in batch.hosts],

@@ -84,7 +84,7 @@ wave:
   type: str
   sample: canary
 last_of_wave:
-  description: Whether nobody else of the wave is still to go.
+  description: Whether no later batch of the wave is still to go.
   returned: success
   type: bool
   sample: true

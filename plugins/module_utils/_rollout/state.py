@@ -117,6 +117,12 @@ class Rollout:
         last = begun[-1] if begun else None
         return [host for batch in self.batches if batch.wave == last for host in batch.hosts if self.reached(records.get(host))]
 
+    def is_last_of_wave(self, hosts: Sequence[str], records: Mapping[str, Record]) -> bool:
+        """Whether no later batch of its wave is still to go; one that went and failed is over."""
+        batch = self.batch_of(hosts)
+        later = self.batches[self.batches.index(batch) + 1 :]
+        return all(self.reached(records.get(host)) for other in later if other.wave == batch.wave for host in other.hosts)
+
     def before(self, hosts: Sequence[str]) -> list[str]:
         """:returns: the hosts of the waves before that of this batch"""
         wave = self.batch_of(hosts).wave

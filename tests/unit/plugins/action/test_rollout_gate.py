@@ -58,3 +58,10 @@ def test_a_wave_that_waits_for_its_window_is_not_there_to_be_approved(site: Site
     answer = site.ask("end", until="canary")
     assert answer["until_reached"] is there
     assert ("1 hosts wait for their windows: a" in answer["reason"]) is (result == "waiting")
+
+
+def test_a_host_that_failed_in_an_earlier_batch_does_not_keep_its_wave_from_ending(site: Site) -> None:
+    site.went(a="updated", b="failed", c="updated")
+    assert not site.ask("after", ["b", "c"])["last_of_wave"]
+    site.went(d="updated")
+    assert site.ask("after", ["d"])["last_of_wave"]
