@@ -28,7 +28,8 @@ class ActionModule(ControllerAction):
 
     def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         path, journal, hosts = Path(options["path"]), Path(options["journal"]), options["hosts"]
-        rollout = need(path, options["previous"])
+        # In check mode the file holds what was there before the plan.
+        rollout = need(path, options["previous"], kept=not self._task.check_mode)
         records = rollout.of_this(read([journal]))
         if options["phase"] == "after" and not self._task.check_mode:
             _report_the_silent(rollout, hosts, records, journal)

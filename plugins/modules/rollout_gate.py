@@ -37,7 +37,7 @@ options:
     description: The last wave that goes this time. With O(phase=end) the rollout is paused if all hosts up to it have gone.
     type: str
   previous:
-    description: The rollout, where the file was not written, as in check mode.
+    description: The rollout, where the file was not written; in check mode it is this one, whatever the file holds.
     type: dict
     default: {}
 extends_documentation_fragment:

@@ -145,25 +145,26 @@ class Rollout:
         return asdict(self)
 
 
-def find(path: Path, previous: Mapping[str, Any]) -> Rollout | None:
+def find(path: Path, previous: Mapping[str, Any], *, kept: bool = True) -> Rollout | None:
     """:param previous: the rollout as a dictionary, for where the file was not kept or not written; empty if there is none
+    :param kept: the file stands above the previous one
     :returns: the rollout of this file, or else the previous one
     :raises RolloutInvalid: it is no rollout
     """
     try:
-        if path.exists():
+        if path.exists() and (kept or not previous):
             return from_dict(json.loads(path.read_text()))
         return from_dict(previous) if previous else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RolloutInvalid(f"'{path}' is not a rollout: {error!r}.", hint="Name another file, or remove this one.") from None
 
 
-def need(path: Path, previous: Mapping[str, Any]) -> Rollout:
+def need(path: Path, previous: Mapping[str, Any], *, kept: bool = True) -> Rollout:
     """As L(find).
 
     :raises RolloutMissing: there is none
     """
-    rollout = find(path, previous)
+    rollout = find(path, previous, kept=kept)
     if rollout is None:
         raise RolloutMissing(f"There is no rollout '{path}'.", hint="Plan one with rollout_plan.")
     return rollout

@@ -65,3 +65,13 @@ def test_a_host_that_failed_in_an_earlier_batch_does_not_keep_its_wave_from_endi
     assert not site.ask("after", ["b", "c"])["last_of_wave"]
     site.went(d="updated")
     assert site.ask("after", ["d"])["last_of_wave"]
+
+
+@pytest.mark.parametrize("state", ["done", "halted", "paused"])
+def test_check_mode_asks_of_the_plan_and_not_of_the_rollout_that_ended_before(site: Site, state: str) -> None:
+    save(site.path, PLANNED.now(state))
+    written = site.path.read_text()
+    planned = Rollout("registry.test/os:2", NEW, "2026-03-01", (Batch("other", ("a", "b")),), HOSTS[:2])
+    answer = site.ask("before", ["a", "b"], check=True, previous=planned.as_dict())
+    assert (answer["go"], answer["wave"]) == (True, "other")
+    assert site.path.read_text() == written
