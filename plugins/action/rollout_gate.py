@@ -12,7 +12,16 @@ from typing import Any, ClassVar
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import append, read
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import WAITING, bad, halted, over_budget
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import DONE, HALTED, PAUSED, RUNNING, Rollout, need, save
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import (
+    DONE,
+    HALTED,
+    PAUSED,
+    RUNNING,
+    Rollout,
+    RolloutInvalid,
+    need,
+    save,
+)
 from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction, now
 
 
@@ -34,6 +43,8 @@ class ActionModule(ControllerAction):
         if options["phase"] == "after" and not self._task.check_mode:
             _report_the_silent(rollout, hosts, records, journal)
             records = rollout.of_this(read([journal]))
+        if options["phase"] == "before" and not self._task.check_mode:
+            _refuse_to_pass_over(rollout, hosts, records)
         after = _decide(rollout, options["phase"], hosts, records)
         until = options["until"] if options["phase"] == "end" and after.state == RUNNING else None
         reached = until is not None and rollout.gone(records, until)
@@ -55,6 +66,17 @@ class ActionModule(ControllerAction):
             "wave_hosts": rollout.newest_wave(records),
             "rollout": after.as_dict(),
         }
+
+
+def _refuse_to_pass_over(rollout: Rollout, hosts: list[str], records: dict[str, Record]) -> None:
+    """A limit of Ansible's takes hosts out of the play, and leaves a canary out as well as any other."""
+    tried = {host for host, record in records.items() if rollout.reached(record) or record.time >= rollout.continued}
+    missing = [host for host in rollout.before(hosts) if host not in tried]
+    if missing:
+        raise RolloutInvalid(
+            f"{len(missing)} hosts of earlier waves were not tried in this run: {', '.join(missing[:10])}.",
+            hint="Run the playbook 'rollout' without a limit: rollout_hosts says which hosts go, and rollout_waves in which order.",
+        )
 
 
 def _decide(rollout: Rollout, phase: str, hosts: list[str], records: dict[str, Record]) -> Rollout:

@@ -17,7 +17,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal imp
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import Batch, Candidate
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import Rollout, save
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import Rollout, RolloutInvalid, save
 
 NEW = "sha256:" + "b" * 64
 BATCHES = (Batch("canary", ("a",)), Batch("half", ("b", "c")), Batch("half", ("d",)), Batch("rest", ("e",)))
@@ -75,3 +75,16 @@ def test_check_mode_asks_of_the_plan_and_not_of_the_rollout_that_ended_before(si
     answer = site.ask("before", ["a", "b"], check=True, previous=planned.as_dict())
     assert (answer["go"], answer["wave"]) == (True, "other")
     assert site.path.read_text() == written
+
+
+def test_a_limit_does_not_pass_a_canary_over(site: Site) -> None:
+    with pytest.raises(RolloutInvalid, match="1 hosts of earlier waves were not tried in this run: a"):
+        site.ask("before", ["b", "c"])
+    site.went(a="updated")
+    assert site.ask("before", ["b", "c"])["go"]
+    # One that failed before the rollout was gone on with is to be tried again first.
+    site.went(a="rolled_back")
+    save(site.path, PLANNED.go_on("2026-03-01", "continued"))
+    with pytest.raises(RolloutInvalid):
+        site.ask("before", ["b", "c"])
+    assert site.ask("before", ["a"])["go"]
