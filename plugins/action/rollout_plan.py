@@ -53,18 +53,21 @@ class ActionModule(ControllerAction):
         path = Path(options["path"])
         before = find(path, options["previous"])
         rollout = _rollout(options, before, variables)
+        resumed = before is not None and before.created == rollout.created
+        gone = _gone(before, variables) if before and resumed else set()
         left = rollout.remaining(read([Path(options["journal"])]), options["until"])
         if not self._task.check_mode:
             save(path, rollout)
         return {
             "changed": rollout != before,
-            "resumed": before is not None and before.created == rollout.created,
+            "resumed": resumed,
             "digest": rollout.digest,
             "rollout": rollout.as_dict(),
             "batches": [batch.as_dict() for batch in left],
             "order": [host for batch in left for host in batch.hosts],
             "serial": [len(batch.hosts) for batch in left],
             "plan": [_line(number, batch) for number, batch in enumerate(left, 1)],
+            "warnings": [f"{len(gone)} hosts are not in the inventory any more: {', '.join(sorted(gone)[:10])}."] if gone else [],
         }
 
 
@@ -80,7 +83,7 @@ def _rollout(options: dict[str, Any], before: Rollout | None, variables: dict[st
                 rollout=before.as_dict(),
             )
         # The tag may have moved meanwhile: the rollout stays with its digest.
-        return before.go_on(now(), "continued")
+        return before.without(_gone(before, variables)).go_on(now(), "continued")
     budgets = tuple(Budget(item["max_unavailable"], item["by"]) for item in options["budgets"])
     waves = [WaveRule(item["name"], item["size"], tuple(item["groups"]), item["labels"], item["batch"]) for item in options["waves"]]
     labels = sorted({budget.by for budget in budgets if budget.by} | {name for wave in waves for name in wave.labels or {}})
@@ -89,6 +92,11 @@ def _rollout(options: dict[str, Any], before: Rollout | None, variables: dict[st
     if halt.failures is not None:
         amount(halt.failures, 1, "halt on failures")
     return Rollout(options["image"], options["digest"], now(), cut(hosts, waves, budgets), hosts, budgets, halt)
+
+
+def _gone(rollout: Rollout, variables: dict[str, Any]) -> set[str]:
+    """The hosts that were taken out of the inventory: Ansible would leave them out, and cut batches of their size all the same."""
+    return {host.name for host in rollout.hosts if host.name not in variables["hostvars"]}
 
 
 def _candidate(name: str, labels: list[str], known: dict[str, Any]) -> Candidate:

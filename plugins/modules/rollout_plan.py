@@ -14,6 +14,7 @@ description:
     digest that all of them get.
   - If the file holds a rollout of the same image that is not finished, that one goes on, with its own digest, though the tag may
     have moved meanwhile, and without the hosts that got there.
+  - Hosts that were taken out of the inventory meanwhile are left out, with a warning; those that were added are of the next rollout.
   - The playbook C(imagemode.bootc.rollout) does all of a rollout. Nothing is run on hosts.
 options:
   path:

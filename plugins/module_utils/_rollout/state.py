@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,19 @@ class Rollout:
 
     def go_on(self, time: str, reason: str) -> Rollout:
         return replace(self, state=RUNNING, continued=time, reason=reason)
+
+    def without(self, gone: Collection[str]) -> Rollout:
+        """:returns: the rollout over the other hosts
+        :raises RolloutInvalid: there are no others
+        """
+        hosts = tuple(host for host in self.hosts if host.name not in gone)
+        if not hosts:
+            raise RolloutInvalid(
+                f"No host of the rollout of {self.image} that is {self.state} is in this inventory: {', '.join(sorted(gone)[:5])}.",
+                hint="Go on with it with its own inventory, or cancel it with rollout_state; or keep the other one in a file of its own.",
+            )
+        left = (replace(batch, hosts=tuple(host for host in batch.hosts if host not in gone)) for batch in self.batches)
+        return replace(self, hosts=hosts, batches=tuple(batch for batch in left if batch.hosts))
 
     def remaining(self, records: Mapping[str, Record], until: str | None = None) -> tuple[Batch, ...]:
         """:param until: the last wave that counts

@@ -24,8 +24,8 @@ def planned(folder: Path, *arguments: str, **options: Any) -> tuple[str, list[st
         "ansible.builtin.copy": {"dest": f"{folder}/order.json", "content": "{{ rollout_planned.order | to_json }}"},
         "check_mode": False,
     }
-    tasks = [OTHER, plan, told]
-    rc, output = play(folder, [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}], {"web": {}}, **{**OPTIONS, **options})
+    plays = [{"hosts": "localhost", "gather_facts": False, "tasks": [OTHER, plan, told]}]
+    rc, output = play(folder, plays, {"web": {}}, *arguments, **{**OPTIONS, **options})
     assert (rc == 0) == (folder / "order.json").exists(), output
     return output, json.loads((folder / "order.json").read_text()) if rc == 0 else None
 
@@ -54,3 +54,20 @@ def test_a_file_of_tasks_that_is_not_there_is_told_before_any_host_is_spoken_to(
     assert rc != 0
     assert f"{hook} is '{tmp_path}/missing.yml', and on the controller there is no such file" in " ".join(output.split())
     assert "PLAY [Roll out, batch by batch]" not in output
+
+
+def test_hosts_that_were_taken_out_of_the_inventory_are_left_out_and_batches_stay(tmp_path: Path) -> None:
+    batches = [{"wave": "canary", "hosts": ["old1", "web"]}, {"wave": "rest", "hosts": ["database", "old2"]}]
+    hosts = [{"name": host, "groups": [], "labels": {}} for batch in batches for host in batch["hosts"]]
+    begun = {"image": OPTIONS["rollout_image"], "digest": OPTIONS["rollout_digest"], "created": "2026-01-01", "state": "halted"}
+    begun.update(batches=batches, hosts=hosts, budgets=[], halt={"failures": "1", "query": None})
+    output, order = planned(tmp_path, "--check", rollout_previous=begun)
+    assert order == ["web", "database"]
+    assert "2 hosts are not in the inventory any more: old1, old2" in " ".join(output.split())
+    assert "1. canary, 1 hosts: web" in output
+    assert "2. rest, 1 hosts: database" in output
+    begun.update(batches=[{"wave": "all", "hosts": ["old1"]}], hosts=[{"name": "old1", "groups": [], "labels": {}}])
+    (tmp_path / "order.json").unlink()
+    output, order = planned(tmp_path, rollout_previous=begun)
+    assert order is None
+    assert "No host of the rollout of registry.test/os:1 that is halted is in this inventory: old1" in " ".join(output.split())
