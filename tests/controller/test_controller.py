@@ -99,6 +99,7 @@ def play(awx: FakeAWX, *arguments: str, **options: Any) -> tuple[int, int, str]:
         ({"report": {"job_slice_count": 2}}, "its page is of the whole fleet"),
         ({"update": {"job_slice_count": 2}}, "a tag that is moved between two of them gives them two digests"),
         ({"rolout": {}}, "controller_templates names rolout"),
+        ({"rollout": {"name": "Build and roll out"}}, "are both 'Build and roll out'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_made(awx: FakeAWX, templates: dict[str, Any], words: str) -> None:

@@ -186,13 +186,6 @@ def test_hosts_are_drained_by_the_file_beside_the_inventory_as_the_readme_shows(
     assert set(fleet.digests().values()) == {NEW}
 
 
-def test_a_slice_of_a_job_is_refused(tmp_path: Path) -> None:
-    fleet = Fleet(tmp_path / "fleet", 2)
-    rc, output = rollout(fleet, awx_job_slice_count=2)
-    assert rc != 0
-    assert "A rollout cannot be sliced" in output
-
-
 @pytest.mark.parametrize("size", [1])
 def test_one_host_is_a_fleet_too(tmp_path: Path, size: int) -> None:
     fleet = Fleet(tmp_path / "fleet", size)

@@ -71,3 +71,12 @@ def test_hosts_that_were_taken_out_of_the_inventory_are_left_out_and_batches_sta
     output, order = planned(tmp_path, rollout_previous=begun)
     assert order is None
     assert "No host of the rollout of registry.test/os:1 that is halted is in this inventory: old1" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(("workflow", "refused"), [("Roll out", True), ("Build and roll out", False)])
+@pytest.mark.parametrize("prefix", ["awx", "tower"])
+def test_a_slice_of_a_job_is_refused(tmp_path: Path, prefix: str, workflow: str, refused: bool) -> None:
+    """awx_meta_vars of AWX 24.6 (models/unified_jobs.py, jobs.py); a sliced template is copied into a workflow job."""
+    told = {f"{prefix}_job_template_name": "Roll out", f"{prefix}_workflow_job_name": workflow}
+    output, order = planned(tmp_path, "--check", **told)
+    assert (order is None, "A rollout cannot be sliced" in output) == (refused, refused)
