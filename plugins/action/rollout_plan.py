@@ -13,7 +13,15 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._errors import Opt
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import read
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import is_digest
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import Batch, Budget, Candidate, WaveRule, amount, cut
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import (
+    Batch,
+    Budget,
+    Candidate,
+    WaveRule,
+    amount,
+    cut,
+    fitting_none,
+)
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import (
     CANCELLED,
     DONE,
@@ -54,7 +62,6 @@ class ActionModule(ControllerAction):
         before = find(path, options["previous"])
         rollout = _rollout(options, before, variables)
         resumed = before is not None and before.created == rollout.created
-        gone = _gone(before, variables) if before and resumed else set()
         left = rollout.remaining(read([Path(options["journal"])]), options["until"])
         if not self._task.check_mode:
             save(path, rollout)
@@ -67,7 +74,7 @@ class ActionModule(ControllerAction):
             "order": [host for batch in left for host in batch.hosts],
             "serial": [len(batch.hosts) for batch in left],
             "plan": [_line(number, batch) for number, batch in enumerate(left, 1)],
-            "warnings": [f"{len(gone)} hosts are not in the inventory any more: {', '.join(sorted(gone)[:10])}."] if gone else [],
+            "warnings": _warnings(options, rollout, before if resumed else None, variables),
         }
 
 
@@ -85,13 +92,24 @@ def _rollout(options: dict[str, Any], before: Rollout | None, variables: dict[st
         # The tag may have moved meanwhile: the rollout stays with its digest.
         return before.without(_gone(before, variables)).go_on(now(), "continued")
     budgets = tuple(Budget(item["max_unavailable"], item["by"]) for item in options["budgets"])
-    waves = [WaveRule(item["name"], item["size"], tuple(item["groups"]), item["labels"], item["batch"]) for item in options["waves"]]
+    waves = _waves(options)
     labels = sorted({budget.by for budget in budgets if budget.by} | {name for wave in waves for name in wave.labels or {}})
     hosts = tuple(_candidate(name, labels, variables["hostvars"].get(name, {})) for name in options["hosts"])
     halt = HaltRules(options["halt"].get("failures"), options["halt"].get("query"))
     if halt.failures is not None:
         amount(halt.failures, 1, "halt on failures")
     return Rollout(options["image"], options["digest"], now(), cut(hosts, waves, budgets), hosts, budgets, halt)
+
+
+def _waves(options: dict[str, Any]) -> list[WaveRule]:
+    return [WaveRule(item["name"], item["size"], tuple(item["groups"]), item["labels"], item["batch"]) for item in options["waves"]]
+
+
+def _warnings(options: dict[str, Any], rollout: Rollout, resumed: Rollout | None, variables: dict[str, Any]) -> list[str]:
+    if resumed:
+        gone = sorted(_gone(resumed, variables))
+        return [f"{len(gone)} hosts are not in the inventory any more: {', '.join(gone[:10])}."] if gone else []
+    return [f"No host of this rollout fits wave '{name}': it is left out." for name in fitting_none(rollout.hosts, _waves(options))]
 
 
 def _gone(rollout: Rollout, variables: dict[str, Any]) -> set[str]:

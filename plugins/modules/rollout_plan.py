@@ -41,6 +41,7 @@ options:
   waves:
     description:
       - The waves in order. Each takes hosts that fit and that no earlier one took; the last should take the rest.
+      - A wave that no host fits is left out, with a warning.
       - Unset, one host goes first, then a quarter of the fleet, then the rest.
     type: list
     elements: dict

@@ -101,6 +101,11 @@ def cut(hosts: Sequence[Candidate], waves: Sequence[WaveRule], budgets: Sequence
     return tuple(batches)
 
 
+def fitting_none(hosts: Sequence[Candidate], waves: Sequence[WaveRule]) -> list[str]:
+    """:returns: the waves that no host fits, be it taken by an earlier one or not: a name is misspelt, perhaps that of the canaries"""
+    return [rule.name for rule in waves if not any(_fits(host, rule) for host in hosts)]
+
+
 def _fits(host: Candidate, rule: WaveRule) -> bool:
     labels = host.labels or {}
     return (not rule.groups or any(group in host.groups for group in rule.groups)) and all(

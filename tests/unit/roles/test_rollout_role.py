@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,10 @@ def test_a_slice_of_a_job_is_refused(tmp_path: Path, prefix: str, workflow: str,
     told = {f"{prefix}_job_template_name": "Roll out", f"{prefix}_workflow_job_name": workflow}
     output, order = planned(tmp_path, "--check", **told)
     assert (order is None, "A rollout cannot be sliced" in output) == (refused, refused)
+
+
+def test_a_wave_that_nobody_is_in_is_told(tmp_path: Path) -> None:
+    waves = [{"name": "canary", "groups": ["canry"]}, {"name": "web", "groups": ["bootc_hosts"]}, {"name": "rest"}]
+    output, order = planned(tmp_path, "--check", rollout_waves=waves)
+    assert order == ["web"]
+    assert re.findall(r"fits wave '(\w+)'", output) == ["canary"]
