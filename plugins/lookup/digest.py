@@ -30,6 +30,13 @@ options:
     description: Return the digest that the reference itself points at, which is an index's where it is one, whatever O(platform) is.
     type: bool
     default: false
+  content:
+    description:
+      - Return a digest of what the image of the platform holds, which other manifests may share, instead of the digest of its manifest.
+      - V(configuration) is that of its configuration, the same for an image that was only compressed anew; V(layers) is one over the
+        diff ids of its layers, the same also for an image that was built again with the same files.
+    type: str
+    choices: [configuration, layers]
 extends_documentation_fragment:
   - imagemode.bootc.registry
 requirements:
@@ -59,6 +66,7 @@ _raw:
   sample: [sha256:512f1faaaff24267d22d54dfe584aa55a25e52fe1faa050c959c34a00e4f2bc7]
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +74,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference, digest_of
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     REGISTRY_ARGUMENTS,
     Platform,
@@ -79,7 +87,7 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         # Ansible would take "" for no, and refuse it as a number.
         self.set_options(var_options=variables, direct={name: value for name, value in kwargs.items() if value != ""})
-        params = {name: self.get_option(name) for name in (*REGISTRY_ARGUMENTS, "platform", "index")}
+        params = {name: self.get_option(name) for name in (*REGISTRY_ARGUMENTS, "platform", "index", "content")}
         unset(params)
         # The answer does not depend on who asks, and a secret belongs in no name.
         asked = {name: value for name, value in params.items() if name != "password"}
@@ -94,5 +102,10 @@ def _digest(term: str, params: Mapping[str, Any]) -> str:
     registry = RegistryOptions.of(params, reference).puller()
     if params["index"]:
         return registry.digest(reference)
+    platform = Platform.parse(params["platform"]) if params["platform"] else Platform.here()
+    if params["content"]:
+        image, _index = registry.image(reference, platform)
+        layers = registry.config(reference, image).get("rootfs") if params["content"] == "layers" else None
+        return digest_of(json.dumps(layers).encode()) if layers else image.config.digest
     # One request for an image without an index; an index itself names the platform's digest.
-    return registry.platform_digest(reference, Platform.parse(params["platform"]) if params["platform"] else Platform.here())
+    return registry.platform_digest(reference, platform)

@@ -27,7 +27,9 @@ options:
     description: The digest that the host should run.
     type: str
   platform_digest:
-    description: The digest of the wanted image for the host's platform, where O(wanted) is that of an index.
+    description:
+      - The other digest of the wanted image, for the host's platform, where O(wanted) is that of an index, or under which the host has the
+        same image.
     type: str
   wave:
     description: The wave of the rollout that the host belongs to.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -19,9 +20,10 @@ from typing import Any
 class FakeRegistry:
     """:param digest: of the image for amd64, which an index names
     :param busy: how many requests get 429 first
+    :param manifests: what else there is, by digest
     """
 
-    def __init__(self, digest: str, busy: int = 0) -> None:
+    def __init__(self, digest: str, busy: int = 0, manifests: Mapping[str, bytes] | None = None) -> None:
         self.requests: list[str] = []
         index = {
             "schemaVersion": 2,
@@ -35,7 +37,7 @@ class FakeRegistry:
                 }
             ],
         }
-        body = json.dumps(index).encode()
+        default = json.dumps(index).encode()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -47,8 +49,10 @@ class FakeRegistry:
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
-                self.send_response(200)
-                self.send_header("Content-Type", str(index["mediaType"]))
+                asked = self.path.rpartition("/")[2]
+                body = (manifests or {}).get(asked, default)
+                self.send_response(404 if asked.startswith("sha256:") and body == default else 200)
+                self.send_header("Content-Type", str(json.loads(body)["mediaType"]))
                 self.send_header("Docker-Content-Digest", "sha256:" + hashlib.sha256(body).hexdigest())
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ from fleet import CLOSED, NEW, OLD, Fleet
 
 
 @contextmanager
-def registry(digest: str) -> Iterator[str]:
+def registry(digest: str, manifests: Mapping[str, bytes] | None = None) -> Iterator[str]:
     """:returns: its address"""
-    fake = FakeRegistry(digest)
+    fake = FakeRegistry(digest, manifests=manifests)
     try:
         yield fake.address
     finally:
@@ -58,3 +59,31 @@ def test_each_host_of_a_report_is_compared_with_its_own_image(tmp_path: Path) ->
     assert rc == 0, output
     rows = {row["host"]: row["wanted"] for row in json.loads((fleet.base / "report/report.json").read_text())["rows"]}
     assert rows == {"host0000": OLD, "host0001": NEW, "host0002": NEW}
+
+
+def test_an_image_that_was_only_compressed_anew_is_no_drift(tmp_path: Path) -> None:
+    """Another manifest with the same configuration is the same image to bootc; the third one is gone from the registry."""
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    bodies = [
+        json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": kind,
+                "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": configuration, "size": 2},
+                "layers": [{"mediaType": f"application/vnd.oci.image.layer.v1.tar+{layer}", "digest": OLD, "size": 2}],
+            }
+        ).encode()
+        for configuration, layer in ((NEW, "gzip"), (NEW, "zstd"), (OLD, "gzip"))
+    ]
+    wanted, same, other = (f"sha256:{hashlib.sha256(body).hexdigest()}" for body in bodies)
+    fleet = Fleet(tmp_path / "fleet", 4)
+    for name, digest in zip(fleet.names, (wanted, same, other, "sha256:" + "c" * 64), strict=True):
+        state = fleet.state(name)
+        state["booted"]["digest"] = digest
+        (fleet.base / name / "state.json").write_text(json.dumps(state))
+    with registry(wanted, dict(zip((wanted, same, other), bodies))) as address:
+        options = {"report_image": f"{address}/os:1", "report_registry_options": {"plain_http": True, "retries": 0}}
+        rc, output = fleet.play("imagemode.bootc.report", **options)
+    assert rc == 0, output
+    states = {row["host"]: row["state"] for row in json.loads((fleet.base / "report/report.json").read_text())["rows"]}
+    assert states == dict(zip(fleet.names, ("current", "current", "drifted", "drifted"))), output

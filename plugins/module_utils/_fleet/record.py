@@ -21,7 +21,8 @@ class Record:
 
     :ivar time: when it was looked at, ISO 8601 in UTC; empty if nobody has yet
     :ivar wanted: the digest that it should run; C(None) if nobody said
-    :ivar platform_digest: of the wanted image for the host's platform, where I(wanted) is the digest of an index
+    :ivar platform_digest: the other digest of the wanted image: for the host's platform, where I(wanted) is that of an index, or the one
+        under which the host has the same files
     :ivar result: how the last run over it ended: C(unchanged), C(staged), C(updated), C(rolled_back), C(failed), C(unreachable),
         C(waiting) for its window
     :ivar created: when the booted image was made, ISO 8601

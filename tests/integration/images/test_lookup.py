@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -83,3 +84,16 @@ def test_the_next_run_asks_again_and_errors_have_their_code(
         failed = play(tmp_path, expression)
         assert failed.returncode != 0
         assert f"{code}: " in failed.stdout + failed.stderr
+
+
+def test_what_two_manifests_share_is_told(registry: LiveRegistry, image: tuple[str, dict[str, str]], tmp_path: Path) -> None:
+    """The images of the two platforms hold the same files, and another configuration."""
+    name, digests = image
+    asked = f"lookup('imagemode.bootc.digest', '{name}', plain_http=true, platform='{{}}', content='{{}}')"
+    done = play(tmp_path, *(asked.format(*pair) for pair in (("amd64", "layers"), ("arm64", "layers"), ("amd64", "configuration"))))
+    assert done.returncode == 0, done.stdout
+    layers, of_arm, configuration = (re.findall(rf'"msg": "{number} (sha256:\w+)"', done.stdout)[0] for number in range(3))
+    assert layers == of_arm
+    assert len({layers, configuration, *digests.values()}) == 5
+    gone = f"lookup('imagemode.bootc.digest', '{name}@sha256:{'0' * 64}', plain_http=true, content='layers', errors='ignore') is none"
+    assert '"msg": "0 True"' in play(tmp_path, gone).stdout
