@@ -53,7 +53,7 @@ class ActionModule(ControllerAction):
         if after != rollout and not self._task.check_mode:
             save(path, after)
         wave = rollout.batch_of(hosts).wave if hosts else None
-        left = rollout.remaining(records)
+        left, there = rollout.remaining(records), rollout.newest_wave(records)
         return {
             "go": after.state == RUNNING,
             "state": after.state,
@@ -63,7 +63,8 @@ class ActionModule(ControllerAction):
             "until_reached": reached,
             "failed_hosts": sorted(host for host, record in records.items() if bad(record, rollout.digest)),
             "remaining": [host for batch in left for host in batch.hosts],
-            "wave_hosts": rollout.newest_wave(records),
+            "wave_hosts": [host for batch in there for host in batch.hosts],
+            "wave_serial": [len(batch.hosts) for batch in there],
             "rollout": after.as_dict(),
         }
 

@@ -111,6 +111,12 @@ wave_hosts:
   type: list
   elements: str
   sample: [web2]
+wave_serial:
+  description: Of how many hosts each batch of RV(wave_hosts) is, for C(serial) of a play.
+  returned: success
+  type: list
+  elements: int
+  sample: [1]
 rollout:
   description: What the file holds.
   returned: success

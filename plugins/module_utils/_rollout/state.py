@@ -124,11 +124,12 @@ class Rollout:
         """:returns: the records of its hosts that were made since it began"""
         return {host.name: record for host in self.hosts if (record := records.get(host.name)) and record.time >= self.created}
 
-    def newest_wave(self, records: Mapping[str, Record]) -> list[str]:
-        """:returns: the hosts of the last wave that began which this rollout brought to the digest"""
+    def newest_wave(self, records: Mapping[str, Record]) -> tuple[Batch, ...]:
+        """:returns: the batches of the last wave that began, with the hosts which this rollout brought to the digest"""
         begun = [batch.wave for batch in self.batches if any(host in records for host in batch.hosts)]
-        last = begun[-1] if begun else None
-        return [host for batch in self.batches if batch.wave == last for host in batch.hosts if self.reached(records.get(host))]
+        wave = [batch for batch in self.batches if batch.wave == (begun[-1] if begun else None)]
+        there = (replace(batch, hosts=tuple(host for host in batch.hosts if self.reached(records.get(host)))) for batch in wave)
+        return tuple(batch for batch in there if batch.hosts)
 
     def is_last_of_wave(self, hosts: Sequence[str], records: Mapping[str, Record]) -> bool:
         """Whether no later batch of its wave is still to go; one that went and failed is over."""

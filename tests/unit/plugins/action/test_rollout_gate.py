@@ -88,3 +88,9 @@ def test_a_limit_does_not_pass_a_canary_over(site: Site) -> None:
     with pytest.raises(RolloutInvalid):
         site.ask("before", ["b", "c"])
     assert site.ask("before", ["a"])["go"]
+
+
+def test_a_wave_goes_back_in_the_batches_in_which_it_came(site: Site) -> None:
+    site.went(a="updated", b="failed", c="updated", d="updated")
+    answer = site.ask("end")
+    assert (answer["wave_hosts"], answer["wave_serial"]) == (["c", "d"], [1, 1])
