@@ -14,6 +14,8 @@ author: Contributors to the imagemode.bootc project (@imagemode)
 description:
   - Takes texts, types and choices from the role's C(meta/argument_specs.yml), so that AWX asks in the words of the documentation.
   - No question is required, because a step of a workflow would have to answer it again; a role refuses what it cannot do without.
+  - A question has a default only if O(defaults) has one. AWX gives a default to the job as an extra variable, which would stand above
+    what the inventory says, and the default of an option is what the role takes anyhow.
 options:
   _input:
     description: Names of options, or questions as AWX has them, which stay as they are.
@@ -62,19 +64,24 @@ def _question(name: str, options: Mapping[str, Any], defaults: Mapping[str, Any]
     if name not in options:
         raise AnsibleFilterError(f"The role has no option {name!r}. It has {', '.join(sorted(options))}.")
     option = options[name]
-    default = defaults.get(name, option.get("default", ""))
-    choices = [choice for choice in option.get("choices", ()) if choice != ""]
+    default = _answer(defaults.get(name))
+    choices = list(option.get("choices", ()))
     return {
         "question_name": name[len(_prefix(options)) :].replace("_", " ").capitalize(),
         "question_description": _text(option.get("description", "")),
         "variable": name,
         "type": "multiplechoice" if choices else "text",
+        # With "" among them a choice can be left open, since what is not among them is refused.
         "choices": choices,
         "required": False,
-        "default": default if isinstance(default, str) else "" if default in (None, [], {}) else str(default).lower(),
+        **({"default": default} if default else {}),
         "min": 0,
         "max": 1024,
     }
+
+
+def _answer(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value in (None, [], {}) else str(value).lower()
 
 
 def _prefix(names: Iterable[str]) -> str:

@@ -262,8 +262,15 @@ class FakeAWX:
             missing = {"question_name", "variable", "type", "required"} - set(question)
             if missing or " " in question["variable"]:
                 raise Refused(f"A question lacks {missing}: {question}.")
-            if question["type"] == "multiplechoice" and question["default"] and question["default"] not in question["choices"]:
+            if question["type"] == "multiplechoice" and question.get("default") and question["default"] not in question["choices"]:
                 raise Refused(f"The default of {question['variable']} is none of its choices.")
+
+    def variables_of(self, name: str) -> dict[str, Any]:
+        """What a job of this template gets if nobody answers anything (_update_unified_job_kwargs in AWX's models/mixins.py)."""
+        template = self.named("job_templates")[name]
+        questions = self.surveys[("job_templates", template["id"])]["spec"]
+        defaults = {question["variable"]: question["default"] for question in questions if question.get("default") is not None}
+        return {**json.loads(template["extra_vars"] or "{}"), **defaults}
 
 
 def hidden(values: dict[str, Any], secrets: set[str]) -> dict[str, Any]:

@@ -135,11 +135,20 @@ def test_everything_is_made_and_no_secret_is_told(made: tuple[FakeAWX, str]) -> 
     assert given["Roll hosts back"] == {"fleet hosts"}
     assert "bare_metal_bmc_password" not in templates["Install bare metal"]["extra_vars"], "no such credential, so it is the inventory's"
     survey = awx.surveys["job_templates", templates["Roll out"]["id"]]["spec"]
-    assert {question["variable"]: question["default"] for question in survey}["rollout_image"] == "registry.example.com/os:stable"
+    assert {question["variable"]: question.get("default") for question in survey}["rollout_image"] == "registry.example.com/os:stable"
     assert not re.search(r"\b[A-Z]\(", json.dumps(survey)), "no markup of the documentation"
     assert "secret" not in json.dumps([templates, awx.surveys[("job_templates", templates["Build an image"]["id"])]])
     registry = awx.named("credentials")["fleet registry"]
     assert registry["inputs"] == {"username": "fleet", "password": "secret-1"}
+
+
+def test_what_nobody_answers_is_left_to_the_inventory(made: tuple[FakeAWX, str]) -> None:
+    """A survey's default is an extra variable, which stands above group_vars."""
+    awx, _output = made
+    assert "rollout_on_halt" not in awx.variables_of("Roll out")
+    assert "vm_state" not in awx.variables_of("Make virtual machines")
+    assert "takeover_wipe_confirm" not in awx.variables_of("Take servers over")
+    assert not [name for template in awx.named("job_templates") for name, value in awx.variables_of(template).items() if value == ""]
 
 
 @pytest.mark.parametrize(
