@@ -88,3 +88,10 @@ def test_a_wave_that_nobody_is_in_is_told(tmp_path: Path) -> None:
     output, order = planned(tmp_path, "--check", rollout_waves=waves)
     assert order == ["web"]
     assert re.findall(r"fits wave '(\w+)'", output) == ["canary"]
+
+
+def test_a_soak_time_that_would_be_none_is_told_before_any_host_is_spoken_to(tmp_path: Path) -> None:
+    rc, output = play(tmp_path, "imagemode.bootc.rollout", {"web": {}}, "--check", **OPTIONS, rollout_soak="10m")
+    assert rc != 0
+    assert "rollout_soak is '10m', and has to be a whole number of seconds" in " ".join(output.split())
+    assert "PLAY [Roll out, batch by batch]" not in output
