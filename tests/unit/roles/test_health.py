@@ -48,3 +48,13 @@ def test_what_is_no_check_is_refused_before_the_host_is_looked_at(tmp_path: Path
     assert rc != 0
     assert option in output.partition("FAILED! =>")[2]
     assert "Read the state of the host" not in output
+
+
+def test_an_expression_is_read_before_the_host_is_looked_at_and_not_asked_yet(tmp_path: Path) -> None:
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.update"]}]
+    rc, output = play(tmp_path, plays, {"web": {}}, update_health_expressions=["length(mounts > `3`"])
+    assert rc != 0
+    assert "JMESPath" in output
+    assert "Read the state of the host" not in output
+    _rc, output = play(tmp_path, plays, {"web": {}}, update_health_expressions=["length(mounts) > `3`", "python.version.major == `3` || x"])
+    assert "TASK [imagemode.bootc.update : Read the state of the host]" in output
