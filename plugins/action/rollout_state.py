@@ -47,4 +47,5 @@ class ActionModule(ControllerAction):
 def _changed(rollout: Rollout, state: str, reason: str) -> Rollout:
     if rollout.state in (DONE, CANCELLED, state):
         return rollout
-    return rollout.go_on(now(), reason) if state == RUNNING else rollout.now(state, reason)
+    # A run that was paused and not ended yet goes on as one, with all of its failures.
+    return rollout.go_on(now(), reason) if (rollout.state, state) == (HALTED, RUNNING) else rollout.now(state, reason)

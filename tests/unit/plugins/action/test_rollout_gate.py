@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.action.rollout_gate import ActionModule
+from ansible_collections.imagemode.bootc.plugins.action.rollout_state import ActionModule as StateModule
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import append
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules
@@ -34,6 +35,11 @@ class Site:
     def went(self, time: str = "2026-02-01", **results: str) -> None:
         for host, result in results.items():
             append(self.journal, Record(host, time, managed=True, digest=NEW, wanted=NEW, result=result))
+
+    def say(self, state: str) -> None:
+        action = StateModule.__new__(StateModule)
+        action._task = SimpleNamespace(check_mode=False)
+        action.act({"path": self.path, "state": state, "reason": None}, {})
 
     def ask(self, phase: str, hosts: Sequence[str] = (), *, check: bool = False, **more: Any) -> dict[str, Any]:
         gate = ActionModule.__new__(ActionModule)
@@ -94,3 +100,15 @@ def test_a_wave_goes_back_in_the_batches_in_which_it_came(site: Site) -> None:
     site.went(a="updated", b="failed", c="updated", d="updated")
     answer = site.ask("end")
     assert (answer["wave_hosts"], answer["wave_serial"]) == (["c", "d"], [1, 1])
+
+
+def test_a_pause_that_ends_within_a_run_forgets_no_failure(site: Site) -> None:
+    site.went(a="updated", b="failed", c="updated", d="updated")
+    site.say("paused")
+    assert not site.ask("before", ["e"])["go"]
+    site.say("running")
+    assert site.ask("before", ["e"])["go"]
+    site.went(e="failed", d="failed")
+    site.say("paused")
+    site.say("running")
+    assert "3 of 5 hosts failed" in site.ask("after", ["e"])["reason"]
