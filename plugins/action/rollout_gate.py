@@ -59,6 +59,7 @@ class ActionModule(ControllerAction):
             "state": after.state,
             "reason": after.reason,
             "wave": wave,
+            "batch": hosts,
             "last_of_wave": not hosts or rollout.is_last_of_wave(hosts, records),
             "until_reached": reached,
             "failed_hosts": sorted(host for host, record in records.items() if bad(record, rollout.digest)),

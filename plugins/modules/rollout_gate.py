@@ -83,6 +83,12 @@ wave:
   returned: success
   type: str
   sample: canary
+batch:
+  description: The hosts that it was asked of. Ansible's C(ansible_play_batch) is without those that were lost meanwhile.
+  returned: success
+  type: list
+  elements: str
+  sample: [web1]
 last_of_wave:
   description: Whether no later batch of the wave is still to go.
   returned: success

@@ -186,6 +186,16 @@ def test_hosts_are_drained_by_the_file_beside_the_inventory_as_the_readme_shows(
     assert set(fleet.digests().values()) == {NEW}
 
 
+def test_a_host_that_leaves_the_play_in_its_batch_has_failed(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "fleet", 3)
+    (fleet.base / "drain.yml").write_text("- ansible.builtin.meta: end_host\n  when: inventory_hostname == 'host0001'\n")
+    waves = [{"name": "first", "size": 2}, {"name": "rest"}]
+    rc, output = rollout(fleet, rollout_drain_tasks=str(fleet.base / "drain.yml"), rollout_waves=waves)
+    assert rc != 0
+    assert "halted: 1 of 2 hosts failed (the limit is 1): host0001" in output
+    assert list(fleet.digests().values()) == [NEW, OLD, OLD]
+
+
 @pytest.mark.parametrize("size", [1])
 def test_one_host_is_a_fleet_too(tmp_path: Path, size: int) -> None:
     fleet = Fleet(tmp_path / "fleet", size)
