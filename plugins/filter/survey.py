@@ -44,6 +44,7 @@ _value:
   type: dict
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
@@ -81,7 +82,10 @@ def _question(name: str, options: Mapping[str, Any], defaults: Mapping[str, Any]
 
 
 def _answer(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value in (None, [], {}) else str(value).lower()
+    """A value as the text that somebody would answer; C("") for one that no text is, which the job has as its extra variable then."""
+    if isinstance(value, list) and value and not any(isinstance(entry, (list, Mapping)) for entry in value):
+        return json.dumps(list(value))
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, (bool, int, float)) else ""
 
 
 def _prefix(names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.imagemode.bootc.plugins.filter.survey import survey
 OPTIONS: dict[str, Any] = {
     "rollout_on_halt": {"description": "What then.", "choices": ["stop", "rollback", ""], "default": "stop"},
     "rollout_soak": {"description": "Seconds.", "default": 0},
+    "rollout_tags": {"description": "A list.", "default": []},
     "rollout_download": {"description": "Whether.", "default": True},
 }
 
@@ -27,6 +28,9 @@ OPTIONS: dict[str, Any] = {
         ("rollout_soak", {"rollout_soak": 0}, "0"),
         ("rollout_download", {"rollout_download": False}, "false"),
         ("rollout_on_halt", {"rollout_on_halt": "rollback"}, "rollback"),
+        ("rollout_tags", {"rollout_tags": ["Stable", "1.2"]}, '["Stable", "1.2"]'),
+        ("rollout_tags", {"rollout_tags": []}, None),
+        ("rollout_tags", {"rollout_tags": [{"name": "canary"}]}, None),
     ],
 )
 def test_only_what_is_set_is_a_default(name: str, defaults: dict[str, Any], default: str | None) -> None:
