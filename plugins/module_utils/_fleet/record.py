@@ -128,7 +128,10 @@ def after(before: Record | None, seen: Record) -> Record:
 def from_json(document: Mapping[str, Any]) -> Record:
     """:param document: a line of the journal; fields that this version does not know are left out
     :raises KeyError: it names no host or no time
+    :raises TypeError: these are no texts
     """
+    if not (isinstance(document["host"], str) and isinstance(document["time"], str)):
+        raise TypeError("no text")
     known = {field.name for field in fields(Record)}
     values = {name: value for name, value in document.items() if name in known}
     return Record(**{**values, "host": document["host"], "time": document["time"], "groups": tuple(values.get("groups") or ())})

@@ -102,6 +102,15 @@ def _write(path: Path, number: int) -> None:
         append(path, Record(f"host{number}-{line}", "2026", message="x" * 5000))
 
 
+@pytest.mark.parametrize("line", ["[]", "7", "null", '{"host": "web1"}', '{"host": "web1", "time": 7}', '{"host": null, "time": "2026"}'])
+def test_a_line_that_is_no_record_costs_that_line_only(tmp_path: Path, line: str) -> None:
+    journal = tmp_path / "fleet.jsonl"
+    append(journal, seen())
+    journal.write_text(f"{line}\n{journal.read_text()}")
+    assert list(read([journal])) == ["web1"]
+    assert read([journal])["web1"].digest == OLD
+
+
 def test_many_write_at_the_same_time(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     writers = [multiprocessing.Process(target=_write, args=(journal, number)) for number in range(8)]
