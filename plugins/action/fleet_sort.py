@@ -51,7 +51,10 @@ class ActionModule(ControllerAction):
         if self._settled(info, options):
             return {"behind": False, "digest": info["digest"]}
         # A host that is on its way up, or cannot tell, is for those who can wait and explain.
-        return {"behind": True, "digest": info.get("digest"), "add_group": options["group"], "parent_groups": ["all"]}
+        grouped = {"add_group": options["group"], "parent_groups": ["all"]}
+        if hasattr(self, "add_group"):  # since ansible-core 2.21, which does not read it in the result
+            self.add_group(grouped["add_group"], parent_group_names=grouped["parent_groups"])
+        return {"behind": True, "digest": info.get("digest"), **grouped}
 
     def _settled(self, info: dict[str, Any], options: dict[str, Any]) -> bool:
         if not info.get("managed") or info.get("failed") or info["on_trial"] == info["digest"]:

@@ -51,6 +51,7 @@ def test_what_is_no_check_is_refused_before_the_host_is_looked_at(tmp_path: Path
 
 
 def test_an_expression_is_read_before_the_host_is_looked_at_and_not_asked_yet(tmp_path: Path) -> None:
+    pytest.importorskip("ansible_collections.community.general.plugins.filter.json_query")
     plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.update"]}]
     rc, output = play(tmp_path, plays, {"web": {}}, update_health_expressions=["length(mounts > `3`"])
     assert rc != 0
