@@ -117,6 +117,9 @@ def after(before: Record | None, seen: Record) -> Record:
     if seen.result == "unreachable":
         wanted = {} if seen.wanted in (None, before.wanted) else {"wanted": seen.wanted, "platform_digest": seen.platform_digest}
         return replace(before, time=seen.time, result="unreachable", message=seen.message, wave=seen.wave or before.wave, **wanted)
+    if seen.wanted is not None and seen.wanted == before.platform_digest and seen.platform_digest is None:
+        # A report names the image for the platform, and a rollout that goes on knows it by its index.
+        seen = replace(seen, wanted=before.wanted)
     kept = {name: getattr(before, name) for name in ("wanted", "wave", "timer") if getattr(seen, name) is None}
     if seen.wanted in (None, before.wanted) and seen.platform_digest is None:
         kept["platform_digest"] = before.platform_digest

@@ -76,6 +76,8 @@ def test_the_digest_of_an_index_is_reached_by_that_of_the_platform() -> None:
     assert after(reached, seen(NEW)).state == "current"
     assert after(reached, seen(OLD)).state == "drifted"
     assert after(reached, seen(NEW, wanted=OLD)).state == "drifted"
+    reported = after(reached, seen(NEW, wanted=NEW))
+    assert (reported.state, reported.wanted, reported.result) == ("current", index, "updated"), "a rollout knows it by its index"
 
 
 def test_the_journal_folds_looks_in_the_order_of_time(tmp_path: Path) -> None:
