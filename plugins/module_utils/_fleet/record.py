@@ -115,7 +115,8 @@ def after(before: Record | None, seen: Record) -> Record:
     if before is None:
         return seen
     if seen.result == "unreachable":
-        wanted = {} if seen.wanted in (None, before.wanted) else {"wanted": seen.wanted, "platform_digest": seen.platform_digest}
+        new = seen.wanted not in (None, before.wanted)
+        wanted: dict[str, Any] = {"wanted": seen.wanted, "platform_digest": seen.platform_digest} if new else {}
         return replace(before, time=seen.time, result="unreachable", message=seen.message, wave=seen.wave or before.wave, **wanted)
     if seen.wanted is not None and seen.wanted == before.platform_digest and seen.platform_digest is None:
         # A report names the image for the platform, and a rollout that goes on knows it by its index.
