@@ -20,6 +20,10 @@ from .._scratch import private_directory
 from ._verdict import Found
 from .errors import SigningFailed, SigningKeyInvalid
 
+# The first says who signed. For a key that expired or was revoked GnuPG says it, too, and ends with 0; the second it does not say
+# then (doc/DETAILS), and containers/image takes no such signature.
+_WORDS = ("VALIDSIG", "GOODSIG")
+
 
 class Keyring:
     """A GnuPG home.
@@ -85,12 +89,14 @@ class Keyring:
             return (directory / "signature").read_bytes()
 
     def read(self, signature: bytes) -> tuple[str, str, str] | None:
-        """:returns: fingerprint of the primary key, digest and identity; C(None) if it is by no key of the keyring, or changed"""
+        """:returns: fingerprint of the primary key, digest and identity; C(None) if it is by no key of the keyring, by one that expired
+        or was revoked, or changed
+        """
         with private_directory() as directory:
             (directory / "signature").write_bytes(signature)
             done = self._runner.run(["gpg", "--batch", "--status-fd=2", "--decrypt", "--", str(directory / "signature")], check=False)
-        valid = [line.split() for line in done.stderr.splitlines() if line.startswith("[GNUPG:] VALIDSIG ")]
-        if done.rc != 0 or len(valid) != 1:
+        valid, good = ([line.split() for line in done.stderr.splitlines() if line.startswith(f"[GNUPG:] {word} ")] for word in _WORDS)
+        if done.rc != 0 or len(valid) != 1 or len(good) != 1:
             return None
         try:
             critical = json.loads(done.stdout)["critical"]

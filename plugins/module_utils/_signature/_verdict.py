@@ -115,5 +115,5 @@ def _judge(verifier: Verifier, reference: Reference, subject: Subject, repositor
         others = ", ".join(sorted({item.identity for item in found}))
         return Verdict(subject, found, "signature_invalid", f"the signature of {what} is for {others}, not for {repository}")
     if any_at_all:
-        return Verdict(subject, (), "signature_invalid", f"{what} has signatures, and none of them is by these keys")
+        return Verdict(subject, (), "signature_invalid", f"{what} has signatures, and none of them is a good one by these keys")
     return Verdict(subject, (), "signature_missing", f"{what} has no signature")
