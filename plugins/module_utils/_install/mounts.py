@@ -49,16 +49,15 @@ def with_mounted(
         _leave_mount_namespace()
         runner.run(["mount", "--make-rprivate", "/"])
         mounted: dict[str, Path] = {}
-        with tempfile.TemporaryDirectory(prefix="imagemode-disk-", dir="/run") as directory:
-            try:
-                for partition in partitions:
-                    target = Path(directory, partition.kname)
-                    if _mount(runner, partition, target, writable):
-                        mounted[partition.path] = target
-                return work(mounted)
-            finally:
-                for target in reversed(list(mounted.values())):
-                    runner.run(["umount", str(target)])
+        directory = tempfile.mkdtemp(prefix="imagemode-disk-", dir="/run")
+        try:
+            for partition in partitions:
+                target = Path(directory, partition.kname)
+                if _mount(runner, partition, target, writable):
+                    mounted[partition.path] = target
+            return work(mounted)
+        finally:
+            _unmount(runner, list(mounted.values()), directory)
 
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(inside).result()
@@ -79,6 +78,23 @@ def _mount(runner: Runner, partition: Device, target: Path, writable: bool) -> b
         target.rmdir()
         return False
     return True
+
+
+def _unmount(runner: Runner, targets: Sequence[Path], directory: str) -> None:
+    """Unmount all of them, and remove nothing but empty directories: what could not be unmounted still leads to the disk.
+
+    :raises CommandFailed: one could not be unmounted
+    """
+    failed: CommandFailed | None = None
+    for target in reversed(targets):
+        try:
+            runner.run(["umount", str(target)])
+            target.rmdir()
+        except CommandFailed as error:
+            failed = error
+    if failed:
+        raise failed
+    os.rmdir(directory)
 
 
 def _leave_mount_namespace() -> None:
