@@ -16,7 +16,7 @@ from ._bootc.bound import lacks
 from ._bootc.client import Bootc
 from ._bootc.errors import BootcError, DigestMismatch
 from ._bootc.job import Job
-from ._bootc.plan import UNDEPLOY, Plan, Remote, footprint, pulls
+from ._bootc.plan import UNDEPLOY, Plan, Remote, Step, footprint, pulls
 from ._bootc.soft_reboot import prepared, with_next_root
 from ._bootc.status import Host, parse_status
 from ._errors import ImageModeError
@@ -73,15 +73,16 @@ class BootcModule(CollectionModule):
                     answer = bootc.answer and asdict(bootc.answer)
                     about = {"asked": self._asked(), "before": document, "remote": answer, "prepared": mounted, "foreseen": foreseen}
                     for step in plan.steps[:-1]:
-                        bootc.run(step)
+                        self._step(bootc, step)
                     job, ours = bootc.detach(plan.steps[-1], about), True
                     self._wait(job)
                 if job and ours:
-                    if not job.collect():  # by another task, which tells what it changed; the rest is this one's
+                    self.changed = job.collect()
+                    if not self.changed:  # by another task, which tells what it changed; the rest is this one's
                         return self.converge(planner, digest, going_back=going_back)
                 else:
                     for step in plan.steps:
-                        bootc.run(step)
+                        self._step(bootc, step)
             except ImageModeError as error:
                 after = bootc.status()
                 if ours and error.error != "soft_reboot_unavailable" and _half_staged(before, after):
@@ -99,6 +100,11 @@ class BootcModule(CollectionModule):
         if lacking:
             self.warn(f"The staged image binds {', '.join(lacking)}, which bootc does not have: pull it there with 'bootc image cmd pull'.")
         self.exit_json(**_result(before, after, plan))
+
+    def _step(self, bootc: Bootc, step: Step) -> None:
+        """Run it; until somebody has looked, it has changed the host: a status that cannot be read then must not deny it."""
+        bootc.run(step)
+        self.changed = True
 
     def _wait(self, job: Job) -> None:
         """Until it has ended; a watched module returns before, and is run again."""

@@ -215,13 +215,14 @@ def main() -> None:
         record, native = Record.read(), has_loader_entries(bootc)
         plan = plan_kargs(next_entry(host), record, source, kargs, native=native, deploy=deploy_command(host))
         done = {"after": plan.after.as_dict(), "reboot_required": host.reboot_required or bool(plan.steps)}
-        module.changed = plan.after.footprint != plan.before.footprint
+        changed = plan.after.footprint != plan.before.footprint
         if (plan.steps or plan.record is not None) and not module.check_mode:
             done = run(module, bootc, plan, record)
+            changed = module.changed
         if host.rollback_queued and plan.steps:
             module.warn("A rollback is queued; what is staged here boots before it.")
         module.exit_json(
-            changed=module.changed,
+            changed=changed,
             reason=plan.reason,
             commands=[" ".join(step) for step in plan.steps],
             method="loader-entries" if native else "ostree",

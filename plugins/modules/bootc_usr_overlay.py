@@ -140,6 +140,7 @@ def main() -> None:
             bootc.capabilities.need_for(step)
             if not module.check_mode:
                 bootc.run(step)
+                module.changed = True
                 after = overlay(bootc, bootc.status())
         module.changed = before != after
         if after != plan.after:

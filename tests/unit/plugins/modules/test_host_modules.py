@@ -188,3 +188,16 @@ def test_composefs_before_1_16_4_is_known_by_its_configuration(host: Any, docume
         assert (result.get("changed"), result.get("commands")) == (False, []), result
     remote = host.run("bootc_info", gather=["update"])["remote"]
     assert (remote["booted"], remote["digest"]) == (True, digest)
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "status"),
+    [("bootc_rollback", "bootc rollback", "booted-rollback"), ("bootc_usr_overlay", "bootc usr-overlay", "booted")],
+)
+def test_what_was_done_is_not_denied_when_the_status_cannot_be_read_afterwards(
+    host: Any, documents: Any, module: str, command: str, status: str
+) -> None:
+    host.set(documents(status), {command: {"after": '{"kind": '}})
+    result = host.run(module)
+    assert command in host.calls
+    assert (result["error"], result["changed"]) == ("bootc_status_invalid", True)

@@ -197,3 +197,11 @@ def test_a_boot_entry_that_is_not_there(host: Any) -> None:
 
 def test_a_command_line_is_split_as_the_kernel_does() -> None:
     assert split_kargs('a=1 dyndbg="file x +p; y" b  "c d"=e\n') == ("a=1", 'dyndbg="file x +p; y"', "b", '"c d"=e')
+
+
+def test_a_command_that_failed_has_changed_nothing(host: Any) -> None:
+    before = unstaged()
+    host.set(before, {**NEW_OSTREE, f"{SET} --options quiet": {"rc": 1, "stderr": "error: No space left on device"}})
+    install(host, before, MACHINE)
+    result = host.run("bootc_kargs", kargs=["quiet"])
+    assert (result["error"], result["changed"]) == ("disk_full", False)
