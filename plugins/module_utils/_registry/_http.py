@@ -102,6 +102,12 @@ class Http:
                 return response
             target = urljoin(url, response.headers.get("location", ""))
             headers = self._discreet(headers, url, target)
+            if isinstance(data, Mapping) and origin(target) != origin(url):
+                # The form of a login; what is uploaded may go elsewhere, and is no secret to the registry.
+                raise RedirectRefused(
+                    f"The token server of {self._registry} redirects a login to {_shown(target)}, which is not to see the token.",
+                    hint="Correct the registry's token realm, or use a password in place of an identity token.",
+                )
             url = target
         raise RedirectRefused(
             f"The registry {self._registry} redirects in circles, last to {_shown(url)}.",

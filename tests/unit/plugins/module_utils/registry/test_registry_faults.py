@@ -280,6 +280,16 @@ def test_an_identity_token_is_exchanged(server: ScriptedRegistry) -> None:
     assert "canary" not in posted.path
 
 
+def test_an_identity_token_goes_nowhere_but_to_the_token_server(server: ScriptedRegistry, storage: ScriptedRegistry) -> None:
+    there = bearer(oauth="yes")
+    elsewhere = Answer(307, headers={"Location": f"http://{storage.address}/token"})
+    server.script = lambda seen: elsewhere if seen.method == "POST" else there(seen)
+    with pytest.raises(RedirectRefused, match="redirects a login") as raised:
+        client(Credentials("", "", "refresh-canary")).digest(image(server))
+    assert "canary" not in str(raised.value.as_result())
+    assert storage.seen == []
+
+
 def test_a_token_that_runs_out_in_the_middle_is_renewed(server: ScriptedRegistry) -> None:
     server.script = bearer("first")
     registry = client()
