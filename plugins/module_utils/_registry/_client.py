@@ -76,8 +76,9 @@ class Registry:
         self._conf = conf
         # Some mirrors are for digests only, or for tags only.
         self._places: dict[tuple[str, bool, bool], tuple[_Place, ...]] = {}
-        self._https: dict[str, Http] = {}
-        self._authorizations: dict[tuple[str, str], Authorization] = {}
+        # What registries.conf has as insecure is that for its prefix alone, and not for the rest of the same registry.
+        self._https: dict[tuple[str, Access], Http] = {}
+        self._authorizations: dict[tuple[str, Access, str], Authorization] = {}
 
     @property
     def requests_sent(self) -> int:
@@ -288,14 +289,14 @@ class Registry:
     ) -> Response:
         reference, access = place.reference, place.access
         base = access.base(reference.registry)
-        http = self._https.get(base)
+        http = self._https.get((base, access))
         if http is None:
-            http = self._https[base] = Http(reference.registry, access)
-        authorization = self._authorizations.get((base, reference.repository))
+            http = self._https[base, access] = Http(reference.registry, access)
+        authorization = self._authorizations.get((base, access, reference.repository))
         if authorization is None:
             credentials = self._credentials(reference)
             authorization = Authorization(http, credentials, reference.repository, access.plain_http)
-            self._authorizations[base, reference.repository] = authorization
+            self._authorizations[base, access, reference.repository] = authorization
         url = urljoin(f"{base}/v2/{reference.repository}/", what)
         # An upload may go to another host, which is to see no credentials.
         here = origin(url) == origin(base)
@@ -313,7 +314,7 @@ class Registry:
             response = http.request(method, url, {**given, **authorization.headers}, body)
         if response.status in (401, 403):
             # A token that was given before the repository was made is no good afterwards.
-            self._authorizations.pop((base, reference.repository), None)
+            self._authorizations.pop((base, access, reference.repository), None)
         # Amazon's registry says 403 where its password of twelve hours has run out.
         unauthorized = response.status == 401 or (response.status == 403 and "expired" in response.words)
         if unauthorized and here and authorization.shown:

@@ -24,8 +24,10 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     Access,
     ManifestUnsupported,
     RedirectRefused,
+    RegistriesConf,
     Registry,
     RegistryForbidden,
+    RegistryTls,
     RegistryUnauthorized,
     attached,
     put_blob,
@@ -37,6 +39,16 @@ from .tls import Authority, tunnel
 
 BODY = manifest()
 REPOSITORY = "team/os"
+
+
+def test_what_the_machine_has_as_insecure_is_that_alone(tls_server: ScriptedRegistry, authority: Authority) -> None:
+    """Certificates of the rest of the same registry are checked, whichever was asked for first."""
+    conf = RegistriesConf({f"{tls_server.address}/open": {"insecure": True}})
+    access = Access(client_cert=str(authority.certificate), client_key=str(authority.key), retries=0)
+    registry = Registry(access, lambda _reference: None, conf)
+    assert registry.digest(Reference.parse(f"{tls_server.address}/open/os:1")) == digest(BODY)
+    with pytest.raises(RegistryTls):
+        registry.digest(image(tls_server))
 
 
 @dataclass
