@@ -45,9 +45,11 @@ _ACCESS = (
     Flag("tls_verify", "--tls-verify", joined=True),
 )
 
+# Podman and Buildah; Docker. A file that is not there, the daemon's socket for one, is another thing.
+_UNKNOWN = re.compile(r"image not known|no such (?:image|object)", re.I)
 # What containers/image says, as the codes that the registry client uses.
 _FAULTS = (
-    (re.compile(r"docker daemon|docker\.sock", re.I), "engine_unreachable"),
+    (re.compile(r"docker daemon|docker API|docker\.sock", re.I), "engine_unreachable"),
     (re.compile(r"toomanyrequests|too many requests", re.I), "registry_rate_limited"),
     (
         re.compile(r"unauthorized|authentication required|no basic auth credentials|invalid username/password", re.I),
@@ -216,7 +218,7 @@ class Engine(abc.ABC):
         done = self.runner.run([self.program, *words, self.id_argument(name)], check=False, parsed=True)
         if done.rc == 0:
             return json.loads(done.stdout)
-        if "not known" in done.stderr or "no such" in done.stderr.lower():
+        if _UNKNOWN.search(done.stderr):
             return None
         raise self._failed(done, f"inspect {name}")
 

@@ -102,3 +102,34 @@ def test_who_may_not_push_is_told_of_credentials(tmp_path: Path, monkeypatch: py
 def test_what_docker_advises_is_not_why_a_build_failed() -> None:
     failed = BuildLog().failure(125, "label \"a b\" contains whitespaces\nSee 'docker build --help'.\n")
     assert failed.message == 'The build failed: label "a b" contains whitespaces'
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [
+        ("podman", "Error: inspecting object: localhost/os:1: image not known"),
+        ("buildah", "Error: importing settings: localhost/os:1: image not known"),
+        ("docker", "Error response from daemon: No such image: os:1"),
+    ],
+)
+def test_an_image_that_is_not_in_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, words: str) -> None:
+    fake(tmp_path, monkeypatch, engine, words)
+    assert choose_engine(engine, Runner()).find("localhost/os:1") is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "words", "error"),
+    [
+        ("docker", "Cannot connect to the Docker daemon at unix:///run/d.sock. Is the docker daemon running?", "engine_unreachable"),
+        # Docker 29
+        ("docker", "failed to connect to the docker API at unix:///d: connect: no such file or directory", "engine_unreachable"),
+        ("podman", "Error: open /etc/containers/policy.json: no such file or directory", "engine_failed"),
+    ],
+)
+def test_an_engine_that_cannot_look_does_not_say_that_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, words: str, error: str
+) -> None:
+    fake(tmp_path, monkeypatch, engine, words)
+    with pytest.raises(EngineFailed) as raised:
+        choose_engine(engine, Runner()).find("localhost/os:1")
+    assert raised.value.error == error
