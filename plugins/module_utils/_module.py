@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,11 +84,20 @@ class CollectionModule(AnsibleModule):
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn a typed error into C(fail_json) with C(error), C(hint) and what happened so far."""
+        """Turn a typed error into C(fail_json) with C(error), C(hint) and what happened so far; and so what this machine's files refuse."""
         try:
             yield
         except ImageModeError as error:
             self.fail_json(**{"changed": self.changed, **error.as_result()})
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            self.fail_json(
+                msg=f"A file of this machine could not be read or written: {error}.",
+                error="disk_full" if full else ImageModeError.error,
+                hint="Make room there." if full else "Look at its permissions; many tasks need 'become: true'.",
+                changed=self.changed,
+                exception=traceback.format_exc(),
+            )
 
 
 def leave_out(params: dict[str, Any], spec: Mapping[str, Any]) -> None:

@@ -212,7 +212,8 @@ def ensure(module: CollectionModule, files: PolicyFiles) -> None:
     image = (module.params["image"] or followed()) if changed and module.params["check_image"] else None
     pulled = tried(files, after, image) if image else None
     if changed and not module.check_mode:
-        files.write(*after)
+        for _written in files.write(*after):
+            module.changed = True
     module.exit_json(
         changed=changed,
         path=str(files.path),

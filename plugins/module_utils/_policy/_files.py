@@ -63,11 +63,15 @@ class PolicyFiles:
                         path=str(file),
                     )
 
-    def write(self, policy: Mapping[str, Any], storage: Mapping[str, Any]) -> None:
-        """Each file is written whole or not at all; where signatures are comes first, as the policy is nothing without it."""
+    def write(self, policy: Mapping[str, Any], storage: Mapping[str, Any]) -> Iterator[Path]:
+        """Each file is written whole or not at all; where signatures are comes first, as the policy is nothing without it.
+
+        :returns: the files, each after it was written
+        """
         for path, document in ((self.registries_d / OWN, storage), (self.path, policy)):
             if _read(path) != document:
                 _write(path, document)
+                yield path
 
     @contextmanager
     def candidate(self, policy: Mapping[str, Any], storage: Mapping[str, Any]) -> Iterator[PolicyFiles]:
@@ -77,7 +81,7 @@ class PolicyFiles:
             files.registries_d.mkdir()
             for other in self.registries_d.glob("*.yaml"):
                 copy(other, files.registries_d)
-            files.write(policy, storage)
+            list(files.write(policy, storage))
             yield files
 
 

@@ -45,3 +45,17 @@ def test_a_scope_that_another_file_has_is_refused_before_anything_is_written(hos
         assert "site.yaml" in result["msg"]
         options["scopes"][0] = {"scope": SCOPE, "type": "reject"}  # which has no signatures to look for
         assert host.run("bootc_signature_policy", **options)["changed"]
+
+
+def test_a_policy_that_cannot_be_written_is_an_error_that_tells_what_was(host: Any) -> None:
+    options = {
+        "path": "/proc/imagemode/policy.json",  # where not even root makes a directory
+        "registries_d": str(host.base / "registries.d"),
+        "check_image": False,
+        "scopes": [{"scope": SCOPE, "type": "sigstore", "keys": ["-----BEGIN PUBLIC KEY-----\nQUJD\n-----END PUBLIC KEY-----\n"]}],
+    }
+    result = host.run("bootc_signature_policy", **options)
+    assert (result["failed"], result["error"], result["changed"]) == (True, "failed", True)
+    assert "/proc/imagemode" in result["msg"]
+    assert result["hint"]
+    assert [path.name for path in (host.base / "registries.d").iterdir()] == ["50-imagemode-bootc.yaml"]
