@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +13,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._errors import Ima
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import read
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.report import as_csv, as_html, as_json, report
+from ansible_collections.imagemode.bootc.plugins.module_utils._replace import replace_file
 from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import ControllerAction, now
 
 WRITERS = {"json": as_json, "csv": as_csv, "html": as_html}
@@ -57,15 +56,11 @@ class ActionModule(ControllerAction):
         :raises ReportUnwritable: it cannot be written
         """
         try:
-            if path.exists() and path.read_text() == text:
+            if path.exists() and path.read_text(encoding="utf-8") == text:
                 return False
             if not self._task.check_mode:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(text)
-                os.chmod(temporary, 0o644)
-                os.replace(temporary, path)
+                replace_file(path, text, 0o644)
         except (OSError, UnicodeDecodeError) as error:
             raise ReportUnwritable(f"The report '{path}' cannot be written: {error}.", hint="Name another directory in 'dest'.") from None
         return True

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .._errors import ImageModeError
+from .._replace import replace_file
 from .._scratch import private_directory
 from ._credentials import Credentials, merged
 
@@ -57,19 +57,8 @@ def write_auth_file(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.name}.*{_UNFINISHED}"):
         left.unlink(missing_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_UNFINISHED, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(document, file, indent=2, sort_keys=True)
-            file.write("\n")
-            file.flush()
-            if path.exists() and os.getuid() == 0:
-                os.fchown(file.fileno(), path.stat().st_uid, path.stat().st_gid)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    owner = (path.stat().st_uid, path.stat().st_gid) if path.exists() and os.getuid() == 0 else None
+    replace_file(path, json.dumps(document, indent=2, sort_keys=True) + "\n", owner=owner, suffix=_UNFINISHED)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .._replace import replace_file
 from . import boot_entry
 from .boot_entry import BootEntry
 from .client import Bootc
@@ -192,9 +193,7 @@ class Record:
         self.sources = {name: words for name, words in self.sources.items() if words}
         path = Path(boot_entry.ROOT, RECORD)
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(".new")
-        scratch.write_text(json.dumps(self.sources, indent=1) + "\n")
-        scratch.replace(path)
+        replace_file(path, json.dumps(self.sources, indent=1) + "\n", 0o644)
 
 
 def _set(source: str, kargs: Kargs) -> Step:

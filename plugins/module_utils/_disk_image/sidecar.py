@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ImageModeError
+from .._replace import replace_file
 from .recipe import Recipe
 
 SUFFIX = ".imagemode.json"
+_UNFINISHED = ".imagemode"
 _CHUNK = 4 << 20
 _ZEROS = bytes(_CHUNK)
 
@@ -117,7 +119,8 @@ class DiskImageFile:
         made = Made(recipe, FileIdentity.of(scratch), virtual_size)
         _sync(scratch)
         self._write([made, *self._known()])
-        _replace(scratch, self.path)
+        os.replace(scratch, self.path)
+        _sync(self.path.parent)
         self._write([made])
         return made
 
@@ -140,10 +143,11 @@ class DiskImageFile:
         deadline = time.monotonic() + timeout
         descriptor = self._take(lock, deadline)
         try:
-            # As tempfile names them: another disk image's may begin with the same name.
-            for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.{'[a-z0-9_]' * 8}.imagemode"):
-                release(left)
-                _remove(left)
+            for name in (self.path.name, self.sidecar.name):
+                # As tempfile names them: another disk image's may begin with the same name.
+                for left in self.path.parent.glob(f".{glob.escape(name)}.{'[a-z0-9_]' * 8}{_UNFINISHED}"):
+                    release(left)
+                    _remove(left)
             yield
         finally:
             with suppress(FileNotFoundError):
@@ -153,7 +157,7 @@ class DiskImageFile:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A directory beside the file, for what is not finished; gone afterwards."""
-        directory = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".imagemode", dir=self.path.parent))
+        directory = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=_UNFINISHED, dir=self.path.parent))
         try:
             yield directory
         finally:
@@ -188,17 +192,8 @@ class DiskImageFile:
     def _write(self, made: list[Made]) -> None:
         # It holds hashes of passwords: as private as the disk image itself.
         text = json.dumps({"made": [asdict(one) for one in made]}, indent=1, sort_keys=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".imagemode", dir=self.path.parent)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"{text}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        _replace(Path(temporary), self.sidecar)
-
-
-def _replace(source: Path, target: Path) -> None:
-    os.replace(source, target)
-    _sync(target.parent)
+        replace_file(self.sidecar, f"{text}\n", suffix=_UNFINISHED)
+        _sync(self.sidecar.parent)
 
 
 def _sync(path: Path) -> None:

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from .._replace import replace_file
 
 # Afterwards somebody may have finished by hand what was begun.
 DAY_SECONDS = 86400.0
@@ -38,12 +39,7 @@ class Note:
 
     def write(self, content: Mapping[str, Any]) -> None:
         DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = self._path.with_name(f".{self._path.name}")
-        with temporary.open("w") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self._path)
+        replace_file(self._path, json.dumps(content))
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)

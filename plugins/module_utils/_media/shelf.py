@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .._errors import ImageModeError
+from .._replace import replace_file
 
 SIDECAR = ".imagemode-media.json"
 
@@ -109,9 +110,7 @@ class Shelf:
         return found == {name: known.get(name) for name in found} or _digest(path) == known.get("sha256")
 
     def _save(self) -> None:
-        temporary = self._sidecar.with_name(f"{SIDECAR}.{os.getpid()}")
-        temporary.write_text(json.dumps({"files": self._known}, indent=1, sort_keys=True) + "\n")
-        os.replace(temporary, self._sidecar)
+        replace_file(self._sidecar, json.dumps({"files": self._known}, indent=1, sort_keys=True) + "\n", 0o644)
 
 
 def _stat(path: Path) -> dict[str, int]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from shutil import copy
 from typing import Any
 
+from .._replace import replace_file
 from ._policy import PolicyInvalid
 
 # The file of containers-registries.d(5) that the collection owns; JSON, which is YAML.
@@ -99,15 +99,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(document, file, indent=4)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace_file(path, json.dumps(document, indent=4) + "\n", 0o644)

@@ -11,8 +11,6 @@ loses nothing.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 
 from .._errors import ImageModeError
 from .._fleet.record import Record
+from .._replace import replace_file
 from .gate import HaltRules, bad
 from .plan import Batch, Budget, Candidate
 
@@ -203,12 +202,6 @@ def save(path: Path, rollout: Rollout) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(rollout.as_dict(), file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
+        replace_file(path, json.dumps(rollout.as_dict(), indent=1) + "\n")
     except OSError as error:
         raise RolloutInvalid(f"The rollout '{path}' cannot be written: {error}.", hint="Name another file.") from None

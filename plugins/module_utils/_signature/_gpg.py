@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from .._reference import Reference
 from .._registry import Registry
+from .._replace import replace_file
 from .._runner import Completed, Runner
 from .._scratch import private_directory
 from ._verdict import Found
@@ -126,15 +125,7 @@ class Lookaside:
                 if not directory.exists():
                     directory.mkdir(exist_ok=True)
                     directory.chmod(0o755)  # whatever the umask: a web server is to find it
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(signature)
-                os.chmod(temporary, 0o644)  # no secret, and a web server is to read it
-                os.replace(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
+            replace_file(path, signature, 0o644)  # no secret, and a web server is to read it
         except OSError as error:
             raise SigningFailed(f"The signature cannot be written to '{path}': {error.strerror}.", hint="Check 'lookaside'.") from None
 
