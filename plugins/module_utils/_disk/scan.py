@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .._errors import ImageModeError
 from .._runner import Runner
 from .device import Device, Signature, Surroundings, parse_lsblk
 
+SYSFS = Path("/sys/class/block")
 COLUMNS = (
     "NAME",
     "KNAME",
@@ -164,16 +166,26 @@ def swaps() -> frozenset[str]:
 def holders() -> dict[str, tuple[str, ...]]:
     """:returns: what the kernel built on each device, by kernel name"""
     found: dict[str, list[str]] = {}
-    for directory in Path("/sys/class/block").glob("*/holders"):
-        names = sorted(entry.name for entry in directory.iterdir())
-        if names:
-            found[_kname(directory.parent)] = names
+    for directory in SYSFS.glob("*/holders"):
+        with suppress(OSError):  # the device has gone meanwhile
+            names = sorted(entry.name for entry in directory.iterdir())
+            if names:
+                found[_kname(directory.parent)] = names
     # A loop device does not appear among the holders of the device that it is on, and does not claim it.
-    for file in Path("/sys/class/block").glob("loop*/loop/backing_file"):
-        backing = os.path.realpath(file.read_text().rstrip("\n"))
+    for kname, file in loop_files().items():
+        backing = os.path.realpath(file)
         if backing.startswith("/dev/"):
-            found.setdefault(os.path.relpath(backing, "/dev"), []).append(_kname(file.parents[1]))
+            found.setdefault(os.path.relpath(backing, "/dev"), []).append(kname)
     return {kname: tuple(names) for kname, names in found.items()}
+
+
+def loop_files() -> dict[str, str]:
+    """:returns: kernel name of each loop device that is attached → path of its file"""
+    found = {}
+    for file in SYSFS.glob("loop*/loop/backing_file"):
+        with suppress(OSError):  # it was detached meanwhile
+            found[_kname(file.parents[1])] = file.read_text(errors="surrogateescape").rstrip("\n")
+    return found
 
 
 def _kname(directory: Path) -> str:

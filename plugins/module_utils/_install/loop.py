@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._disk.scan import loop_files
 from .._runner import Runner
 from .claim import Claim
 
@@ -40,8 +41,7 @@ def release(runner: Runner, directory: Path) -> None:
 
     :param directory: of a run that was killed
     """
-    files = {file.read_text().rstrip("\n") for file in Path("/sys/class/block").glob("loop*/loop/backing_file")}
-    for file in sorted(file for file in files if file.startswith(f"{os.path.realpath(directory)}/")):
+    for file in sorted(file for file in set(loop_files().values()) if file.startswith(f"{os.path.realpath(directory)}/")):
         for device in devices(runner, file):
             Claim.of_disk(runner, os.path.relpath(device, "/dev")).end_container()
         for device in devices(runner, file):
