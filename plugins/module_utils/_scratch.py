@@ -55,7 +55,7 @@ def scratch_directory(purpose: str, place: str | None = None, sweeping: bool = T
     where, prefix = place or tempfile.gettempdir(), _prefix(purpose)
     if sweeping:
         sweep(purpose, where)
-    with _orderly_end():
+    with orderly_end():
         directory, lock = _claimed(prefix, where)
         try:
             yield directory
@@ -148,7 +148,8 @@ def _mounted(directory: Path) -> list[str]:
 
 
 @contextmanager
-def _orderly_end() -> Iterator[None]:
+def orderly_end() -> Iterator[None]:
+    """Let what is to be done finally be done, too, when the process is asked to end: SIGTERM and SIGHUP are a C(SystemExit) meanwhile."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return

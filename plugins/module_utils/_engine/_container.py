@@ -10,13 +10,12 @@ import abc
 import os
 import re
 import secrets
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from types import FrameType
 
 from .._runner import Completed, Runner
+from .._scratch import orderly_end
 from ._choose import EngineUnsupported
 from ._cli import Buildah, Engine, EngineFailed, Podman
 from ._docker import Docker
@@ -164,24 +163,9 @@ def container(
     :raises EngineUnsupported: the engine cannot run the image's own command
     """
     made = _KINDS[engine.program](runner, engine, network)
-    with _ended_orderly():
+    with orderly_end():
         try:
             made.start(image, int(seconds), own_command)
             yield made
         finally:
             made.remove()
-
-
-@contextmanager
-def _ended_orderly() -> Iterator[None]:
-    """Let what is to be done finally be done, too, when the process is asked to end."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, former in before.items():
-            signal.signal(number, former)
