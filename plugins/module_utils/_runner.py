@@ -174,14 +174,17 @@ class Runner:
         reply: Callable[[str], str | None] | None,
     ) -> tuple[str, str]:
         deadline = None if timeout is None else time.monotonic() + timeout
-        if reply is None:
-            _tell(process, stdin or "")
+        untold = memoryview((stdin or "").encode())
         streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
         captured: dict[int, bytearray] = {0: bytearray(), 1: bytearray()}
         unfinished: dict[int, bytes] = {0: b"", 1: b""}
         with selectors.DefaultSelector() as selector:
             for index, stream in enumerate(streams):
                 selector.register(stream, selectors.EVENT_READ, index)
+            if process.stdin is not None and reply is None:
+                # A program may say much before it reads, or read nothing.
+                os.set_blocking(process.stdin.fileno(), False)
+                selector.register(process.stdin, selectors.EVENT_WRITE)
             while selector.get_map():
                 left = None if deadline is None else deadline - time.monotonic()
                 events = selector.select(left) if left is None or left > 0 else []
@@ -192,6 +195,12 @@ class Runner:
                         hint="Raise the time limit, or look at what it was waiting for.",
                     )
                 for key, _mask in events:
+                    if key.fileobj is process.stdin:
+                        untold = _tell_some(key.fd, untold)
+                        if not untold:
+                            selector.unregister(key.fileobj)
+                            process.stdin.close()
+                        continue
                     chunk = os.read(key.fd, 65536)
                     if not chunk:
                         selector.unregister(key.fileobj)
@@ -225,6 +234,14 @@ def _tell(process: subprocess.Popen[bytes], text: str) -> None:
             process.stdin.close()
         except BrokenPipeError:
             pass  # the program did not want it; its return code tells the rest
+
+
+def _tell_some(descriptor: int, text: memoryview) -> memoryview:
+    """:returns: what is still to be written; nothing if the program does not want it: its return code tells the rest"""
+    try:
+        return text[os.write(descriptor, text) :]
+    except BrokenPipeError:
+        return text[:0]
 
 
 def _end_children(process: subprocess.Popen[bytes]) -> None:
@@ -276,14 +293,14 @@ def _parents() -> dict[int, int]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and its children: asked first, killed after five seconds."""
+    """End a command and its children: asked first, killed after five seconds. Some outlive the command that started them."""
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + 5
         try:
             os.killpg(process.pid, signal_number)
+            while time.monotonic() < deadline:
+                process.poll()
+                os.killpg(process.pid, 0)
+                time.sleep(0.02)
         except ProcessLookupError:
             return
-        try:
-            process.wait(5)
-            return
-        except subprocess.TimeoutExpired:
-            continue
