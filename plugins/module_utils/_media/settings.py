@@ -19,8 +19,8 @@ from .cpio import Entry, file, link
 from .live import quiet
 
 _HOSTS = "etc/live/hosts"
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-_MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}\Z")
 
 # Drivers of network cards come up when they like, so an address is waited for; a serial number is there at once.
 _SCRIPT = """\
