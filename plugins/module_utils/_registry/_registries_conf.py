@@ -169,7 +169,7 @@ def _moved(reference: Reference, prefix: str, location: str) -> Reference:
 def _text(path: Path) -> str:
     try:
         return path.read_text()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise _invalid(path, str(error)) from None
 
 

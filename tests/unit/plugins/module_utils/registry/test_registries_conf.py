@@ -133,6 +133,13 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
         conf(tmp_path, text)
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "0.conf"
+    path.write_bytes(b"# f\xfcr alle\n[[registry]]\n")
+    with pytest.raises(RegistriesConfInvalid, match=r"0\.conf"):
+        RegistriesConf.read([path])
+
+
 def test_the_users_file_stands_for_the_systems(tmp_path: Path) -> None:
     (tmp_path / "containers/registries.conf.d").mkdir(parents=True)
     for name in ("registries.conf", "registries.conf.d/a.conf"):
