@@ -73,8 +73,13 @@ def next_entry(host: Host) -> BootEntry:
 
 
 def deployment_root(booted: Deployment) -> str:
-    """:returns: path of the directory that the booted deployment is in"""
-    return _find(booted)[1]
+    """:returns: path of the directory that the booted deployment is in
+    :raises BootcError: C(boot_entry_invalid), no boot entry leads there
+    """
+    try:
+        return _find(booted)[1]
+    except (OSError, ValueError, KeyError) as error:
+        raise _invalid(str(error)) from None
 
 
 def all_kargs() -> frozenset[str]:

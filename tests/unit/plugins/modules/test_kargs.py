@@ -9,6 +9,7 @@ The staged deployments beside the status samples were serialised by GLib itself.
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,15 @@ def test_a_boot_entry_that_is_not_there(host: Any) -> None:
 
 def test_a_command_line_is_split_as_the_kernel_does() -> None:
     assert split_kargs('a=1 dyndbg="file x +p; y" b  "c d"=e\n') == ("a=1", 'dyndbg="file x +p; y"', "b", '"c d"=e')
+
+
+def test_a_booted_deployment_without_a_boot_entry_is_an_error_of_its_own(host: Any) -> None:
+    """A staged one tells its arguments itself; that /boot is not mounted shows only then."""
+    staged = recorded("kargs-remove")
+    host.set(staged, OLD_OSTREE)
+    (host.root / "run/ostree").mkdir(parents=True)
+    (host.root / STAGED).write_bytes(base64.b64decode(SAMPLES["owned"]))
+    assert host.run("bootc_kargs", kargs=["quiet"])["error"] == "boot_entry_invalid"
 
 
 def test_a_command_that_failed_has_changed_nothing(host: Any) -> None:
