@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,15 @@ class ActionModule(Normal):
 
 def show(log: Path, done: threading.Event, host: str | None) -> None:
     """Print what is added to the file, whole lines at a time, until it is complete."""
-    shown = 0
+    position, rest = 0, b""
     while True:
         complete = done.wait(SECONDS)
-        text = log.read_bytes() if log.exists() else b""
-        end = len(text) if complete else text.rfind(b"\n") + 1
-        for line in text[shown:end].decode(errors="replace").splitlines():
+        with suppress(FileNotFoundError), log.open("rb") as file:
+            file.seek(position)
+            rest += file.read()
+            position = file.tell()
+        whole, _newline, rest = (rest, b"", b"") if complete else rest.rpartition(b"\n")
+        for line in whole.decode(errors="replace").splitlines():
             Display().v(line, host=host)
-        shown = max(shown, end)
         if complete:
             return
