@@ -41,7 +41,8 @@ def append(path: Path, record: Record) -> None:
             size = os.fstat(descriptor).st_size
             if size and os.pread(descriptor, 1, size - 1) != b"\n":
                 line = b"\n" + line  # somebody was killed in the middle of a line
-            os.write(descriptor, line)
+            while line:  # a disk that is nearly full takes a part
+                line = line[os.write(descriptor, line) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

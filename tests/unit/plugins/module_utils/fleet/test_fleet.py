@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,13 @@ def test_a_line_that_is_no_record_costs_that_line_only(tmp_path: Path, line: str
     journal.write_text(f"{line}\n{journal.read_text()}")
     assert list(read([journal])) == ["web1"]
     assert read([journal])["web1"].digest == OLD
+
+
+def test_a_line_that_is_taken_in_parts_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:100]))
+    append(tmp_path / "journal", seen(NEW, "2027"))
+    assert [record.digest for record in read([tmp_path / "journal"]).values()] == [NEW]
 
 
 def test_many_write_at_the_same_time(tmp_path: Path) -> None:
