@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from types import MappingProxyType
 
-from ._engine import fault_code
+from ._engine import fault_code, fault_hint, last_line
 from ._errors import ImageModeError
 from ._go_access import client_certificate, go_environment
 from ._reference import Reference
@@ -99,11 +99,11 @@ def generate(runner: Runner, options: RegistryOptions, reference: Reference, for
         words = [_TOOL, "scan", "--quiet", f"--config={config}", f"--output={form}={made}", f"registry:{reference}"]
         done = runner.run(words, check=False, environment={**environment, "TMPDIR": str(directory)})
         if done.rc != 0 or not made.exists():
-            lines = [line for line in done.last_words.splitlines() if line.strip()]
+            code = fault_code(done.stderr)
             raise SbomFailed(
-                f"{_TOOL} could not look at {reference}: {lines[-1] if lines else f'return code {done.rc}'}",
-                error=fault_code(done.stderr),
-                hint="Its last lines are in 'stderr'.",
+                f"{_TOOL} could not look at {reference}: {last_line(done.last_words, done.rc)}",
+                error=code,
+                hint=fault_hint(code),
                 stderr=done.last_words,
             )
         return read(str(made))

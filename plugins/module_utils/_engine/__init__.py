@@ -9,9 +9,10 @@ from __future__ import annotations
 from .._reference import named_by_id
 from ._build import BuildFailed, BuildRequest, BuildResult, RegistryAccess
 from ._choose import CHOICES, EngineMissing, EngineUnsupported, choose_engine, require_labels, require_support
-from ._cli import Engine, EngineFailed, ImageMissingLocal, fault_code
+from ._cli import Engine, EngineFailed, ImageMissingLocal, fault_code, fault_hint
 from ._container import Container, container
 from ._local import LOCAL, PLATFORMS_LABEL, LocalImage, image_digest, local_name, platform_name, steps, stored_name
+from ._said import last_line
 from ._skopeo import copy as skopeo_copy
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "choose_engine",
     "container",
     "fault_code",
+    "fault_hint",
     "image_digest",
+    "last_line",
     "local_name",
     "named_by_id",
     "platform_name",

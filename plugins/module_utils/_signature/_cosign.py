@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._engine import fault_code
+from .._engine import fault_code, fault_hint, last_line
 from .._go_access import client_certificate, go_environment
 from .._reference import Reference
 from .._registry import RegistryOptions
@@ -117,7 +117,7 @@ class Cosign:
             code = fault_code(done.stderr)
             if code is None and _KEY_WORDS.search(done.stderr):
                 raise self._key_invalid(done)
-            raise SigningFailed(f"cosign could not sign {reference}: {_last(done)}", error=code, stderr=done.last_words)
+            raise _failed(f"cosign could not sign {reference}", done, code)
 
     def look(self, reference: Reference, public_key: str, transparency_log: bool = False) -> tuple[tuple[Found, ...], bool]:
         """:param transparency_log: whether an entry in Rekor's log is demanded, which needs the internet
@@ -140,7 +140,7 @@ class Cosign:
             return (), True
         if _NONE.search(done.stderr):
             return (), False
-        raise SigningFailed(f"cosign could not verify {reference}: {_last(done)}", error=fault_code(done.stderr), stderr=done.last_words)
+        raise _failed(f"cosign could not verify {reference}", done, fault_code(done.stderr))
 
     def _old_form(self, verb: str, *needed: str) -> list[str]:
         """:returns: the arguments by which signatures are those that hosts read
@@ -197,7 +197,7 @@ class Cosign:
 
     def _key_invalid(self, done: Completed) -> SigningKeyInvalid:
         return SigningKeyInvalid(
-            f"cosign cannot use the signing key: {_last(done)}",
+            f"cosign cannot use the signing key: {last_line(done.last_words, done.rc)}",
             hint="Check the key and 'passphrase'.",
             stderr=done.last_words,
         )
@@ -241,6 +241,5 @@ def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _last(done: Completed) -> str:
-    lines = [line for line in done.last_words.splitlines() if line.strip()]
-    return lines[-1] if lines else f"return code {done.rc}"
+def _failed(what: str, done: Completed, code: str | None) -> SigningFailed:
+    return SigningFailed(f"{what}: {last_line(done.last_words, done.rc)}", error=code, hint=fault_hint(code), stderr=done.last_words)

@@ -25,6 +25,7 @@ SIGNED, OTHER = manifest(), manifest(layers=(b"another",))
 KEY = "-----BEGIN PUBLIC KEY-----\nQUJD\n-----END PUBLIC KEY-----\n"
 # Of a cosign only what the modules ask: its options, a key, and good signatures.
 COSIGN = """#!/bin/sh
+case "$*" in verify*--key=*) [ -z "$REFUSAL" ] || { echo "$REFUSAL" >&2; exit 1; };; esac
 case "$*" in *--help*) exit 0;; public-key*) printf '%s' "$KEY"; exit 0;; esac
 printf '[{"critical": {"identity": {"docker-reference": "%s"}}}]' "$IDENTITY"
 """
@@ -72,6 +73,13 @@ def test_a_key_in_der_is_told_what_to_do_with(run: Callable[..., dict[str, Any]]
     (tmp_path / "key.der").write_bytes(b"\x30\x82\xff")
     refused = run("oci_image_sign", key=str(tmp_path / "key.der"))
     assert (refused.get("error"), "PEM" in refused.get("hint", "")) == ("signing_key_invalid", True), refused
+
+
+def test_what_cosign_cannot_do_has_a_next_step(run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFUSAL", "Error: GET https://r.test/v2/: UNAUTHORIZED: authentication required")
+    refused = run("oci_image_verify", keys=[KEY])
+    assert (refused["error"], refused["msg"].endswith("authentication required")) == ("registry_unauthorized", True), refused
+    assert "password" in refused["hint"]
 
 
 def index(*platforms: tuple[str, str]) -> bytes:
