@@ -150,6 +150,18 @@ def test_a_machine_has_disks_that_nobody_else_reads_in_directories_that_are_left
 
 
 @pytest.mark.skipif(shutil.which("qemu-img") is None, reason="no qemu-img")
+def test_nobody_else_reads_a_disk_while_it_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, modes = shutil.which("qemu-img"), tmp_path / "modes"
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/qemu-img"
+    program.write_text(f'#!/bin/sh\n{real} "$@" || exit 1\nfor last; do :; done\n[ "$1" != convert ] || stat -c %a "$last" >> {modes}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin", prepend=":")
+    give_disks(tmp_path, {"system": tmp_path / "vms/web/system.qcow2"}, {})
+    assert modes.read_text() == "600\n"
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="no qemu-img")
 def test_a_disk_that_is_there_is_taken_as_it_is_whatever_its_path(tmp_path: Path) -> None:
     paths = {name: tmp_path / f"vms/web [1]/{name}.qcow2" for name in ("system", "data")}
     paths["data"].parent.mkdir(parents=True)
