@@ -95,6 +95,12 @@ class Push:
         self._image, self._engine, self._options, self._registry = image, engine, options, registry
         self._compression = compression
         self._known: dict[str, Content] = {}
+        self._sent = False
+
+    @property
+    def sent(self) -> bool:
+        """Whether a tag was written, which a failure afterwards does not undo."""
+        return self._sent
 
     def look(self, reference: Reference) -> Tag:
         """:returns: what the tag means now, and what it will mean if that is known before anything is sent"""
@@ -120,6 +126,7 @@ class Push:
         known = self._known.get(reference.name)
         # Where the repository has it under another tag, nothing is compressed or sent again, and the digest is the same.
         pushed = put_manifest(self._registry, reference, known) if known else self._push(tag)
+        self._sent = True
         there = self._registry.content(reference)
         if pushed != there.digest:
             raise ImageModeError(
@@ -180,6 +187,10 @@ class IndexPush(Push):
     ) -> None:
         super().__init__(next(iter(images.values())), engine, options, registry, compression)
         self._pushes = {platform: Push(image, engine, options, registry, compression) for platform, image in images.items()}
+
+    @property
+    def sent(self) -> bool:
+        return self._sent or any(push.sent for push in self._pushes.values())
 
     def look(self, reference: Reference) -> Tag:
         tag = super().look(reference)

@@ -286,9 +286,11 @@ def built_together(engine: Engine, name: Reference, image: LocalImage) -> dict[s
 
 def carry_out(module: CollectionModule, job: Push, tags: list[Tag]) -> list[Tag]:
     done = []
-    for tag in tags:
-        done.append(tag if tag.same else job.carry_out(tag))
-        module.changed = module.changed or done[-1].changed
+    try:
+        for tag in tags:
+            done.append(tag if tag.same else job.carry_out(tag))
+    finally:
+        module.changed = job.sent
     return done
 
 
