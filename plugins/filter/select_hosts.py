@@ -52,14 +52,39 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._errors import Ima
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.select import matching
 
 
+class _Variables:
+    """A host's variables for JMESPath, which asks for them by C(get): those that it does not ask for are not made plain, nor templated."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+
+    def get(self, name: str) -> Any:
+        return _plain(self._variables[name]) if name in self._variables else None
+
+
 def select_hosts(fleet: Any, query: str) -> list[str]:
     try:
-        known = {name: dict(fleet[name]) for name in fleet} if isinstance(fleet, Mapping) else {row["host"]: dict(row) for row in fleet}
+        if isinstance(fleet, Mapping):
+            known: dict[str, Any] = {name: _Variables(dict(fleet[name])) for name in fleet}
+        else:
+            known = {row["host"]: _plain(dict(row)) for row in fleet}
         return matching(known, query)
     except (KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"Not hosts, nor rows of a report: {error!r}.") from error
     except ImageModeError as error:
-        raise AnsibleFilterError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from error
+        raise AnsibleFilterError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from None
+
+
+def _plain(value: Any) -> Any:
+    """JMESPath's functions know values by the names of their types, and a template's are types of Ansible's own (ansible-core 2.19)."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    for kind in (bool, str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
 
 
 class FilterModule:

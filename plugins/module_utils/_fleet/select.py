@@ -29,7 +29,7 @@ def search(query: str, document: Any) -> Any:
     try:
         return jmespath.search(query, document)
     except jmespath.exceptions.JMESPathError as error:
-        raise QueryInvalid(f"'{query}' is not a JMESPath expression: {error}", hint="See jmespath.org.") from None
+        raise QueryInvalid(f"The JMESPath expression '{query}' cannot be evaluated: {error}", hint="See jmespath.org.") from None
 
 
 def matching(hosts: Mapping[str, Any], query: str) -> list[str]:
@@ -37,4 +37,9 @@ def matching(hosts: Mapping[str, Any], query: str) -> list[str]:
     :returns: the hosts of which a query is true as JMESPath has it: not null, false, or empty
     :raises QueryInvalid: as L(search)
     """
-    return [name for name, known in hosts.items() if search(f"!!({query})", known)]
+    return [name for name, known in hosts.items() if _true(search(query, known))]
+
+
+def _true(found: Any) -> bool:
+    """As JMESPath has it, to which 0 is true. Not asked of JMESPath itself: an error is to name the query as it was written."""
+    return found is not None and found is not False and found not in ("", [], {})

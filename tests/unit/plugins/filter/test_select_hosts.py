@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.imagemode.bootc.plugins.filter.select_hosts import select_hosts
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import play
 
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 ROWS = [
@@ -27,6 +30,8 @@ ROWS = [
         ("contains(groups, 'north')", ["a", "b"]),
         ("groups", ["a", "b"]),
         ("digest == null", ["c"]),
+        ("`0`", ["a", "b", "c"]),
+        ("''", []),
     ],
 )
 def test_rows_and_variables_of_hosts_are_asked_alike(query: str, hosts: list[str]) -> None:
@@ -38,3 +43,22 @@ def test_rows_and_variables_of_hosts_are_asked_alike(query: str, hosts: list[str
 def test_what_cannot_be_asked_is_told(fleet: list[dict[str, str]], query: str, words: str) -> None:
     with pytest.raises(AnsibleError, match=words):
         select_hosts(fleet, query)
+
+
+def test_functions_know_what_comes_from_a_playbook(tmp_path: Path) -> None:
+    """A template's lists, texts and numbers are types of Ansible's own since 2.19, and JMESPath's functions go by the names of types."""
+    row = {"host": "a", "sites": ["north"], "version": "40", "number": -1, "labels": {"a": "b"}, "missing": "{{ not_there }}"}
+    queries = ["contains(sites, 'north') && version < '41'", "starts_with(version, '4')", "abs(number) == `1`", "length(labels) == `1`"]
+    asked = {"that": "fleet | imagemode.bootc.select_hosts(item) == ['a']"}
+    rows = {"fleet": "{{ [{'host': 'a', 'sites': sites, 'version': version, 'number': number, 'labels': labels}] }}"}
+    tasks = [
+        {"ansible.builtin.assert": asked, "loop": queries, "vars": rows},
+        {"ansible.builtin.assert": asked, "loop": queries, "vars": {"fleet": "{{ hostvars }}"}},
+    ]
+    rc, output = play(tmp_path, [{"hosts": "all", "gather_facts": False, "tasks": tasks}], {"a": row})
+    assert rc == 0, output
+
+
+def test_a_refusal_names_the_query_as_it_was_written() -> None:
+    with pytest.raises(AnsibleError, match="'drifted &&'"):
+        select_hosts(ROWS, "drifted &&")
