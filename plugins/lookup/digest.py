@@ -94,7 +94,7 @@ class LookupModule(LookupBase):
         try:
             return [once([str(term), asked], lambda term=term: _digest(str(term), params)) for term in terms]
         except ImageModeError as error:
-            raise AnsibleLookupError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from error
+            raise AnsibleLookupError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from None
 
 
 def _digest(term: str, params: Mapping[str, Any]) -> str:

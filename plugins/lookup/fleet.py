@@ -56,4 +56,4 @@ class LookupModule(LookupBase):
             known = {name: record.as_row() for name, record in read(Path(str(term)) for term in terms).items()}
             return matching(known, query) if query else list(known)
         except ImageModeError as error:
-            raise AnsibleLookupError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from error
+            raise AnsibleLookupError(f"{error.error}: {error.message} {error.hint or ''}".strip()) from None

@@ -118,14 +118,14 @@ size:
   sample: 153600000
 download:
   description: What is transferred to a host that has O(since) already - C(size) in bytes, C(layers) as a number, C(digests).
-  returned: when O(since) is set
+  returned: when O(since) is set and the image exists
   type: dict
   sample: {size: 1234, layers: 1, digests: ["sha256:0b1079cbf28edf302126a16429c305d57e071e1a0a92878102c0bb7f95f3f6e3"]}
 attached:
   description:
     - What is attached to the image or to its index - C(kind) (signature, attestation, sbom, other), C(digest), C(artifact_type),
       C(subject), the digest that it is attached to, and cosign's C(tag), empty for referrers.
-  returned: when O(attached) is true
+  returned: when O(attached) is true and the image exists
   type: list
   elements: dict
   sample:
@@ -146,7 +146,7 @@ bootc:
   type: bool
   sample: true
 answer:
-  description: What O(query) gives.
+  description: What O(query) gives; null where it asks for what an image that does not exist lacks.
   returned: when O(query) is set
   type: raw
   sample: 153600000
@@ -268,7 +268,11 @@ def ask(query: str, result: dict) -> object:
     try:
         return jmespath.search(query, result)
     except jmespath.exceptions.JMESPathError as error:
-        raise OptionError(f"'{query}' is not a JMESPath expression: {error}") from None
+        if isinstance(error, jmespath.exceptions.JMESPathTypeError) and not result["exists"]:
+            return None  # what it asks about is not there: the expression is as good as ever
+        raise OptionError(
+            f"The JMESPath expression '{query}' cannot be evaluated: {error}", error="query_invalid", hint="See jmespath.org."
+        ) from None
 
 
 if __name__ == "__main__":
