@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,16 @@ def test_functions_know_what_comes_from_a_playbook(tmp_path: Path) -> None:
 def test_a_refusal_names_the_query_as_it_was_written() -> None:
     with pytest.raises(AnsibleError, match="'drifted &&'"):
         select_hosts(ROWS, "drifted &&")
+
+
+@pytest.mark.parametrize(
+    "asked", ["[{'host': 'a'}] | imagemode.bootc.select_hosts('abs(host)')", "query('imagemode.bootc.fleet', journal, query='abs(host)')"]
+)
+def test_a_refusal_is_told_once(asked: str, tmp_path: Path) -> None:
+    """ansible-core 2.19 and newer add the words of the error from which another one is raised."""
+    journal = tmp_path / "fleet.jsonl"
+    journal.write_text(json.dumps({"host": "a", "time": "2026"}) + "\n")
+    tasks = [{"ansible.builtin.debug": {"msg": f"{{{{ {asked} }}}}"}, "vars": {"journal": str(journal)}}]
+    rc, output = play(tmp_path, [{"hosts": "all", "gather_facts": False, "tasks": tasks}], {"a": {}})
+    assert rc != 0
+    assert output.rpartition("fatal:")[2].count("cannot be evaluated") == 1, output
