@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .._reference import Reference
+from .._reference import Reference, ReferenceInvalid
 from ._credentials import Credentials, entry_credentials, normalised_key, read_auth_file
 from ._files import locked_auth_file, unwritable, write_auth_file
 
@@ -24,7 +24,13 @@ def namespace_of(text: str) -> str:
     registry, _slash, path = key.partition("/")
     # A host without a dot or a port is told from a repository by the slash that is added, and a namespace of Docker Hub from an
     # image of its library.
-    Reference.parse(f"{registry if '.' in registry or ':' in registry else registry + ':443'}/{path and f'{path}/'}x")
+    try:
+        Reference.parse(f"{registry if '.' in registry or ':' in registry else registry + ':443'}/{path and f'{path}/'}x")
+    except ReferenceInvalid:
+        raise ReferenceInvalid(
+            f"'{text}' is neither a registry nor a namespace in one.",
+            hint="Write it as registry[:port] or registry[:port]/namespace, without a tag or a digest.",
+        ) from None
     return key
 
 

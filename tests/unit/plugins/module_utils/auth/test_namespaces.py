@@ -44,3 +44,9 @@ def test_the_option_takes_a_namespace_as_people_write_it(written: str, image: st
     found = options.credentials(reference)
     assert found
     assert found.username == "given"
+
+
+def test_a_refusal_names_what_was_written() -> None:
+    with pytest.raises(ReferenceInvalid, match=r"'registry\.test/os:1' is neither a registry nor a namespace") as refused:
+        namespace_of("registry.test/os:1")
+    assert "tag" in (refused.value.hint or "")
