@@ -102,14 +102,15 @@ class CollectionModule(AnsibleModule):
 
 def leave_out(params: dict[str, Any], spec: Mapping[str, Any]) -> None:
     """Take C("") out of raw parameters where Ansible would refuse it as no number, boolean, choice or dictionary, or take it for a
-    value where there is a default.
+    value where there is a default; and C(None), the variable that was left empty in YAML, where it would be refused.
 
     :param spec: an argument specification, or the options of one option
     """
     for name, option in spec.items():
         value = params.get(name)
-        if value == "" and (option.get("type", "str") not in _TEXT or "choices" in option or option.get("default") is not None):
-            del params[name]
+        not_empty = "choices" in option or option.get("default") is not None
+        if (value is None and not_empty) or (value == "" and (not_empty or option.get("type", "str") not in _TEXT)):
+            params.pop(name, None)
         for part in value if isinstance(value, list) else (value,):
             if isinstance(part, dict):
                 leave_out(part, option.get("options") or {})

@@ -201,3 +201,16 @@ def test_what_was_done_is_not_denied_when_the_status_cannot_be_read_afterwards(
     result = host.run(module)
     assert command in host.calls
     assert (result["error"], result["changed"]) == ("bootc_status_invalid", True)
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_what_is_left_empty_is_unset(host: Any, documents: Any, nothing: str | None) -> None:
+    """AWX surveys send "", and a variable that is left empty in YAML is null."""
+    document = documents("booted")
+    image = json.loads(document)["status"]["booted"]["image"]
+    host.set(document, registry={image["image"]["image"]: image["imageDigest"]})
+    assert not host.run("bootc_info", gather=nothing, timeout=nothing, required=nothing).get("failed")
+    options = dict.fromkeys(("transport", "retain", "soft_reboot", "digest", "timeout", "lock_timeout"), nothing)
+    switched = host.run("bootc_switch", image=image["image"]["image"], **options)
+    assert not switched.get("failed"), switched
+    assert not switched["changed"]
