@@ -60,7 +60,6 @@ options:
 extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.info
-  - imagemode.bootc.attributes.group_bootc
 requirements:
   - util-linux (2.33 or newer) and root on the machine that the task runs on
 author:

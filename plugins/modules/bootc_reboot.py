@@ -56,7 +56,6 @@ options:
 extends_documentation_fragment:
   - imagemode.bootc.attributes
   - imagemode.bootc.attributes.action
-  - imagemode.bootc.attributes.group_bootc
 attributes:
   check_mode:
     support: full

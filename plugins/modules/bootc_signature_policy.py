@@ -88,7 +88,6 @@ options:
     default: /etc/containers/registries.d
 extends_documentation_fragment:
   - imagemode.bootc.attributes
-  - imagemode.bootc.attributes.group_bootc
 attributes:
   check_mode:
     support: full
