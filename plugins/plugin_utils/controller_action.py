@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
@@ -53,7 +54,9 @@ def checked(arguments: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """
     validation = ArgumentSpecValidator(arguments).validate({name: value for name, value in given.items() if value not in (None, "")})
     if validation.error_messages:
-        raise OptionError("; ".join(validation.error_messages), hint="'ansible-doc' tells the options of this action.")
+        # Of options that it does not know the validator tells nothing but the names.
+        words = [f"Unsupported parameters: {e.msg}" if isinstance(e, UnsupportedError) else e.msg for e in validation.errors.errors]
+        raise OptionError("; ".join(words), hint="'ansible-doc' tells the options of this action.")
     options: dict[str, Any] = validation.validated_parameters
     unset(options)
     return options
