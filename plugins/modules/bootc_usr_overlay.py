@@ -145,7 +145,7 @@ def main() -> None:
         module.changed = before != after
         if after != plan.after:
             raise BootcError(
-                f"The overlay on /usr is {after}, and was to be {plan.after}.",
+                f"The overlay on /usr is '{after or 'none'}', and was to be '{plan.after or 'none'}'.",
                 error="bootc_ignored",
                 hint="Look at the host with bootc_info and at bootc's journal.",
             )
@@ -157,7 +157,7 @@ def main() -> None:
             commands=[" ".join(step) for step in plan.steps],
             usr_overlay=after,
             reboot_required=plan.reboot_required,
-            diff={"before": f"overlay on /usr: {before}\n", "after": f"overlay on /usr: {after}\n"},
+            diff={"before": f"overlay on /usr: {before or 'none'}\n", "after": f"overlay on /usr: {after or 'none'}\n"},
         )
 
 
