@@ -61,7 +61,9 @@ options:
         description: A file on the builder that holds the secret.
         type: path
       env:
-        description: A variable of the task's environment that holds the secret.
+        description:
+          - A variable of the environment on the builder that holds the secret. Not one that the C(environment) keyword sets - Ansible writes
+            that into a command line, which everybody there can read, and C(-vvv) shows.
         type: str
       value:
         description: The secret itself.
