@@ -34,7 +34,8 @@ options:
     type: int
     default: 300
   required:
-    description: Fail with RV(error=host_not_managed) if the host does not run a bootc image.
+    description:
+      - Fail if the host does not run a bootc image, with RV(error=host_not_managed), or RV(error=bootc_missing) where there is no bootc either.
     type: bool
     default: false
 extends_documentation_fragment:
