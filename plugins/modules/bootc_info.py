@@ -35,7 +35,8 @@ options:
     default: 300
   required:
     description:
-      - Fail if the host does not run a bootc image, with RV(error=host_not_managed), or RV(error=bootc_missing) where there is no bootc either.
+      - Fail if the host does not run a bootc image, with RV(error=host_not_managed), or RV(error=bootc_missing) where there is no
+        bootc either.
     type: bool
     default: false
 extends_documentation_fragment:

@@ -62,8 +62,8 @@ options:
         type: path
       env:
         description:
-          - A variable of the environment on the builder that holds the secret. Not one that the C(environment) keyword sets - Ansible writes
-            that into a command line, which everybody there can read, and C(-vvv) shows.
+          - A variable of the environment on the builder that holds the secret. Not one that the C(environment) keyword sets - Ansible
+            writes that into a command line, which everybody there can read, and C(-vvv) shows.
         type: str
       value:
         description: The secret itself.
