@@ -74,6 +74,7 @@ def fault_code(stderr: str) -> str | None:
 
 # What to do about those that somebody can do something about.
 _HINTS = {
+    "engine_unreachable": "Start Docker's daemon, let the user of the task talk to it, or name another one with 'engine'.",
     "registry_unauthorized": "Check the user name and the password or token. Without any, set 'username' and 'password', or log in first.",
     "registry_forbidden": "The user needs the right to this repository.",
     "registry_tls": "Give the registry's CA with 'ca_path'; for a registry without TLS set 'plain_http'.",

@@ -43,9 +43,13 @@ class Access:
 
     def to(self, registry: str) -> Access:
         """:returns: how this registry is reached: what one needs that speaks no TLS would give away the password of another"""
-        if not self.registries or registry in self.registries:
+        if self.covers(registry):
             return self
-        return Access(timeout=self.timeout, retries=self.retries)
+        return Access(timeout=self.timeout, retries=self.retries, registries=self.registries)
+
+    def covers(self, registry: str) -> bool:
+        """:returns: whether what the task says is for this registry"""
+        return not self.registries or registry in self.registries
 
     def base(self, registry: str) -> str:
         """:returns: the address of the registry's API: scheme and host"""

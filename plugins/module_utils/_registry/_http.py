@@ -43,6 +43,12 @@ MAX_BODY = 8 * 1024 * 1024
 MAX_WAIT = 60.0
 _TRANSIENT = (429, 500, 502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
+_TLS_HINT = "Give its CA with 'ca_path'; for a registry without TLS set 'plain_http'."
+# Of a base image or a mirror: the options of the task do not count there.
+_TLS_HINT_ELSEWHERE = (
+    "Put its CA into /etc/containers/certs.d; for a registry without TLS write 'insecure = true' into registries.conf. "
+    "'ca_path' and 'plain_http' are for the registries that the task itself names."
+)
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ class Http:
         except self._exceptions.SSLError as error:
             raise RegistryTls(
                 f"TLS with the registry {self._registry} failed: {_cause(error)}.",
-                hint="Give its CA with 'ca_path'; for a registry without TLS set 'plain_http'.",
+                hint=_TLS_HINT if self._access.covers(self._registry) else _TLS_HINT_ELSEWHERE,
                 registry=self._registry,
             ) from None
         except self._exceptions.ProxyError as error:

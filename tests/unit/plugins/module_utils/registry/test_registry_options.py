@@ -32,8 +32,9 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_base_image_elsewhere_is_not_asked_for_without_tls(server: ScriptedRegistry, configuration: Path) -> None:
     base = Reference.parse(f"{server.address}/base:1")
     options = RegistryOptions.of({"plain_http": True, "retries": 0}, OWN)
-    with pytest.raises(RegistryError):
+    with pytest.raises(RegistryError) as refused:
         options.puller().digest(base)
+    assert "insecure = true" in (refused.value.hint or ""), "'plain_http' is set, and not for this one"
     assert server.seen == []
     configuration.write_text(f'[[registry]]\nlocation = "{server.address}"\ninsecure = true\n')
     assert options.puller().digest(base) == digest(manifest())
