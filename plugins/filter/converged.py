@@ -48,10 +48,14 @@ _value:
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import same_reference
 
 
 def converged(info: Mapping[str, Any], digest: str, image: str | None = "", verified: bool | None = None) -> bool:
+    if "host" not in info:
+        why = f", which failed: {info['msg']}" if info.get("msg") else "; there is no 'host' in this."
+        raise AnsibleFilterError(f"converged takes what bootc_info returned{why}")
     host = info["host"]
     follows_another = bool(image) and not same_reference(str(image), host["image"] or "")
     as_verified = verified is None or host["backend"] == "composefs" or verified == (host["signature"] == "containerPolicy")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from ansible.errors import AnsibleError
 from ansible_collections.imagemode.bootc.plugins.filter.converged import converged
 from ansible_collections.imagemode.bootc.plugins.filter.same_image import same_image
 
@@ -41,3 +43,8 @@ def test_verification_counts_where_it_was_asked_for() -> None:
     assert not converged(info(), DIGEST, verified=True)
     assert not converged(verified, DIGEST, verified=False)
     assert converged(info(backend="composefs"), DIGEST, verified=True)  # which records nothing
+
+
+def test_what_is_not_from_bootc_info_is_refused_with_words() -> None:
+    with pytest.raises(AnsibleError, match="takes what bootc_info returned"):
+        converged({"failed": True, "msg": "no connection"}, DIGEST)
