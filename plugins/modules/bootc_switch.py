@@ -168,7 +168,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_switch
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
 from ansible_collections.imagemode.bootc.plugins.module_utils._host_module import ARGUMENTS, WATCHED, BootcModule
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import TRANSPORTS, Reference, parse_digest
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import TRANSPORTS, Reference, ReferenceInvalid, parse_digest
 
 
 def main() -> None:
@@ -188,7 +188,7 @@ def main() -> None:
     with module.errors():
         image, transport, digest = module.need("image"), module.params["transport"], module.params["digest"]
         if transport == "registry":
-            Reference.parse(image)
+            in_registry(image)
             image = image[len("docker://") :] if image.startswith("docker://") else image
         wanted = Follow(
             Source(image, transport, "containerPolicy" if module.params["enforce_container_sigpolicy"] else None),
@@ -197,6 +197,17 @@ def main() -> None:
             soft_reboot=module.params["soft_reboot"],
         )
         module.converge(lambda host, remote: plan_switch(host, wanted, remote), digest)
+
+
+def in_registry(image: str) -> None:
+    """:raises ReferenceInvalid: it is no image in a registry; one that begins with a transport is told where that goes"""
+    try:
+        Reference.parse(image)
+    except ReferenceInvalid as error:
+        transport, _colon, place = image.partition(":")
+        if place and transport in TRANSPORTS:
+            error.hint = f"The transport is an option of its own: 'transport: {transport}' with 'image: {place}'."
+        raise
 
 
 if __name__ == "__main__":

@@ -214,3 +214,18 @@ def test_what_is_left_empty_is_unset(host: Any, documents: Any, nothing: str | N
     switched = host.run("bootc_switch", image=image["image"]["image"], **options)
     assert not switched.get("failed"), switched
     assert not switched["changed"]
+
+
+@pytest.mark.parametrize(
+    ("image", "hint"),
+    [
+        ("oci:/media/os", "'transport: oci' with 'image: /media/os'"),
+        ("containers-storage:localhost/os:1", "'transport: containers-storage' with 'image: localhost/os:1'"),
+        ("registry.test/OS:1", "registry/repository:tag"),
+    ],
+)
+def test_a_transport_before_an_image_is_told_where_it_goes(host: Any, documents: Any, image: str, hint: str) -> None:
+    host.set(documents("booted"))
+    refused = host.run("bootc_switch", image=image)
+    assert refused["error"] == "reference_invalid"
+    assert hint in refused["hint"]
