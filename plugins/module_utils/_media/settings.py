@@ -26,6 +26,10 @@ _MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}\Z")
 _SCRIPT = """\
 #!/bin/sh
 # Written by imagemode.bootc: find out which machine this is, and give it its name, keys and network.
+# In image mode /root leads to a directory of /var, which may not be there yet.
+bring() { mkdir -p -m 0700 "$(readlink -m /root)" && systemd-tmpfiles --create "$1"; }
+if [ -s /etc/live/keys.conf ]; then bring /etc/live/keys.conf; fi
+if [ ! -d /etc/live/hosts ]; then exit 0; fi
 known() {
     for host in /etc/live/hosts/*/; do
         if [ -s "$host/serial" ] && [ "$(cat "$host/serial")" = "$(cat /sys/class/dmi/id/product_serial 2>/dev/null)" ]; then return 0; fi
@@ -45,7 +49,7 @@ done
 echo "This machine is $(basename "$host")."
 cp -a "$host/files/." /
 if [ -s "$host/files/etc/hostname" ]; then cat "$host/files/etc/hostname" > /proc/sys/kernel/hostname; fi
-if [ -s "$host/keys.conf" ]; then systemd-tmpfiles --create "$host/keys.conf"; fi
+if [ -s "$host/keys.conf" ]; then bring "$host/keys.conf"; fi
 """
 
 _UNIT = """\
@@ -95,7 +99,7 @@ def archive(machines: Sequence[Host], common_keys: Iterable[str]) -> dict[str, E
     common = keys.checked(common_keys)
     entries = {**quiet(), "etc/live/medium": file(b"This system was booted from a medium, and touches no disk by itself.\n")}
     if common:
-        entries["etc/tmpfiles.d/live-keys.conf"] = file(_keys(common))
+        entries["etc/live/keys.conf"] = file(_keys(common))
     for host in machines:
         top = f"{_HOSTS}/{host.name}"
         entries[f"{top}/macs"] = file("".join(f"{mac}\n" for mac in host.macs).encode())
@@ -105,7 +109,7 @@ def archive(machines: Sequence[Host], common_keys: Iterable[str]) -> dict[str, E
             entries[f"{top}/files/{placed.path}"] = file(placed.content, placed.mode)
         if host.keys:
             entries[f"{top}/keys.conf"] = file(_keys(tuple(dict.fromkeys((*common, *host.keys)))))
-    if machines:
+    if machines or common:
         unit = "etc/systemd/system/live-settings.service"
         entries[unit] = file(_UNIT.encode())
         entries["etc/systemd/system/sysinit.target.wants/live-settings.service"] = link(f"/{unit}")
@@ -114,7 +118,7 @@ def archive(machines: Sequence[Host], common_keys: Iterable[str]) -> dict[str, E
 
 
 def _keys(lines: Iterable[str]) -> bytes:
-    """tmpfiles.d(5): root's home may be a link, and its file system is there only when the system runs."""
+    """As tmpfiles.d(5) has it: root's home is there only when the system runs."""
     encoded = base64.b64encode(keys.file_text(lines).encode()).decode()
     return f"d /root/.ssh 0700 root root -\nf+~ /root/.ssh/authorized_keys 0600 root root - {encoded}\n".encode()
 
