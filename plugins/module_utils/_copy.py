@@ -179,8 +179,8 @@ class Side:
 
     def join(self, item: Attached, source: Side) -> bool:
         """:returns: whether signatures were put beside those that others made here; if not, a copy replaces nothing of anybody's"""
-        there, wanted = self._signatures(item), source._manifest(source.place, item.digest)
-        missing, own = there and lacking(there, wanted), there and lacking(wanted, there)
+        ours, theirs = self._signatures(item), source._manifest(source.place, item.digest)
+        missing, own = ours and lacking(ours, theirs), ours and lacking(theirs, ours)
         if missing and own and self.place.reference:
             join(self._registry, self.place.reference.with_tag(item.tag), [(layer, source.blob(layer)) for layer in missing])
         return bool(own)
