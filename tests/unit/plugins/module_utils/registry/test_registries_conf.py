@@ -34,6 +34,10 @@ def conf(tmp_path: Path, text: str, *more: str) -> RegistriesConf:
     return RegistriesConf.read(files)
 
 
+def mirrored(tmp_path: Path, origin: ScriptedRegistry, mirror: ScriptedRegistry, more: str = "") -> RegistriesConf:
+    return conf(tmp_path, f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n{more}')
+
+
 MIRRORED = """
 [[registry]]
 prefix = "quay.test/team"
@@ -155,7 +159,7 @@ def test_a_mirror_is_asked_first_and_the_registry_when_it_fails(tmp_path: Path) 
     """And the one that had the answer keeps being asked."""
     body = manifest()
     mirror, origin = ScriptedRegistry(), ScriptedRegistry(lambda seen: found(body))
-    there = conf(tmp_path, f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n')
+    there = mirrored(tmp_path, origin, mirror)
     image = Reference.parse(f"{origin.address}/os:1")
     try:
         registry = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
@@ -175,7 +179,7 @@ def test_a_mirror_that_has_one_image_need_not_have_the_next(tmp_path: Path) -> N
     body = manifest()
     mirror = ScriptedRegistry(lambda seen: found(body) if seen.path.endswith("/1") else Answer(404))
     origin = ScriptedRegistry(lambda seen: found(body))
-    there = conf(tmp_path, f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n')
+    there = mirrored(tmp_path, origin, mirror)
     try:
         registry = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
         for tag, asked in (("1", 0), ("2", 1), ("1", 1)):
@@ -189,8 +193,7 @@ def test_a_mirror_that_has_one_image_need_not_have_the_next(tmp_path: Path) -> N
 def test_a_mirror_for_digests_is_not_asked_for_a_tag_after_it_had_a_digest(tmp_path: Path) -> None:
     old, new = manifest(layers=(b"old",)), manifest(layers=(b"new",))
     mirror, origin = ScriptedRegistry(lambda seen: found(old)), ScriptedRegistry(lambda seen: found(new))
-    text = f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n'
-    there = conf(tmp_path, f'{text}pull-from-mirror = "digest-only"\n')
+    there = mirrored(tmp_path, origin, mirror, 'pull-from-mirror = "digest-only"\n')
     image = Reference.parse(f"{origin.address}/os:1")
     try:
         registry = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
@@ -218,7 +221,7 @@ def test_what_there_is_is_asked_of_the_registry_and_not_of_a_mirror_that_has_som
         return script
 
     mirror, origin = ScriptedRegistry(listing("1")), ScriptedRegistry(listing("1", "2"))
-    there = conf(tmp_path, f'[[registry]]\nlocation = "{origin.address}"\n[[registry.mirror]]\nlocation = "{mirror.address}"\n')
+    there = mirrored(tmp_path, origin, mirror)
     image = Reference.parse(f"{origin.address}/os:1")
     try:
         registry = Registry(Access(plain_http=True, retries=0), lambda _reference: None, there)
