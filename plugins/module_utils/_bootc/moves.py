@@ -17,6 +17,8 @@ from .plan import CANCEL_ROLLBACK, QUEUE_ROLLBACK, UNDEPLOY, UNLOCK, Plan, Remot
 from .sameness import same_source
 from .status import Deployment, Host, Image, Source
 
+_QUEUED = "A rollback is queued: the next boot goes to the rollback deployment."
+
 
 def converge(
     host: Host,
@@ -57,11 +59,7 @@ def _stay(host: Host, source: Source, cancel_rollback: bool) -> Plan:
     if host.staged:
         return replace(drop_stage(host, "the booted image is what is wanted: the staged one is dropped"), warnings=warnings)
     if host.rollback_queued and not cancel_rollback:
-        return Plan(
-            "the newest image is booted",
-            host,
-            warnings=("A rollback is queued: the next boot goes to the rollback deployment.",),
-        )
+        return Plan("the newest image is booted", host, warnings=(_QUEUED,))
     plan = keep(host, "this image is booted already")
     return replace(plan, warnings=plan.warnings + warnings)
 
@@ -71,7 +69,7 @@ def keep(host: Host, reason: str) -> Plan:
     if not host.going_back:
         return Plan(reason, host)
     if host.staged and host.booted and host.spec != host.booted.source:  # taking the rollback back would drop what is followed
-        return Plan(reason, host, warnings=("A rollback is queued: the next boot goes to the rollback deployment.",))
+        return Plan(reason, host, warnings=(_QUEUED,))
     need_image(host.rollback)
     return Plan(f"{reason}: the queued rollback is cancelled", settled(host), (CANCEL_ROLLBACK,), thrown_away(host))
 
