@@ -55,6 +55,8 @@ class _Place:
     itself: bool = True
 
 
+# Quay gives fifty tags a page, and no repository that anybody reads has as many as this.
+MAX_PAGES = 1000
 _TO = {"GET": "read", "HEAD": "read", "POST": "write to", "PUT": "write to"}
 
 
@@ -224,9 +226,14 @@ class Registry:
 
     def _following(self, response: Response, reference: Reference, asked: set[str]) -> str | None:
         """:returns: the next page; C(None) on the last
-        :raises RegistryError: it was there already, and would be for ever
+        :raises RegistryError: it was there already, or there were more than anybody reads, and there would be for ever
         """
         page = next_page(response)
+        if page and len(asked) >= MAX_PAGES:
+            raise RegistryError(
+                f"The registry {reference.registry} sends its lists of {reference.repository} in more than {MAX_PAGES} pages.",
+                hint="Remove tags that nobody needs; if there are few, a proxy before the registry may make pages up.",
+            )
         if page in asked:
             raise RegistryError(
                 f"The registry {reference.registry} sends its lists of {reference.repository} in circles, last to {page}.",

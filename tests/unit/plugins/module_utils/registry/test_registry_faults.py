@@ -38,6 +38,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     TokenInvalid,
     attached,
 )
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import _client as client_module
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import _http as http_module
 
 from .scripted import INDEX, MANIFEST, Answer, ScriptedRegistry, Seen, digest, found, manifest
@@ -231,6 +232,17 @@ def test_pages_do_not_run_in_circles(server: ScriptedRegistry, pages: int) -> No
     with pytest.raises(RegistryError, match="in circles"):
         client().tags(image(server))
     assert len(server.seen) <= 2 * pages
+
+
+@pytest.mark.parametrize("listing", ["tags", "referrers"])
+def test_pages_come_to_an_end(server: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch, listing: str) -> None:
+    """Each page is another one, and there is always one more."""
+    monkeypatch.setattr(client_module, "MAX_PAGES", 5)
+    body = json.dumps({"tags": ["1"], "manifests": []}).encode()
+    server.script = lambda seen: found(body, INDEX, Link=f'<{seen.path.partition("?")[0]}?last={len(server.seen)}>; rel="next"')
+    with pytest.raises(RegistryError, match="more than 5 pages"):
+        client().tags(image(server)) if listing == "tags" else client().referrers(image(server), digest(BODY))
+    assert len(server.seen) == 6
 
 
 def test_a_missing_blob_is_not_a_missing_image(server: ScriptedRegistry) -> None:
