@@ -6,9 +6,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+# What file systems without hard links say, FAT for one.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def replace_file(path: Path, content: str | bytes, mode: int = 0o600, owner: tuple[int, int] | None = None, suffix: str = "") -> None:
@@ -19,6 +25,30 @@ def replace_file(path: Path, content: str | bytes, mode: int = 0o600, owner: tup
     :param suffix: of the name that the file has meanwhile, by which the writer finds what SIGKILL left
     :raises OSError: it cannot be written
     """
+    with _beside(path, content, mode, owner, suffix) as temporary:
+        os.replace(temporary, path)
+
+
+def new_file(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that is not there yet, as L(replace_file) does it, and never over another writer's.
+
+    :raises FileExistsError: somebody has written it
+    :raises OSError: it cannot be written
+    """
+    with _beside(path, content, mode) as temporary:
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            os.replace(temporary, path)
+        else:
+            os.unlink(temporary)
+
+
+@contextmanager
+def _beside(path: Path, content: str | bytes, mode: int, owner: tuple[int, int] | None = None, suffix: str = "") -> Iterator[str]:
+    """A whole file in the same directory, for its place to be taken; removed if that fails."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=suffix, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -28,7 +58,7 @@ def replace_file(path: Path, content: str | bytes, mode: int = 0o600, owner: tup
             if owner:
                 os.fchown(file.fileno(), *owner)
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield temporary
     except BaseException:
         os.unlink(temporary)
         raise

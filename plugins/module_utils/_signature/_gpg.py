@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 from .._reference import Reference
 from .._registry import Registry
-from .._replace import replace_file
+from .._replace import new_file
 from .._runner import Completed, Runner
 from .._scratch import private_directory
 from ._verdict import Found
@@ -119,13 +121,17 @@ class Lookaside:
 
     def add(self, reference: Reference, signature: bytes) -> None:
         """:raises SigningFailed: it cannot be written"""
-        path = self._path(reference, len(self.signatures(reference)) + 1)
+        number = len(self.signatures(reference)) + 1
+        path = self._path(reference, number)
         try:
             for directory in reversed(path.parents):
                 if not directory.exists():
                     directory.mkdir(exist_ok=True)
                     directory.chmod(0o755)  # whatever the umask: a web server is to find it
-            replace_file(path, signature, 0o644)  # no secret, and a web server is to read it
+            for path in map(partial(self._path, reference), count(number)):
+                with suppress(FileExistsError):  # by another signer, meanwhile
+                    new_file(path, signature, 0o644)  # no secret, and a web server is to read it
+                    return
         except OSError as error:
             raise SigningFailed(f"The signature cannot be written to '{path}': {error.strerror}.", hint="Check 'lookaside'.") from None
 
