@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -224,10 +224,10 @@ class Build:
             unasked,
         )
 
-    def carry_out(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
+    def carry_out(self, decision: Decision, engine: Engine, options: RegistryOptions) -> Iterator[tuple[str, dict[str, Any]]]:
         """Pull the image if the registry has it, else bring its bases here and build it.
 
-        :returns: fields of the module's result, C(image_id) always
+        :returns: after each name that means the image now, this name and fields of the module's result, C(image_id) always
         :raises BuildFailed: the name stays where it was
         """
         if not decision.reasons:
@@ -236,9 +236,10 @@ class Build:
             result = {"image_id": pull_image(engine, self.name, options, str(self.platform))}
         else:
             result = self._build(decision, engine, options)
+        yield str(self.name), result
         for tag in decision.tags(result["image_id"]):
             engine.tag(result["image_id"], tag)
-        return result
+            yield tag, result
 
     def _build(self, decision: Decision, engine: Engine, options: RegistryOptions) -> dict[str, Any]:
         here = self._bases.fetch(decision.bases, engine, options)

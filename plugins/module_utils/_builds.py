@@ -58,12 +58,14 @@ class Builds:
         return tuple(dict.fromkeys(found))
 
     def carry_out(self, engine: Engine, options: RegistryOptions) -> Iterator[tuple[bool, dict[str, Any]]]:
-        """Do what was decided; after each image, whether something changed until then, and all that is known."""
+        """Do what was decided; after each name, whether something changed until then, and all that is known."""
         done: list[dict[str, Any]] = []
+        changed = False
         for build, decision in zip(self._builds, self._decisions):
-            done.append(build.carry_out(decision, engine, options))
-            changed = any(decision.changes(more["image_id"]) for decision, more in zip(self._decisions, done))
-            yield changed, self.result(done)
+            done.append({})
+            for name, done[-1] in build.carry_out(decision, engine, options):
+                changed = changed or decision.names[name] != done[-1]["image_id"]
+                yield changed, self.result(done)
 
     def result(self, done: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         """:param done: what came of the first builds"""

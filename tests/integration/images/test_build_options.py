@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,6 +46,24 @@ def test_further_tags_are_set_without_a_build(module: Module, context: Path, eng
         assert result["diff"]["before"].pop("names") == {f"localhost/tagged-{engine}:1": built["image_id"]}
         assert result["diff"]["before"] == result["diff"]["after"]
     assert not module("oci_image_build", **options)["changed"]
+
+
+def test_what_was_named_before_a_further_name_failed_is_a_change(
+    module: Module, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine is the real one behind a script that does not give one of the names."""
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin/podman"
+    script.write_text(f'#!/bin/sh\ncase "$*" in "tag "*:broken) exit 1 ;; esac\nexec {shutil.which("podman")} "$@"\n')
+    script.chmod(0o755)
+    options = {"name": "half-named:1", "context": str(context), "tags": ["half-named:fine", "half-named:broken"], "engine": "podman"}
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+        for changed in (True, False):
+            failed = module("oci_image_build", **options)
+            assert (failed["error"], failed["changed"]) == ("engine_failed", changed), failed
+    done = module("oci_image_build", **options)
+    assert (done["changed"], done["tagged"]) == (True, ["localhost/half-named:broken"]), done
 
 
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
