@@ -83,6 +83,21 @@ def test_two_builders_make_the_same_digest(
     assert digests[0] == digests[1]
 
 
+def test_the_date_may_come_from_the_environment(module: Module, context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"name": "dated-by-epoch:1", "context": str(context), "engine": "podman"}
+    image_id = module("oci_image_build", timestamp=1700000000, **options)["image_id"]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    same = module("oci_image_build", **options)
+    assert (same["changed"], same["image_id"]) == (False, image_id), same
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
+    assert not module("oci_image_build", timestamp=1700000000, **options)["changed"], "the option wins"
+    other = module("oci_image_build", **options)
+    assert (other["changed"], other["reasons"]) == (True, ["option timestamp changed"]), other
+    for text, error in (("soon", "option_invalid"), ("", None)):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
+        assert module("oci_image_build", check_mode=True, **options).get("error") == error
+
+
 @pytest.mark.parametrize("builder", ["podman", "buildah"])
 def test_a_forced_build_is_a_change_if_the_image_is_another_one(module: Module, context: Path, builder: str) -> None:
     options = {"name": f"forced-{builder}:1", "context": str(context), "engine": builder, "force": True}
