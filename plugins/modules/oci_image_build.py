@@ -126,12 +126,14 @@ options:
     elements: str
     default: []
   cache_from:
-    description: Repositories to take cached layers from.
+    description:
+      - Repositories to take cached layers from, which O(cache_to) fills.
+      - With Docker, images instead, built with C(BUILDKIT_INLINE_CACHE=1) in O(build_args); of others it takes nothing.
     type: list
     elements: str
     default: []
   cache_to:
-    description: Repositories to put cached layers into.
+    description: Repositories to put cached layers into. Docker has nothing for it.
     type: list
     elements: str
     default: []

@@ -163,6 +163,26 @@ def test_layers_come_from_the_cache_in_a_registry(
     assert any("pulled from remote" in line for line in again["log"]), again["log"]
 
 
+def test_docker_takes_layers_from_an_image_that_tells_of_its_cache(
+    module: Module, context: Path, registry: LiveRegistry, docker: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Podman and Buildah take a repository of layers, which C(cache_to) fills."""
+    for name, value in docker.items():
+        monkeypatch.setenv(name, value)
+    programs(context)
+    cache = f"{registry.address}/cache-docker:1"
+    options = {"context": str(context), "engine": "docker", "plain_http": True, "network": "host"}
+    options["content"] = "FROM scratch\nCOPY root /\nRUN echo it ran > /ran\n"
+    built = module("oci_image_build", name=cache, build_args={"BUILDKIT_INLINE_CACHE": 1}, **options)
+    assert built["changed"], built
+    assert module("oci_image_push", name=cache, engine="docker", plain_http=True)["changed"]
+    for words in (["image", "rm", "-f", cache], ["builder", "prune", "-af"]):
+        subprocess.run(["docker", *words], check=True, capture_output=True)
+    again = module("oci_image_build", name="cached-docker:1", cache_from=[cache], **options)
+    assert again["changed"], again
+    assert any("CACHED" in line for line in again["log"]), again["log"]
+
+
 def test_a_run_instruction_sees_what_the_task_gives_it(
     module: Module, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
