@@ -93,7 +93,9 @@ options:
     type: dict
     default: {}
   network:
-    description: Network of the build's RUN instructions, for example V(none) or V(host).
+    description:
+      - Network of the build's RUN instructions, for example V(none) or V(host). With the isolation C(chroot), which E(BUILDAH_ISOLATION)
+        may ask for, there is none but V(host), and Podman and Buildah refuse others.
     type: str
   volumes:
     description: Directories that RUN instructions see, as C(--volume) takes them.

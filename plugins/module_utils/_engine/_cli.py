@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -295,3 +296,10 @@ class Buildah(_Containers):
     def find(self, name: str) -> LocalImage | None:
         found = self._inspect(["inspect", "--type", "image"], name)
         return from_buildah(found) if found else None
+
+    def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:
+        verb, *words = super()._build_argv(request, identity)
+        isolation = os.environ.get("BUILDAH_ISOLATION") if request.network else None
+        # Told of chroot by the variable alone, Buildah 1.28 gives RUN the builder's network, whichever was asked for; told by the
+        # option, it refuses all but that one, as Podman does.
+        return [verb, *([f"--isolation={isolation}"] if isolation else []), *words]

@@ -211,6 +211,25 @@ def test_a_run_instruction_sees_what_the_task_gives_it(
     assert built["changed"], built
 
 
+def test_a_run_instruction_has_the_network_that_was_asked_for(module: Module, context: Path, engine: str) -> None:
+    """With none, where containers run as they are, there is no other interface than the loopback."""
+    programs(context)
+    options = {
+        "name": f"net-{engine}:1",
+        "context": str(context),
+        "engine": engine,
+        "content": "FROM scratch\nCOPY root /\n"
+        "RUN n=0; while read -r line; do case $line in *:*) n=$((n+1)) ;; esac; done < /proc/net/dev; [ $n = 1 ]\n",
+    }
+    cut_off = module("oci_image_build", network="none", **options)
+    if engine == "docker":
+        assert cut_off["changed"], cut_off
+        if sum(":" in line for line in Path("/proc/net/dev").read_text().splitlines()) > 1:
+            assert module("oci_image_build", network="host", **options)["error"] == "build_failed"
+    else:
+        assert "--network" in cut_off["msg"], "the tests' isolation, chroot, has the builder's network only, and the engine says so"
+
+
 def test_no_output_shows_what_a_run_instruction_prints_of_a_secret(
     module: Module, context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
