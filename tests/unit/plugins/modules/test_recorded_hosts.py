@@ -73,12 +73,18 @@ def test_check_mode_predicts_what_the_run_does(host: Any, backend: str, step: di
         assert again["changed"] is False, again["reason"]
 
 
-def test_a_digest_that_is_booted_needs_status_alone(host: Any, documents: Any) -> None:
-    document = documents("booted")
-    digest = parse_status(document).booted.digest  # type: ignore[union-attr]
-    host.set(document)
-    result = host.run("bootc_upgrade", digest=digest)
-    assert result["changed"] is False
+@pytest.mark.parametrize(("document", "slot"), [("booted", "booted"), ("booted-staged", "staged"), ("composefs", "booted")])
+@pytest.mark.parametrize("module", ["bootc_upgrade", "bootc_switch"])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_digest_that_is_there_needs_status_alone(
+    host: Any, documents: Any, document: str, slot: str, module: str, check_mode: bool
+) -> None:
+    host.set(documents(document))
+    status = parse_status(documents(document))
+    deployment = getattr(status, slot)
+    options = {"image": deployment.image.source.image} if module == "bootc_switch" else {}
+    result = host.run(module, check_mode=check_mode, digest=deployment.digest, **options)
+    assert result["changed"] is False, result
     assert host.calls == ["bootc status --json --format-version=1"]
 
 
