@@ -143,6 +143,9 @@ def test_a_warning_stops_it_if_asked_to(play: Callable[..., Played], registry: L
     assert strict.failed
     assert registry.digest("role-warned", "1") is None
     assert outcomes(report(tmp_path / "report")) == {"lint": [False]}
+    skipped = play(image_lint_fatal_warnings=True, image_lint_skip=["var-log"], **options)
+    assert not skipped.failed, skipped.output
+    assert registry.digest("role-warned", "1")
 
 
 def test_everything_empty_is_everything_unset(play: Callable[..., Played], registry: LiveRegistry) -> None:
