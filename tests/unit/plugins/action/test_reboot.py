@@ -168,3 +168,23 @@ def test_what_bootc_knows_no_digest_of_is_proved_by_its_identity(action: ActionM
     action._prove(None, before, info((unknown, "two")))
     with pytest.raises(RebootRefused):
         action._prove(None, before, info((unknown, "three")))
+
+
+@pytest.mark.parametrize("soft", [True, False])
+def test_how_long_is_waited_and_for_what_is_as_the_task_says(action: ActionModule, soft: bool) -> None:
+    """Options that are ansible.builtin.reboot's, with its own defaults where they are unset."""
+    asked: list[dict[str, Any]] = []
+
+    def reboot(_name: str, *, task: Any, **_more: Any) -> Any:
+        asked.append(task.args)
+        return SimpleNamespace(run=lambda **_variables: {"rebooted": True})
+
+    action._task = SimpleNamespace(copy=SimpleNamespace)
+    action._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=reboot))
+    action._connection = action._play_context = action._loader = action._templar = None
+    given = {"reboot_timeout": 7, "connect_timeout": 8, "post_reboot_delay": 9, "test_command": "true", "msg": "down"}
+    for options in (given, {**given, "connect_timeout": None, "test_command": None}):
+        assert action._builtin_reboot(options, soft, {})["rebooted"] is True
+        wanted = {name: value for name, value in options.items() if value is not None}
+        wanted.update({"reboot_command": "systemctl soft-reboot"} if soft else {})
+        assert {name: value for name, value in asked.pop().items() if name != "boot_time_command"} == wanted
