@@ -236,6 +236,20 @@ def test_a_registry_with_tls_and_a_password(module: Module, image: str, guarded_
     assert PASSWORD not in cosign.read_text()
 
 
+def test_a_transparency_log_is_asked_when_it_is_wanted(module: Module, image: str, key: Path, cosign: Path) -> None:
+    """Nobody is there: what is not in the log is not signed, and what is signed without one does not count as if it were."""
+    log = "http://127.0.0.1:1"
+    logged = {"transparency_log": True, "transparency_log_url": log}
+    refused = module("oci_image_sign", name=image, key=str(key), **logged, **PLAIN)
+    assert (refused.get("failed"), refused["changed"]) == (True, False), refused
+    calls = [line.split() for line in cosign.read_text().splitlines() if line.startswith("sign ") and "--help" not in line]
+    assert {"--tlog-upload=true", f"--rekor-url={log}"} <= set(calls[-1])
+    assert sign(module, image, key=str(key), **PLAIN)["changed"], "nothing was stored"
+    public = {"name": image, "key_files": [str(key.with_suffix(".pub"))], **PLAIN}
+    assert module("oci_image_verify", **public)["verified"]
+    assert module("oci_image_verify", transparency_log=True, **public).get("failed")
+
+
 def test_gnupg_signs_into_a_lookaside_directory(module: Module, index: str, gpg: Any, tmp_path: Path) -> None:
     fingerprint, public, private = gpg("signer@example.com")
     _other, other_public, _private = gpg("other@example.com")
@@ -250,8 +264,13 @@ def test_gnupg_signs_into_a_lookaside_directory(module: Module, index: str, gpg:
     plain = index.replace(":index", ":1")
     assert accepts(plain, by_key(public, "signedBy"), store, tmp_path) == ""
     assert accepts(plain, by_key(other_public, "signedBy"), store, tmp_path) != ""
-    wrong = module("oci_image_sign", name=index, key_content=private, passphrase="wrong", **{**options, "lookaside": f"{tmp_path}/new"})
+    elsewhere = {**options, "lookaside": f"{tmp_path}/new"}
+    wrong = module("oci_image_sign", name=index, key_content=private, passphrase="wrong", **elsewhere)
     assert (wrong["error"], wrong["changed"]) == ("signing_key_invalid", False), wrong
+    # The same key where GnuPG has it, by the name that people know it by.
+    home = sign(module, index, key="signer@example.com", gpg_home=f"/tmp/g{os.getpid()}", passphrase=PASSPHRASE, **elsewhere)
+    assert (home["fingerprint"], len(home["signed"])) == (fingerprint, 2)
+    assert module("oci_image_verify", name=index, keys=[public], **elsewhere)["verified"]
 
 
 @pytest.mark.parametrize(
