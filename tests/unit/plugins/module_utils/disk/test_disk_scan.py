@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk import scan
@@ -25,3 +27,12 @@ def test_a_device_that_goes_meanwhile_is_passed_over(tmp_path: Path, monkeypatch
     (tmp_path / "loop2/loop/backing_file").write_text("/srv/disk.raw\n")
     assert scan.loop_files() == {"loop0": "/dev/vdb", "loop2": "/srv/disk.raw"}
     assert scan.holders() == {"vdb": ("dm-0", "loop0")}
+
+
+@pytest.mark.parametrize("said", ["", "lsblk: unknown column: WWN", "{}", '{"blockdevices": [{}]}', "[]"])
+def test_a_list_of_disks_that_is_none_is_an_error(said: str) -> None:
+    """No disk is chosen from half of what there is."""
+    runner: Any = SimpleNamespace(find=lambda _program: None, run=lambda _argv, **_options: SimpleNamespace(stdout=said))
+    with pytest.raises(scan.ScanFailed) as refused:
+        scan.Scanner(runner).devices()
+    assert (refused.value.error, "util-linux" in (refused.value.hint or "")) == ("disk_scan_failed", True)
