@@ -96,8 +96,8 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "disk_full",
-        # The third is libostree's (throw_min_free_space_error).
-        r"Insufficient free space|No space left on device|min-free-space-(?:percent|size) .*would be exceeded",
+        # The third is libostree's (throw_min_free_space_error); skopeo and Podman begin theirs with a small letter, as Go does.
+        r"Insufficient free space|[Nn]o space left on device|min-free-space-(?:percent|size) .*would be exceeded",
         "Free space on the host's root file system, for example with 'podman system prune'.",
     ),
     ("etc_conflict", r"Merge conflicts found in etc", "Move the conflicting files in /etc out of the way; the host's stderr names them."),

@@ -82,6 +82,12 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "Choose a larger disk, a larger 'root_size', or a smaller image.",
     ),
     (
+        "disk_full",
+        # With a small letter it is Podman or skopeo that says so, of what they write on this machine.
+        r"no space left on device",
+        "Podman's storage is full; a live system keeps it in memory. Free images there, or mount a disk there.",
+    ),
+    (
         "disk_failed",
         r"Input/output error|I/O error|Remote I/O error|No such device",
         "The disk does not take writes; look at the kernel's log and its SMART data.",

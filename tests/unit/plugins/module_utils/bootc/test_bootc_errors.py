@@ -15,6 +15,8 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
     [
         ("Importing: Writing object: min-free-space-percent '3%' would be exceeded, at least 12.6 kB requested", "disk_full"),
         ("Importing: min-free-space-size 500MB would be exceeded", "disk_full"),
+        ("writing blob: write /var/tmp/container_images_storage: no space left on device", "disk_full"),
+        ("Importing: No space left on device (os error 28)", "disk_full"),
         ("reading manifest 1 in registry.test/os: received unexpected HTTP status: 502 Bad Gateway", "registry_unavailable"),
         ("pinging container registry registry.test: received unexpected HTTP status: 503 Service Unavailable", "registry_unavailable"),
         ("Requesting bearer token: invalid status code from registry 500 (Internal Server Error)", "registry_unavailable"),
