@@ -37,7 +37,7 @@ from ._registry import (
 from ._scratch import scratch_directory
 
 # Faults that may be gone a moment later.
-_PASSING = ("registry_rate_limited", "registry_unreachable", "registry_unavailable", "registry_answer_incomplete")
+_PASSING = ("registry_rate_limited", "registry_unreachable", "registry_unavailable", "registry_answer_incomplete", "proxy_failed")
 _MAX_WAIT = 30.0
 # Of a layer; Podman 4 writes "io.containers." before it, Podman 5 "io.github.containers.".
 _CHUNKED = "containers.zstd-chunked.manifest-checksum"

@@ -108,6 +108,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "Check the image's name, tag or digest; push it first.",
     ),
     (
+        "proxy_failed",
+        r"proxyconnect tcp|Proxy Authentication Required",
+        "Correct HTTPS_PROXY in the task's environment, or name the registry in NO_PROXY there.",
+    ),
+    (
         "registry_unauthorized",
         r"unauthorized|authentication required|40[13] \(?(?:Unauthorized|Forbidden)|denied: |requested access to the resource is denied",
         "bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there. "

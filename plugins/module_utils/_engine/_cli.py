@@ -52,6 +52,7 @@ _UNKNOWN = re.compile(r"image not known|no such (?:image|object)", re.I)
 _FAULTS = (
     (re.compile(r"docker daemon|docker API|docker\.sock", re.I), "engine_unreachable"),
     (re.compile(r"toomanyrequests|too many requests", re.I), "registry_rate_limited"),
+    (re.compile(r"proxyconnect tcp|proxy authentication required", re.I), "proxy_failed"),
     (
         re.compile(r"unauthorized|authentication required|no basic auth credentials|invalid username/password", re.I),
         "registry_unauthorized",
@@ -59,7 +60,14 @@ _FAULTS = (
     # "permission denied" is what this machine says of a file.
     (re.compile(r"(?<!permission )denied|forbidden", re.I), "registry_forbidden"),
     (re.compile(r"x509:|tls:|server gave HTTP response to HTTPS client", re.I), "registry_tls"),
-    (re.compile(r"connection refused|no such host|i/o timeout|unreachable|no route to host", re.I), "registry_unreachable"),
+    (
+        re.compile(
+            r"connection refused|no such host|server misbehaving|name resolution|i/o timeout|handshake timeout|deadline exceeded"
+            r"|client\.timeout|unreachable|no route to host",
+            re.I,
+        ),
+        "registry_unreachable",
+    ),
     (re.compile(r"manifest unknown|name unknown|not found", re.I), "image_missing"),
     (re.compile(r"no space left on device", re.I), "disk_full"),
     (re.compile(r"connection reset|broken pipe|\bEOF\b|closed network connection", re.I), "registry_answer_incomplete"),
@@ -80,6 +88,7 @@ _HINTS = {
     "registry_forbidden": "The user needs the right to this repository.",
     "registry_tls": "Give the registry's CA with 'ca_path'; for a registry without TLS set 'plain_http'.",
     "registry_unreachable": "Check the name, the port, the network and the proxy variables of the machine that runs this task.",
+    "proxy_failed": "Correct HTTPS_PROXY or HTTP_PROXY where the task runs, or name the registry in NO_PROXY.",
     "registry_rate_limited": "Wait, or log in: registries allow more to known users.",
     "image_missing": "Check the repository, the tag and the digest.",
     "disk_full": "Make room, for example by removing images.",

@@ -24,6 +24,8 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
         ('Get "https://registry.test/v2/os/blobs/sha256:77": context deadline exceeded', "registry_unreachable"),
         ("reading manifest 1 in docker.io/test/os: denied: requested access to the resource is denied", "registry_unauthorized"),
         ("reading manifest 1 in docker.io/test/os: requested access to the resource is denied", "registry_unauthorized"),
+        ('Get "https://r.test/v2/": proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused', "proxy_failed"),
+        ('pinging container registry r.test: Get "https://r.test/v2/": Proxy Authentication Required', "proxy_failed"),
         ("reading manifest 9 in registry.test/os: manifest unknown", "image_missing"),
         ("Soft rebooting: Cannot soft-reboot to deployment with a different kernel state", "soft_reboot_unavailable"),
         ("Soft rebooting: System does not support soft reboots", "soft_reboot_unavailable"),

@@ -57,6 +57,16 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, stderr: str
         (PING + "tls: first record does not look like a TLS handshake", "registry_tls", "not be tried", "ca_path"),
         (PING + "dial tcp 127.0.0.1:1: connect: connection refused", "registry_unreachable", "not be tried", "port"),
         (PING + "dial tcp: lookup r.test on 10.0.0.1:53: no such host", "registry_unreachable", "not be tried", "name"),
+        (PING + "dial tcp: lookup r.test on 10.0.0.1:53: server misbehaving", "registry_unreachable", "not be tried", "name"),
+        (PING + "net/http: TLS handshake timeout", "registry_unreachable", "not be tried", "network"),
+        (
+            PING + "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+            "registry_unreachable",
+            "not be tried",
+            "port",
+        ),
+        (PING + "proxyconnect tcp: dial tcp 127.0.0.1:1: connect: connection refused", "proxy_failed", "not be tried", "NO_PROXY"),
+        (PING + "Proxy Authentication Required", "proxy_failed", "not be tried", "NO_PROXY"),
     ],
 )
 def test_a_login_that_could_not_be_tried_is_told_from_wrong_credentials(
