@@ -211,6 +211,19 @@ def test_a_run_instruction_sees_what_the_task_gives_it(
     assert built["changed"], built
 
 
+def test_a_run_instruction_sees_the_ssh_key_that_it_names(module: Module, context: Path, tmp_path: Path, engine: str) -> None:
+    """Of a file with a key the engine makes an agent; the key itself is not in the container."""
+    programs(context)
+    key = tmp_path / "deploy key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "x", "-f", str(key)], check=True)
+    options = {"name": f"keyed-{engine}:1", "context": str(context), "engine": engine, "network": "host"}
+    text = 'FROM scratch\nCOPY root /\nRUN --mount=type=ssh,id={} [ -S "$SSH_AUTH_SOCK" ]\n'
+    built = module("oci_image_build", ssh=[f"deploy={key}"], content=text.format("deploy"), **options)
+    assert built["changed"], built
+    other = module("oci_image_build", ssh=[f"deploy={key}"], content=text.format("other"), **options)
+    assert other["error"] == "build_failed", other
+
+
 def test_a_run_instruction_has_the_network_that_was_asked_for(module: Module, context: Path, engine: str) -> None:
     """With none, where containers run as they are, there is no other interface than the loopback."""
     programs(context)
