@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from ._access import Access
 from .errors import (
@@ -255,15 +255,24 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def next_page(response: Response) -> str | None:
-    """:returns: what comes after C(/v2/REPOSITORY/) in the address of the next page, RFC 8288; C(None) on the last page"""
+    """What comes after C(/v2/REPOSITORY/) in the address of the next page, RFC 8288.
+
+    Of the link's own address only the query counts. Its path may be wrong: Artifactory leaves the key of its repository out
+    (RTFACT-18971), and Nexus puts into it what its connectors do not serve (sonatype/nexus-public issue 1011). And it leads to nobody else.
+
+    :returns: C(None) on the last page
+    """
+    asked = _list_of(response.url)
     for link in requests.utils.parse_header_links(response.headers.get("link", "")):
-        if link.get("rel") == "next":
-            parts = urlsplit(urljoin(response.url, link["url"]))
-            # Only what lies beside this page: a link is not a redirect to somebody else.
-            folder = urlsplit(response.url).path.rpartition("/")[0]
-            if parts.path.rpartition("/")[0] == folder and parts.query:
-                return f"{folder.rpartition('/')[2]}/{parts.path.rpartition('/')[2]}?{parts.query}"
+        url = urljoin(response.url, link["url"])
+        if link.get("rel") == "next" and urlsplit(url).query and _list_of(url) == asked:
+            return f"{asked}?{urlsplit(url).query}"
     return None
+
+
+def _list_of(url: str) -> str:
+    """:returns: the end of the path: C(tags/list), or C(referrers/sha256:…)"""
+    return "/".join(unquote(urlsplit(url).path).split("/")[-2:])
 
 
 def retry_after(value: str | None) -> float | None:

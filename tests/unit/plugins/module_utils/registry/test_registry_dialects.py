@@ -302,6 +302,27 @@ def test_schema_1_is_refused_for_what_it_is(server: ScriptedRegistry, media_type
             client().digest(image(server))
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        "/v2/os/tags/list?last=1&n=1000",  # Artifactory, which leaves its repository out
+        "http://nexus.test:8081/repository/docker/v2/team/os/tags/list?n=1000&last=1",  # Nexus behind a port of its own
+        "/artifactory/api/docker/team/v2/os/tags/list?n=1000&last=1",
+    ],
+)
+def test_a_link_whose_path_is_wrong_leads_to_the_next_page(server: ScriptedRegistry, link: str) -> None:
+    def script(seen: Seen) -> Answer:
+        url = urlsplit(seen.path)
+        if url.path != f"/v2/{REPOSITORY}/tags/list":
+            return Answer(404)
+        last = "last=1" in url.query
+        headers = {} if last else {"Link": f'<{link}>; rel="next"'}
+        return Answer(200, json.dumps({"tags": ["2" if last else "1"]}).encode(), headers)
+
+    server.script = script
+    assert client().tags(image(server)) == ("1", "2")
+
+
 def test_zots_referrers_come_in_pages(server: ScriptedRegistry) -> None:
     def page(kind: str) -> bytes:
         entry = {"mediaType": MANIFEST, "digest": digest(kind.encode()), "size": 1, "artifactType": kind}

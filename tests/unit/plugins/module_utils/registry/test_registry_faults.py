@@ -394,11 +394,12 @@ def test_an_answer_without_end_is_cut(server: ScriptedRegistry, monkeypatch: pyt
 
 
 def test_tags_come_in_pages(server: ScriptedRegistry) -> None:
-    """With a relative address as Distribution sends it, or a whole one as Quay does; an address elsewhere is not followed."""
+    """With a relative address as Distribution sends it, or a whole one as Quay does; nobody else is asked, whoever it names."""
     pages = {
         "/v2/team/os/tags/list?n=1000": (["1", "2"], '</v2/team/os/tags/list?last=2&n=1000>; rel="next"'),
         "/v2/team/os/tags/list?last=2&n=1000": (["3"], f"<http://{server.address}/v2/team/os/tags/list?last=3>; rel=next"),
-        "/v2/team/os/tags/list?last=3": (["4"], "<http://elsewhere.test/v2/other/tags/list?n=1>; rel=next"),
+        "/v2/team/os/tags/list?last=3": (["4"], "<http://elsewhere.test/v2/team/os/tags/list?last=4>; rel=next"),
+        "/v2/team/os/tags/list?last=4": (["5"], "<http://elsewhere.test/v2/_catalog?last=5>; rel=next"),
     }
 
     def script(seen: Seen) -> Answer:
@@ -406,7 +407,7 @@ def test_tags_come_in_pages(server: ScriptedRegistry) -> None:
         return Answer(200, json.dumps({"name": "team/os", "tags": names}).encode(), {"Link": link})
 
     server.script = script
-    assert client().tags(image(server, "team/os:1")) == ("1", "2", "3", "4")
+    assert client().tags(image(server, "team/os:1")) == ("1", "2", "3", "4", "5")
     server.script = lambda seen: Answer(200, b'{"name": "team/os", "tags": null}')
     assert client().tags(image(server, "team/os:1")) == ()
     server.script = lambda seen: Answer(404)
