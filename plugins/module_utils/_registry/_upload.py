@@ -13,6 +13,7 @@ from urllib.parse import quote, urljoin
 
 from .._reference import Reference, digest_of
 from ._client import Content, Registry
+from ._http import Response
 from ._manifests import Descriptor
 from .errors import RegistryError
 
@@ -26,7 +27,7 @@ def put_manifest(registry: Registry, reference: Reference, content: Content) -> 
     tag = reference.digest or reference.tag
     response = registry.send("PUT", reference, f"manifests/{tag}", {"Content-Type": content.media_type}, content.body)
     if response.status not in (200, 201, 202):
-        raise _refused(reference, response.status, f"the manifest {content.digest}")
+        raise _refused(reference, response, f"the manifest {content.digest}")
     return content.digest
 
 
@@ -43,18 +44,18 @@ def put_blob(registry: Registry, reference: Reference, content: bytes, media_typ
     begun = registry.send("POST", reference, "blobs/uploads/", {"Content-Type": "application/octet-stream"}, b"")
     location = begun.headers.get("location", "")
     if begun.status != 202 or not location:
-        raise _refused(reference, begun.status, "an upload")
+        raise _refused(reference, begun, "an upload")
     target = urljoin(begun.url, location)
     target += f"{'&' if '?' in target else '?'}digest={quote(digest, safe='')}"
     stored = registry.send("PUT", reference, target, {"Content-Type": "application/octet-stream"}, content)
     if stored.status != 201:
-        raise _refused(reference, stored.status, f"the blob {digest}")
+        raise _refused(reference, stored, f"the blob {digest}")
     return blob
 
 
-def _refused(reference: Reference, status: int, what: str) -> RegistryError:
+def _refused(reference: Reference, response: Response, what: str) -> RegistryError:
     return RegistryError(
-        f"The registry {reference.registry} answered {status} to {what} for {reference.repository}.",
+        f"The registry {reference.registry} answered {response.status} to {what} for {reference.repository}{response.words}.",
         hint="Look at the registry's log: it may be read-only, full, or have rules for tags.",
-        status=status,
+        status=response.status,
     )

@@ -22,6 +22,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._errors import Ima
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     Access,
+    Content,
     ManifestUnsupported,
     RedirectRefused,
     RegistriesConf,
@@ -31,6 +32,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
     RegistryUnauthorized,
     attached,
     put_blob,
+    put_manifest,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry._http import origin
 
@@ -238,6 +240,17 @@ def test_a_refusal_has_its_code_and_the_registrys_words(server: ScriptedRegistry
         client().manifest(image(server))
     assert raised.value.error == error
     assert words in raised.value.message
+
+
+def test_a_tag_that_may_not_be_moved_is_told_in_the_registrys_words(server: ScriptedRegistry) -> None:
+    """Amazon's, of a repository whose tags are immutable."""
+    said = "The image tag '1' already exists in the 'os' repository and cannot be overwritten because the tag is immutable."
+    body = json.dumps({"errors": [{"code": "TAG_INVALID", "message": said}]}).encode()
+    server.script = lambda seen: Answer(400, body)
+    with pytest.raises(ImageModeError) as raised:
+        put_manifest(client(), image(server), Content(BODY, MANIFEST, digest(BODY)))
+    assert (raised.value.error, said.rstrip(".") in raised.value.message) == ("registry_error", True)
+    assert "rules for tags" in (raised.value.hint or "")
 
 
 def test_a_token_that_is_refused_again_is_not_asked_for_forever(server: ScriptedRegistry) -> None:
