@@ -95,11 +95,12 @@ _HINTS = {
 }
 
 
-def fault_hint(code: str | None) -> str:
+def fault_hint(code: str | None, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """:param code: of L(fault_code)
+    :param own: code → what is to be done where that is something else
     :returns: what to do about it
     """
-    return " ".join(filter(None, (_HINTS.get(code or ""), "Its last lines are in 'stderr'.")))
+    return " ".join(filter(None, ({**_HINTS, **own}.get(code or ""), "Its last lines are in 'stderr'.")))
 
 
 class Engine(abc.ABC):
@@ -114,10 +115,12 @@ class Engine(abc.ABC):
         registries.conf has for it; otherwise it is Docker Hub's
     :ivar blanks_in_labels: whether the name of a label may have blanks in it
     :ivar lacks: options of the collection's modules that this engine has nothing for
+    :ivar hints: what to do about a fault by its code, where that is not the same with every engine
     """
 
     program: str
     lacks: frozenset[str] = frozenset()
+    hints: Mapping[str, str] = MappingProxyType({})
     build_environment: Mapping[str, str] = MappingProxyType({})
     tidies = False
     heredocs_since: tuple[int, int]
@@ -244,7 +247,7 @@ class Engine(abc.ABC):
         return EngineFailed(
             f"{self.program} could not {what}: {self.runner.mask(last_line(done.last_words, done.rc))}",
             error=lacking.error if lacking else code,
-            hint=lacking.hint if lacking else fault_hint(code),
+            hint=lacking.hint if lacking else fault_hint(code, self.hints),
             rc=done.rc,
             stderr=done.last_words,
         )

@@ -53,6 +53,13 @@ class Docker(Engine):
     # Its client refuses one, though a Containerfile may have it (docker/cli, opts.ValidateLabel).
     blanks_in_labels = False
     lacks = frozenset({"volumes", "annotations", "timestamp", "cache_to", "compression", "ca_path", "client_cert"})
+    hints = MappingProxyType(
+        {
+            "registry_tls": "Whom Docker trusts is a matter of its daemon, and not of the task: put the registry's CA into"
+            " /etc/docker/certs.d/REGISTRY/ca.crt, or name a registry without TLS in 'insecure-registries' of /etc/docker/daemon.json.",
+            "proxy_failed": "Docker's daemon has proxies of its own: correct those, in /etc/docker/daemon.json or in its service.",
+        }
+    )
     build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
 
     def find(self, name: str) -> LocalImage | None:

@@ -101,6 +101,18 @@ def test_a_ca_for_the_login_is_a_file_or_a_directory(tmp_path: Path, monkeypatch
         login(Runner(), "r.test", Credentials("user", "canary"), tmp_path / "nothing", True, 10)
 
 
+@pytest.mark.parametrize(("engine", "hint"), [("docker", "'insecure-registries'"), ("podman", "'plain_http'")])
+def test_whom_an_engine_trusts_is_said_by_the_task_or_by_its_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, hint: str
+) -> None:
+    fake(tmp_path, monkeypatch, engine, 'Get "https://r.test/v2/": http: server gave HTTP response to HTTPS client')
+    with pytest.raises(EngineFailed) as raised:
+        choose_engine(engine, Runner()).tag("sha256:1", "r.test/os:1")
+    assert raised.value.error == "registry_tls"
+    assert hint in str(raised.value.hint)
+    assert ("ca_path" in str(raised.value.hint)) == (engine != "docker"), "which Docker has nothing for"
+
+
 def test_who_may_not_push_is_told_of_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(tmp_path, monkeypatch, "podman", "Error: writing blob: initiating layer upload: unauthorized: authentication required")
     with pytest.raises(EngineFailed) as raised:
