@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The promise of OCI: what one engine built, all others pull and run."""
+"""The promise of OCI: what one engine built, all others pull and run; CRI-O is in no package source of the machines that run this."""
 
 from __future__ import annotations
 
