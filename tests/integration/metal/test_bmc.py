@@ -238,6 +238,14 @@ def test_a_bmc_that_forgets_the_boot_order_is_an_error(bmc: lab.Bmc, play: Calla
     assert (played.error(), told(bmc)) == ("boot_order_lost", ["Pxe"] * 3)
 
 
+def test_the_firmware_is_told_its_mode_only_if_it_is_in_the_other(bmc: lab.Bmc, play: Callable[..., Played]) -> None:
+    for firmware, modes in (("", [None]), ("uefi", [None]), ("bios", [None, "Legacy"]), ("bios", [None]), ("uefi", [None, "UEFI"])):
+        bmc.requests.clear()
+        assert not play("bmc_boot", __bare_metal_device="Pxe", bare_metal_firmware=firmware).failed
+        boots = [request.body["Boot"] for request in bmc.requests if request.method == "PATCH"]
+        assert [boot.get("BootSourceOverrideMode") for boot in boots] == modes, firmware
+
+
 def test_a_medium_that_cannot_be_loaded_is_an_error(play: Callable[..., Played], medium: str) -> None:
     played = play("media_insert", __bare_metal_media_category="Systems", bare_metal_media_url=medium.replace("live", "missing"))
     assert played.error() == "media_unreachable"
