@@ -66,6 +66,6 @@ notes:
     process of its own where systemd does not run. A lost connection or a stopped controller does not end it,
     and a task that finds one running waits for it.
   - On the ostree backend bootc pulls the images that the staged image binds (C(/usr/lib/bootc/bound-images.d)), and what is staged is
-    dropped again where one cannot be pulled. On the composefs backend bootc 1.16.9 pulls none of them and does not say so. There, pull
-    them before the reboot with C(bootc image cmd pull), and look with O(imagemode.bootc.bootc_info#module:gather=bound_images) afterwards.
+    dropped again where one cannot be pulled. On the composefs backend bootc 1.16.9 pulls none of them and does not say so; pull them
+    after the reboot with M(imagemode.bootc.bootc_bound_images), or before it by their names with C(bootc image cmd pull).
 """

@@ -98,7 +98,7 @@ class BootcModule(CollectionModule):
             plan = self._prove(plan, before, after, digest, bootc)
         lacking = lacks(after.staged) if after.staged else []
         if lacking:
-            self.warn(f"The staged image binds {', '.join(lacking)}, which bootc does not have: pull it there with 'bootc image cmd pull'.")
+            self.warn(f"The staged image binds {', '.join(lacking)}, which bootc does not have: pull it with bootc_bound_images.")
         self.exit_json(**_result(before, after, plan))
 
     def _step(self, bootc: Bootc, step: Step) -> None:

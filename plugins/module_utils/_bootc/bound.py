@@ -13,7 +13,7 @@ from typing import Any
 
 from .._reference import same_reference
 from .errors import BootcError
-from .status import Deployment
+from .status import Deployment, Host
 
 ROOT = "/"
 DIRECTORY = "usr/lib/bootc/bound-images.d"
@@ -24,14 +24,30 @@ _SECTIONS = {".image": "Image", ".container": "Container"}
 
 def lacks(deployment: Deployment) -> list[str]:
     """:returns: images that a deployment on ostree binds and that are not in bootc's storage; short names, which bootc expands, left out"""
-    if deployment.stateroot is None or deployment.identity is None:
-        return []
-    root = os.path.join(ROOT, "sysroot/ostree/deploy", deployment.stateroot, "deploy", deployment.identity)
     try:
-        found = bound_images(root, ROOT)
+        found = _deployed(deployment)
     except BootcError:  # bootc has refused it
         return []
-    return [bound["image"] for bound in found if not bound["present"] and "." in bound["image"].partition("/")[0]]
+    return [bound["image"] for bound in found if not bound["present"] and has_registry(bound["image"])]
+
+
+def bound_to(host: Host) -> list[dict[str, Any]]:
+    """:returns: L(bound_images) of the booted image, and of what is staged where that can be read
+    :raises BootcError: C(bound_image_invalid)
+    """
+    booted = bound_images(ROOT)
+    return booted + [bound for bound in (_deployed(host.staged) if host.staged else []) if bound not in booted]
+
+
+def has_registry(image: str) -> bool:
+    return "." in image.partition("/")[0]
+
+
+def _deployed(deployment: Deployment) -> list[dict[str, Any]]:
+    """:returns: L(bound_images) of a deployment on ostree"""
+    if deployment.stateroot is None or deployment.identity is None:
+        return []
+    return bound_images(os.path.join(ROOT, "sysroot/ostree/deploy", deployment.stateroot, "deploy", deployment.identity), ROOT)
 
 
 def bound_images(root: str = "/", storage: str | None = None) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -77,3 +78,51 @@ def test_what_a_stage_lacks_is_told_of(host: Any, documents: Any, image: str, wa
     host.set(document)
     warnings = str(host.run("bootc_switch", image=spec.image).get("warnings", ""))
     assert ("registry.test/app:1" in warnings) is warned
+
+
+OLD, NEW, THERE = ("sha256:" + digit * 64 for digit in "472")
+APP, FIXED = "registry.test/app:1", f"registry.test/fixed@{THERE}"
+INDEX = "sysroot/ostree/bootc/storage/overlay-images/images.json"
+
+
+def index(**images: str) -> bytes:
+    names = {"app": APP, "fixed": FIXED}
+    return json.dumps([{"names": [names[name]], "digest": digest} for name, digest in images.items()]).encode()
+
+
+@pytest.fixture
+def bound(host: Any, documents: Any) -> Any:
+    """The booted image binds a tag and a digest, and bootc has the former as it was once."""
+    directory = host.root / "usr/lib/bootc/bound-images.d"
+    directory.mkdir(parents=True)
+    (host.root / INDEX).parent.mkdir(parents=True)
+    (host.root / INDEX).write_bytes(index(app=OLD))
+    pulls = {APP: index(app=NEW, fixed=THERE), FIXED: index(app=OLD, fixed=THERE)}
+    for name, image in (("app", APP), ("fixed", FIXED), ("short", "short")):
+        (host.root / f"usr/{name}.image").write_text(f"[Image]\nImage={image}\n")
+        (directory / f"{name}.image").symlink_to(f"/usr/{name}.image")
+    steps = {f"bootc image cmd pull {image}": {"files": {INDEX: base64.b64encode(text).decode()}} for image, text in pulls.items()}
+    host.set(documents("booted"), steps, {APP: NEW})
+    return host
+
+
+def test_what_is_missing_is_pulled_and_a_tag_that_moved_if_asked(bound: Any) -> None:
+    for state, image in (("present", FIXED), ("latest", APP)):
+        predicted = bound.run("bootc_bound_images", check_mode=True, state=state)
+        assert f"bootc image cmd pull {image}" not in bound.calls
+        done, again = (bound.run("bootc_bound_images", state=state) for _run in range(2))
+        assert [result["changed"] for result in (predicted, done, again)] == [True, True, False], (state, predicted, done, again)
+        assert predicted["commands"] == done["commands"] == [f"bootc image cmd pull {image}"]
+        assert again["commands"] == []
+        assert "'short' is bound without its registry" in str(done["warnings"])
+    assert {one["image"]: one["digest"] for one in again["bound_images"]} == {APP: NEW, FIXED: THERE, "short": None}
+
+
+def test_a_bound_image_that_cannot_be_pulled_or_does_not_come_is_an_error(bound: Any, documents: Any) -> None:
+    pull = f"bootc image cmd pull {FIXED}"
+    bound.set(steps={pull: {"rc": 1, "stderr": "error: initializing source docker://x: manifest unknown"}})
+    assert bound.run("bootc_bound_images")["error"] == "image_missing"
+    bound.set(steps={pull: {}})
+    assert bound.run("bootc_bound_images")["error"] == "bootc_ignored"
+    bound.set(status=documents("not-booted-or-container"))
+    assert bound.run("bootc_bound_images")["error"] == "host_not_managed"
