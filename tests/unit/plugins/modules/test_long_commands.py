@@ -150,11 +150,20 @@ def test_a_pull_that_was_killed_is_an_error_and_the_next_run_repairs_it(host: An
     assert host.run("bootc_upgrade")["changed"] is True
 
 
-def test_a_pull_that_fails_is_classified(host: Any, pull: Callable[..., None]) -> None:
-    pull(0, after=None, rc=1, stderr="error: Upgrading: dial tcp: connect: connection refused")
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("dial tcp: connect: connection refused", "registry_unreachable"),
+        ("read tcp 10.0.2.15:41234->10.0.2.2:5000: read: connection reset by peer", "registry_unreachable"),
+        ("Importing: Unencapsulating base: Writing content object: fallocate: No space left on device", "disk_full"),
+    ],
+)
+def test_a_pull_that_fails_in_the_middle_is_classified(host: Any, pull: Callable[..., None], said: str, code: str) -> None:
+    pull(1, after=None, rc=1, stderr=f"error: Upgrading: {said}")
     result = host.run("bootc_upgrade")
-    assert result["error"] == "registry_unreachable"
-    assert result["cmd"] == "bootc upgrade"
+    assert (result["error"], result["changed"], result["cmd"]) == (code, False, "bootc upgrade")
+    assert result["hint"]
+    assert result["after"] == result["before"]
 
 
 def test_the_commands_environment_is_the_tasks(host: Any, pull: Callable[..., None]) -> None:

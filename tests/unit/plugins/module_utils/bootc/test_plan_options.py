@@ -136,6 +136,21 @@ def test_what_is_the_rollback_deployment_is_not_applied_by_a_download_on_compose
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_pinned_or_of_another_stateroot_is_staged_again_where_that_can_be(backend: str) -> None:
+    host = booted(backend)
+    assert host.rollback
+    assert host.rollback.image
+    image = replace(host.rollback.image, digest=NEW)
+    host = replace(host, other=(replace(host.rollback, image=image, pinned=True, stateroot="another"),))
+    if backend == "ostree":
+        assert commands(asked(plan_upgrade, host, Update())) == ["bootc upgrade"]
+        return
+    with pytest.raises(BootcError, match=f"pinned deployment of this host has the digest {NEW}") as refused:
+        asked(plan_upgrade, host, Update())
+    assert refused.value.error == "bootc_unsupported"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("transport", ["oci", "oci-archive", "docker-archive", "containers-storage", "dir", "docker-daemon"])
 def test_every_transport_is_named_and_kept(backend: str, transport: str) -> None:
     source = Source("/media/os", transport)
