@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._errors import OptionError
@@ -21,7 +21,7 @@ class Described:
     """:ivar options: the machine as it is wanted
     :ivar found: what the hypervisor said, empty if it does not know it
     :ivar sizes: of the disks' files, as the machine sees them
-    :ivar host: what the hypervisor's machine has
+    :ivar host: what the hypervisor's machine has; C(autostart), whether the machine is to start with it, and C(autostarts), whether it does
     """
 
     options: Mapping[str, Any]
@@ -57,7 +57,7 @@ def _hyperv(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options, hyperv.VENDOR)
     hyperv.require(machine)
     found = hyperv.parse(asked.found, machine) if asked.found else None
-    what = plan(machine, found)
+    what = _starting(asked, plan(machine, found))
     return {**_told(machine, what), "script": hyperv.script(machine, found, what, asked.host), "look": hyperv.look(machine.name)}
 
 
@@ -84,7 +84,15 @@ def _plan(asked: Described, machine: Machine, found: Machine | None, *, keys: bo
                 f"Disk '{name}' of {machine.name} is new, and nothing says its size.",
                 hint="Set its 'size' in 'vm_disks', for example 20GiB.",
             )
-    return what
+    return _starting(asked, what)
+
+
+def _starting(asked: Described, what: Plan) -> Plan:
+    """With whether the machine starts with its hypervisor, which counts at once; where that is not known it is as it was."""
+    now, then = asked.host.get("autostarts"), asked.host.get("autostart")
+    if what.verb == "create" or not isinstance(now, bool) or now == then:
+        return what
+    return replace(what, verb="change", changes=(*what.changes, f"it starts {'with' if then else 'not with'} its hypervisor"))
 
 
 def _told(machine: Machine, what: Plan) -> dict[str, Any]:

@@ -28,6 +28,7 @@ if (-not $vm) { 'null' } else {
     generation = $vm.Generation
     running = $vm.State -notin 'Off', 'Saved'
     paused = $vm.State -eq 'Paused'
+    autostart = $vm.AutomaticStartAction -eq 'Start'
     cpus = $vm.ProcessorCount
     memory = $vm.MemoryStartup / 1MB
     disks = @(Get-VMHardDiskDrive -VM $vm | ForEach-Object { [ordered]@{ path = $_.Path; size = (Get-VHD -Path $_.Path).Size } })
@@ -75,8 +76,10 @@ def script(machine: Machine, found: Machine | None, what: Plan, host: Mapping[st
     if machine.firmware == "uefi" and not (found and set(found.networks) & set(machine.networks)):
         # Boot loaders of Linux are signed by this authority, not by the one for Windows.
         lines.append("Set-VMFirmware -VMName $name -SecureBootTemplate MicrosoftUEFICertificateAuthority")
+    # The rest is refused while it runs.
+    settings = f"-ProcessorCount {machine.cpus} -StaticMemory -MemoryStartupBytes {machine.memory}MB -CheckpointType Disabled "
     lines.append(
-        f"Set-VM -Name $name -ProcessorCount {machine.cpus} -StaticMemory -MemoryStartupBytes {machine.memory}MB -CheckpointType Disabled "
+        f"Set-VM -Name $name {settings if found is None or what.restart else ''}"
         f"-AutomaticStartAction {'Start' if host.get('autostart', True) else 'Nothing'}"
     )
     for number, disk in enumerate(machine.disks):

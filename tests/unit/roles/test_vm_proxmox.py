@@ -137,6 +137,15 @@ def test_a_machine_is_made_changed_on_the_node_that_it_went_to_and_removed(node:
     ]
     assert "changed=0" in node.play(**wanted)
 
+    assert "changed=1" in node.play("--check", vm_autostart=False, vm_restart=True, **wanted)
+    assert node.now["config"]["onboot"] == 1
+    node.has()
+    node.play(vm_autostart=False, vm_restart=True, **wanted)
+    assert [path.rpartition("/")[2] for _verb, path, _more in node.now["told"]] == ["config"]
+    assert node.now["config"]["onboot"] == 0
+    assert "changed=0" in node.play(vm_autostart=False, **wanted)
+    changed = node.now["config"]
+
     assert "changed=1" in node.play("--check", vm_state="absent", vm_remove_disks=True)
     assert node.now["config"] == changed
     node.play(vm_state="absent", vm_remove_disks=True)

@@ -206,6 +206,12 @@ def test_hyperv_is_told_what_differs() -> None:
     )
 
 
+def test_hyperv_is_told_of_its_start_alone_while_the_machine_runs() -> None:
+    told = vm_plan(HYPERV, "hyperv", json.dumps(HYPERV_SAID), host={**HYPERV_HOST, "autostarts": True, "autostart": False})
+    assert (told["verb"], told["restart"], told["changes"]) == ("change", False, ["it starts not with its hypervisor"])
+    assert told["script"].splitlines()[2:] == ["Set-VM -Name $name -AutomaticStartAction Nothing"]
+
+
 def test_hyperv_finds_a_disk_however_its_path_is_written() -> None:
     disks = [{**disk, "path": disk["path"].replace("C:\\vms\\", "c:/VMs/")} for disk in HYPERV["disks"]]
     told = vm_plan({**HYPERV, "disks": disks}, "hyperv", json.dumps(HYPERV_SAID), host=HYPERV_HOST)
