@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.scan import MountEntry
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys, network, on_root
 
@@ -217,3 +218,66 @@ def test_only_files_of_the_machine_are_kept(pattern: str) -> None:
     with pytest.raises(ImageModeError) as caught:
         on_root.kept([pattern])
     assert caught.value.error == "option_invalid"
+
+
+class Server(on_root.RootInstallation):
+    """A machine whose file systems are said here; the root has 10 GiB, a quarter of it free."""
+
+    def __init__(self, table: dict[str, str], kind: str = "ext4") -> None:
+        self._table = tuple(MountEntry("", path, "", source) for path, source in table.items())
+        self._runner = SimpleNamespace(run=lambda argv, **_options: SimpleNamespace(rc=int(argv[0] != "findmnt"), stdout=f"{kind}\n"))
+        self._request = SimpleNamespace(kernel_arguments=(), root_keys=("ssh-ed25519 AAAA me",))
+        self.hostname, self.old_boot = "cloud1", SimpleNamespace(said="GRUB, in the ESP.")
+        self.findings = tuple(self._look())
+
+
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """MiB by path; a quarter of each is free."""
+    found = {"/": 10240, "/boot": 1024}
+    monkeypatch.setattr(
+        on_root.os, "statvfs", lambda path: SimpleNamespace(f_blocks=found[path], f_frsize=1 << 20, f_bavail=found[path] // 4)
+    )
+    monkeypatch.setattr(on_root, "_size", lambda _path: 0)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "boot", "said"),
+    [
+        ({"/": "/dev/vda2"}, "ext4", 10240, ""),
+        ({"/": "/dev/vda2", "/boot": "/dev/sdb1"}, "xfs", 1024, ""),
+        ({"/": "/dev/vda2", "/boot": "/dev/sdb1"}, "xfs", 100, "/boot is on /dev/sdb1 with 100.0 MiB"),
+        ({"/": "rpool/ROOT"}, "zfs", 10240, "The root is rpool/ROOT (zfs)"),
+    ],
+)
+def test_a_server_is_looked_at_before_it_is_taken_over(
+    sizes: dict[str, int], table: dict[str, str], kind: str, boot: int, said: str
+) -> None:
+    sizes["/boot"] = boot
+    server = Server(table, kind)
+    if not said:
+        server.require_suitable()
+        return
+    with pytest.raises(ImageModeError) as refused:
+        server.require_suitable()
+    assert refused.value.error == "takeover_unsuitable"
+    assert said in refused.value.message
+    assert [finding["name"] for finding in refused.value.details["findings"] if not finding["ok"]]
+
+
+@pytest.mark.usefixtures("sizes")
+def test_what_the_new_system_does_not_mount_is_told() -> None:
+    server = Server({"/": "/dev/vda2", "/home": "/dev/mapper/vg-home", "/srv": "/dev/sdb1", "/mnt": "/dev/sdc1"})
+    assert [finding.said for finding in server.findings if finding.name == "separate"] == [
+        "File systems that the new system mounts only if told: /home, /srv."
+    ]
+
+
+@pytest.mark.usefixtures("sizes")
+def test_an_image_that_does_not_fit_beside_the_old_system_is_refused() -> None:
+    server = Server({"/": "/dev/vda2"})
+    server._require_room(SimpleNamespace(size=1 << 30), None)  # type: ignore[arg-type]
+    with pytest.raises(ImageModeError) as refused:
+        server._require_room(SimpleNamespace(size=3 << 30), None)  # type: ignore[arg-type]
+    assert refused.value.error == "disk_too_small"
