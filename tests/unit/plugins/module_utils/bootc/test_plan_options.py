@@ -136,6 +136,18 @@ def test_what_is_the_rollback_deployment_is_not_applied_by_a_download_on_compose
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_what_was_downloaded_and_lost_in_a_crash_is_told_of(backend: str) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.digest
+    assert commands(plan_upgrade(host, Update(from_downloaded=True))) == []
+    assert commands(plan_upgrade(host, Update(from_downloaded=True, digest=host.booted.digest))) == []
+    with pytest.raises(BootcError) as refused:
+        plan_upgrade(host, Update(from_downloaded=True, digest=NEW))
+    assert refused.value.error == "no_staged_deployment"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_pinned_or_of_another_stateroot_is_staged_again_where_that_can_be(backend: str) -> None:
     host = booted(backend)
     assert host.rollback
