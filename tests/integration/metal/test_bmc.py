@@ -198,6 +198,13 @@ def test_a_machine_that_is_on_is_not_reset_unless_that_is_allowed(bmc: lab.Bmc, 
     assert (allowed.error(), told(bmc)) == ("boot_order_lost", ["ForceOff", "InsertMedia", "Cd", "On"])
 
 
+def test_a_live_system_that_does_not_come_up_is_an_error(play: Callable[..., Played]) -> None:
+    """With too little memory, for example: its own medium is in the drive, and nothing is there to be looked at."""
+    played = play("live", root="", bare_metal_boot_attempts=1)
+    assert played.error() == "live_system_missing"
+    assert "that it has enough memory" in played.output
+
+
 def test_finishing_ejects_what_was_left_and_then_tells_nothing(bmc: lab.Bmc, play: Callable[..., Played]) -> None:
     assert not play("finish").failed
     assert told(bmc)[0] == "EjectMedia"
