@@ -102,3 +102,34 @@ def test_how_far_a_pull_is_is_shown(host: Any, documents: Callable[[str], str], 
     text = play(host, playbook, {})
     assert "[localhost] bootc upgrade: pulling 25 % (1 kB of 4 kB)" in text
     assert "changed=1" in text
+
+
+SYSTEMCTL = """#!/bin/sh
+case "$*" in
+  "is-active --quiet own.timer") test -e "$FAKE_HOST/active" ;;
+  "stop own.timer") rm "$FAKE_HOST/active" ;;
+  "start own.timer") touch "$FAKE_HOST/active" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+def test_a_timer_is_stopped_while_the_role_works_and_started_again(host: Any, tmp_path: Path) -> None:
+    """Also if the run that stopped it was killed; one that did not run stays as it was."""
+    (host.base / "bin/systemctl").write_text(SYSTEMCTL)
+    (host.base / "bin/systemctl").chmod(0o755)
+    active = str(host.base / "active")
+
+    def role(file: str, runs: bool) -> list[dict[str, Any]]:
+        options = {"update_pause_timers": ["own.timer"]}
+        included = {"ansible.builtin.include_role": {"name": "imagemode.bootc.update", "tasks_from": file}, "vars": options}
+        return [included, {"ansible.builtin.assert": {"that": f"{'' if runs else 'not '}('{active}' is exists)", "quiet": True}}]
+
+    steps = [("resume", False), ("pause", False), ("resume", False)]
+    tasks = [task for file, runs in steps for task in role(file, runs)]
+    tasks.append({"ansible.builtin.file": {"path": active, "state": "touch", "mode": "0600"}})
+    steps = [("pause", False), ("pause", False), ("resume", True), ("resume", True)]
+    tasks += [task for file, runs in steps for task in role(file, runs)]
+    playbook = tmp_path / "timers.yml"
+    playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    assert "failed=0" in play(host, playbook, {})
