@@ -275,3 +275,11 @@ def test_a_certificate_that_is_not_trusted_is_an_error(play: Callable[..., Playe
 
 def test_a_bmc_that_does_not_answer_is_an_error(play: Callable[..., Played]) -> None:
     assert play("bmc_ask", bare_metal_bmc_host="127.0.0.1:1", bare_metal_bmc_retries=1).error() == "bmc_unreachable"
+
+
+def test_a_machine_is_to_boot_by_http(bmc: lab.Bmc, play: Callable[..., Played]) -> None:
+    """No medium is inserted. The emulator has no HTTP boot: it makes PXE of it, and that is noticed."""
+    played = play("live", root="ext4", bare_metal_boot_method="http", bare_metal_bmc_reset=True, bare_metal_boot_attempts=1)
+    assert [word for word in told(bmc) if word not in ("On", "ForceOff")] == ["UefiHttp"] * 3
+    assert played.error() == "boot_order_lost"
+    assert "it says Pxe" in " ".join(played.output.split())
