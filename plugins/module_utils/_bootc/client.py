@@ -84,10 +84,11 @@ class Bootc:
 
     def _compared(self, found: Remote, raw: str, source: Source, host: Host) -> Remote:
         """With the digests under which the host has the same content; nobody is asked where the digests tell it."""
-        slots = [slot for slot in (host.booted, host.staged, host.rollback) if slot and slot.image]
+        composefs = host.backend == "composefs"
+        slots = [slot for slot in (host.booted, host.staged, host.rollback, *(host.other if composefs else ())) if slot and slot.image]
         if not slots or any(found.is_in(slot) for slot in slots):
             return found
-        content = self._content_in_registry(source, found.pullable, host.backend == "composefs", None if found.index else raw)
+        content = self._content_in_registry(source, found.pullable, composefs, None if found.index else raw)
         same = [slot.digest for slot in slots if slot.digest and content and self.content(slot) == content]
         return replace(found, content=content, same=tuple(same))
 

@@ -43,9 +43,9 @@ def converge(
                 return Plan("this image is here already, as the rollback deployment: there is nothing to download", host)
             # Staging it is refused, or skipped without a word (recording composefs, switch-digest).
             return go_back(host, "this image is the rollback deployment: it is queued instead of staged again")
-        if any(deployment.digest == digest for deployment in host.other):
+        if any(remote.is_in(deployment) for deployment in host.other):
             raise Unsupported(
-                f"A pinned deployment of this host has the digest {digest}; the composefs backend cannot stage it again.",
+                f"A pinned deployment of this host is the image {digest}; the composefs backend cannot stage it again.",
                 hint="Unpin or remove that deployment first.",
             )
     staged = Deployment(Image(source, digest), download_only=locked, composefs=composefs)

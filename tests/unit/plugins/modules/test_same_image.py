@@ -85,6 +85,22 @@ def test_nothing_is_looked_up_where_the_digests_tell(host: Any, documents: Any) 
     assert len([call for call in host.calls if not call.startswith("bootc status")]) == 1
 
 
+def test_composefs_cannot_stage_what_is_pinned_under_another_digest(host: Any, documents: Any) -> None:
+    document = json.loads(documents("composefs"))
+    booted = document["status"]["booted"]
+    name, kept = booted["image"]["image"]["image"], "sha256:" + "e" * 64
+    document["status"]["otherDeployments"] = [{**booted, "pinned": True, "image": {**booted["image"], "imageDigest": kept}}]
+    text, digest = manifest()
+    here = {name: text}
+    for known in (kept, digest):
+        here[f"config {name.rpartition(':')[0]}@{known}"] = json.dumps(REBUILT)
+    host.set(json.dumps(document), {}, here)
+    result = host.run("bootc_upgrade", check_mode=True)
+    assert (result["error"], result["changed"]) == ("bootc_unsupported", False), result
+    assert digest in result["msg"]
+    assert host.run("bootc_upgrade")["msg"] == result["msg"]
+
+
 def test_an_upgrade_that_finds_nothing_new_is_no_error(host: Any, documents: Any) -> None:
     """Where the host cannot tell what it was made of, only bootc finds out."""
     running, newest = on_ostree(host, documents, steps={"bootc upgrade": {"rc": 0, "stdout": "No update available.\n"}})

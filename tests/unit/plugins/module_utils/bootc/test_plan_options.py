@@ -157,9 +157,11 @@ def test_what_is_pinned_or_of_another_stateroot_is_staged_again_where_that_can_b
     if backend == "ostree":
         assert commands(asked(plan_upgrade, host, Update())) == ["bootc upgrade"]
         return
-    with pytest.raises(BootcError, match=f"pinned deployment of this host has the digest {NEW}") as refused:
+    with pytest.raises(BootcError, match=f"pinned deployment of this host is the image {NEW}") as refused:
         asked(plan_upgrade, host, Update())
     assert refused.value.error == "bootc_unsupported"
+    with pytest.raises(BootcError, match="pinned deployment"):
+        plan_upgrade(host, Update(), Remote("sha256:" + "8" * 64, same=(NEW,)))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
