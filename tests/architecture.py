@@ -63,6 +63,11 @@ def says(files: list[Path]) -> str:
     return re.sub(r"\b[CLI]\(([^)]*)\)", r"`\1`", " ".join(text.split("\n\n")[0].split()))
 
 
+def link(path: Path) -> str:
+    """:returns: a link of the page to a module, a plugin or a room"""
+    return f"[`{path.stem}`](../{path.relative_to(ROOT)})"
+
+
 def page() -> str:
     there = rooms()
     edges = {room: sorted({name for path in files for name in knows(path)} & set(there) - {room}) for room, files in there.items()}
@@ -80,13 +85,14 @@ def page() -> str:
     ]
     for room, files in there.items():
         others = ", ".join(f"`{name}`" for name in edges[room] if name not in EVERYBODYS)
-        lines.append(f"| `{room}` | {says(files)} | {others or '–'} |")
+        place = files[0].parent if files[0].stem != room else files[0]
+        lines.append(f"| {link(place)} | {says(files)} | {others or '–'} |")
     for title, kinds in (("Modules", ["modules"]), ("Actions on the controller", ["action"]), ("Plugins", ["lookup", "filter"])):
         paths = sorted(path for kind in kinds for path in (ROOT / "plugins" / kind).glob("*.py"))
         lines += ["", f"## {title}", f"| {title.lower().split()[0].removesuffix('s')} | rooms that it asks |", "|---|---|"]
         for path in paths:
             asked = ", ".join(f"`{name}`" for name in sorted(set(knows(path)) & set(there)))
-            lines.append(f"| `{path.stem}` | {asked or ('none: its action does it' if kinds == ['modules'] else 'none')} |")
+            lines.append(f"| {link(path)} | {asked or ('none: its action does it' if kinds == ['modules'] else 'none')} |")
     return "\n".join(lines) + "\n"
 
 
