@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from typing import Any
 
 # What a host is called in a report, worst first. A host has the first one that fits.
@@ -58,6 +59,12 @@ class Record:
         return None if self.wanted is None else self.digest not in (self.wanted, self.platform_digest or self.wanted)
 
     @property
+    def age_days(self) -> int | None:
+        """How old the booted image was when the host was looked at; C(None) where bootc tells no date of it."""
+        made, seen = _moment(self.created), _moment(self.time)
+        return (seen - made).days if made and seen else None
+
+    @property
     def state(self) -> str:
         if not self.time:
             return "unknown"
@@ -73,10 +80,19 @@ class Record:
 
     def as_row(self) -> dict[str, Any]:
         """:returns: the record and what follows from it, flat"""
-        return {"host": self.host, "state": self.state, **asdict(self), "groups": list(self.groups), "drifted": self.drifted}
+        follows = {"drifted": self.drifted, "age_days": self.age_days}
+        return {"host": self.host, "state": self.state, **asdict(self), "groups": list(self.groups), **follows}
 
 
-COLUMNS = ("host", "state", *(field.name for field in fields(Record) if field.name != "host"), "drifted")
+COLUMNS = ("host", "state", *(field.name for field in fields(Record) if field.name != "host"), "drifted", "age_days")
+
+
+def _moment(text: str | None) -> datetime | None:
+    """To the second, and as if in UTC: a difference of days wants no more, and Python before 3.11 reads no nanoseconds and no Z."""
+    try:
+        return datetime.fromisoformat((text or "")[:19])
+    except ValueError:
+        return None
 
 
 def from_info(host: str, time: str, info: Mapping[str, Any], **more: Any) -> Record:

@@ -19,7 +19,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.report import as_csv, as_html, as_json, report
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import bad
 
-OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+OLD, NEW, OTHER = ("sha256:" + letter * 64 for letter in "abc")
 
 
 def seen(digest: str = OLD, time: str = "2026-01-01T00:00:00", **more: Any) -> Record:
@@ -149,6 +149,43 @@ def test_the_report_counts_and_puts_the_worst_first() -> None:
     assert made["digests"] == {NEW: 1, OLD: 1, "none": 1}
     assert list(made["waves"]) == ["1", "2", "10"]
     assert [row["host"] for row in made["rows"]] == ["web3", "web2", "web1"]
+
+
+# What is to be told of each host, and the columns in which it is.
+PROMISED = {
+    "booted digest": ("digest", NEW),
+    "staged digest": ("staged_digest", OLD),
+    "rollback digest": ("rollback_digest", OTHER),
+    "version": ("version", "41.2"),
+    "age": ("age_days", 9),
+    "drift": ("drifted", True),
+    "wanted digest": ("wanted", OLD),
+    "pending reboot": ("reboot_required", True),
+    "timer": ("timer", "active"),
+    "backend": ("backend", "composefs"),
+    "boot loader": ("bootloader", "systemd"),
+    "last result": ("result", "rolled_back"),
+}
+
+
+@pytest.mark.parametrize("what", PROMISED)
+def test_it_tells_of_each_host(what: str) -> None:
+    booted = {"digest": NEW, "version": "41.2", "bootloader": "systemd", "timestamp": "2026-08-01T12:00:00.123456789Z"}
+    host = {"image": "registry.example.com/os:1", "booted": booted, "staged": {"digest": OLD}, "rollback": {"digest": OTHER}}
+    info = {"managed": True, "backend": "composefs", "reboot_required": True, "timer": {"active": True}, "host": host}
+    looked = from_info("web1", "2026-08-11T11:00:00.000+00:00", info, wanted=OLD, result="rolled_back")
+    made = report({"web1": looked}, "2026-08-11", "Fleet")
+    column, value = PROMISED[what]
+    assert json.loads(as_json(made))["rows"][0][column] == value
+    header, row = csv.reader(as_csv(made).splitlines())
+    assert dict(zip(header, row))[column] == str(value)
+    columns = as_html(made).partition("const columns = ")[2].partition("];")[0]
+    in_state = {"drifted", "reboot_required"}
+    assert column in in_state or f'["{column}", ' in columns, "on the page, and sorted by"
+
+
+def test_an_image_without_a_date_has_no_age() -> None:
+    assert [seen().age_days, Record("web1", "2026", created="yesterday").age_days] == [None, None]
 
 
 def test_names_and_messages_cannot_break_out_of_the_files() -> None:
