@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import read
+from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import is_digest
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules, halted
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.holder import hold
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import (
     Batch,
     Budget,
@@ -25,7 +29,10 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import (
     CANCELLED,
     DONE,
+    HALTED,
+    RUNNING,
     Rollout,
+    RolloutInvalid,
     RolloutUnfinished,
     find,
     save,
@@ -41,6 +48,7 @@ WAVE: dict[str, Any] = {
 }
 BUDGET: dict[str, Any] = {"by": {"type": "str"}, "max_unavailable": {"type": "str", "required": True}}
 HALT: dict[str, Any] = {"failures": {"type": "str"}, "query": {"type": "str"}}
+_BACK = "the wave in which it halted goes back, and nobody goes on before that"
 
 
 class ActionModule(ControllerAction):
@@ -54,15 +62,19 @@ class ActionModule(ControllerAction):
         "budgets": {"type": "list", "elements": "dict", "options": BUDGET, "default": []},
         "halt": {"type": "dict", "options": HALT, "default": {"failures": "1"}},
         "until": {"type": "str"},
+        "take_back": {"type": "bool", "default": False},
         "previous": {"type": "dict", "default": {}},
     }
 
     def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         path = Path(options["path"])
+        if not self._task.check_mode:
+            _hold(path)
         before = find(path, options["previous"])
-        rollout = _rollout(options, before, variables)
+        records = read([Path(options["journal"])])
+        rollout = _rollout(options, before, records, variables)
         resumed = before is not None and before.created == rollout.created
-        left = rollout.remaining(read([Path(options["journal"])]), options["until"])
+        left = rollout.remaining(records, options["until"]) if rollout.state == RUNNING else ()
         if not self._task.check_mode:
             save(path, rollout)
         return {
@@ -73,12 +85,21 @@ class ActionModule(ControllerAction):
             "batches": [batch.as_dict() for batch in left],
             "order": [host for batch in left for host in batch.hosts],
             "serial": [len(batch.hosts) for batch in left],
-            "plan": [_line(number, batch) for number, batch in enumerate(left, 1)],
+            "plan": [_line(number, batch) for number, batch in enumerate(left, 1)] if rollout.state == RUNNING else [_BACK],
             "warnings": _warnings(options, rollout, before if resumed else None, variables),
         }
 
 
-def _rollout(options: dict[str, Any], before: Rollout | None, variables: dict[str, Any]) -> Rollout:
+def _hold(path: Path) -> None:
+    """For the run, whose child works on this task."""
+    run = multiprocessing.parent_process()
+    try:
+        hold(path, (run.pid if run else None) or os.getpid())
+    except OSError as error:
+        raise RolloutInvalid(f"The rollout '{path}' cannot be had: {error}.", hint="Name another file.") from None
+
+
+def _rollout(options: dict[str, Any], before: Rollout | None, records: dict[str, Record], variables: dict[str, Any]) -> Rollout:
     """The one that is on its way, if it is the one that was asked for; else a new one."""
     if not is_digest(options["digest"]):
         raise OptionError(f"'{options['digest']}' is not a digest.", hint="A digest is 'sha256:' and 64 hexadecimal digits.")
@@ -89,8 +110,11 @@ def _rollout(options: dict[str, Any], before: Rollout | None, variables: dict[st
                 hint="Finish it, or cancel it with rollout_state; or keep the other one in a file of its own.",
                 rollout=before.as_dict(),
             )
+        same = before.without(_gone(before, variables))
+        if options["take_back"] and same.state == HALTED and same.newest_wave(same.of_this(records)):
+            return same
         # The tag may have moved meanwhile: the rollout stays with its digest.
-        return before.without(_gone(before, variables)).go_on(now(), "continued")
+        return same.go_on(now(), "continued")
     budgets = tuple(Budget(item["max_unavailable"], item["by"]) for item in options["budgets"])
     waves = _waves(options)
     labels = sorted({budget.by for budget in budgets if budget.by} | {name for wave in waves for name in wave.labels or {}})
@@ -98,6 +122,8 @@ def _rollout(options: dict[str, Any], before: Rollout | None, variables: dict[st
     halt = HaltRules(options["halt"].get("failures"), options["halt"].get("query"))
     if halt.failures is not None:
         amount(halt.failures, 1, "halt on failures")
+    # What is no expression is told here, before anybody goes.
+    halted(halt, {}, options["digest"], len(hosts))
     return Rollout(options["image"], options["digest"], now(), cut(hosts, waves, budgets), hosts, budgets, halt)
 
 

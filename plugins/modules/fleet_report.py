@@ -90,8 +90,8 @@ waves:
   sample: {"1": {current: 1}, "2": {drifted: 1, current: 1}}
 rows:
   description:
-    - The hosts, worst state first. What runs, is staged and is the rollback are C(digest), C(staged_digest) and C(rollback_digest); C(age_days)
-      is how old the booted image was when the host was seen.
+    - The hosts, worst state first. What runs, is staged and is the rollback are C(digest), C(staged_digest) and C(rollback_digest).
+    - C(age_days) is how old the booted image was when the host was seen.
   returned: success
   type: list
   elements: dict

@@ -14,6 +14,8 @@ description:
     digest that all of them get.
   - If the file holds a rollout of the same image that is not finished, that one goes on, with its own digest, though the tag may
     have moved meanwhile, and without the hosts that got there.
+  - While a run on this controller goes on with the rollout, another is refused. It is had by the process of the run, so one that was killed
+    has it no more. In check mode it is not asked for.
   - Hosts that were taken out of the inventory meanwhile are left out, with a warning; those that were added are of the next rollout.
   - The playbook C(imagemode.bootc.rollout) does all of a rollout. Nothing is run on hosts.
 options:
@@ -95,6 +97,11 @@ options:
   until:
     description: The last wave that goes this time; the batches of later ones are left out of what is returned, and stay in the file.
     type: str
+  take_back:
+    description:
+      - Whether the wave in which a rollout halted is to go back. While it has not, RV(rollout) stays halted, and no batch goes.
+    type: bool
+    default: false
   previous:
     description: The rollout as RV(rollout) returned it, where the file is not kept, as between jobs of AWX.
     type: dict

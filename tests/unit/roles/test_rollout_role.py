@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,25 @@ def test_hosts_that_were_taken_out_of_the_inventory_are_left_out_and_batches_sta
     output, order = planned(tmp_path, rollout_previous=begun)
     assert order is None
     assert "No host of the rollout of registry.test/os:1 that is halted is in this inventory: old1" in " ".join(output.split())
+
+
+def test_a_second_run_is_refused_while_the_first_one_runs_and_no_longer(tmp_path: Path) -> None:
+    plan = {"ansible.builtin.import_role": {"name": "imagemode.bootc.rollout", "tasks_from": "plan"}}
+    (tmp_path / "second.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [plan]}]))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    words = [program, "-i", "inventory.json", "-e", json.dumps(OPTIONS), "second.yml"]
+    tasks = [
+        plan,
+        {"ansible.builtin.command": {"argv": words, "chdir": str(tmp_path)}, "register": "second", "ignore_errors": True},
+        {"ansible.builtin.command": {"argv": [*words, "--check"], "chdir": str(tmp_path)}, "register": "look"},
+        {"ansible.builtin.debug": {"msg": "{{ second.stdout | regex_search('rollout_busy') }} looked {{ look.rc }}"}},
+    ]
+    rc, output = play(tmp_path, [{"hosts": "localhost", "gather_facts": False, "tasks": tasks}], {"web": {}}, **OPTIONS)
+    assert rc == 0, output
+    assert "rollout_busy" in output.partition("TASK [ansible.builtin.debug]")[2], output
+    assert "looked 0" in output
+    rc, output = play(tmp_path, "second.yml", {"web": {}}, **OPTIONS)
+    assert rc == 0, output
 
 
 @pytest.mark.parametrize(("workflow", "refused"), [("Roll out", True), ("Build and roll out", False)])
