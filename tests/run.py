@@ -349,7 +349,7 @@ USUAL_SECONDS = {
     "sanity": 300,
     "conformance": 1300,
     "images": 1200,
-    "fleet": 700,
+    "fleet": 1000,
     "integration": 200,
     "controller": 150,
     "bmc": 200,

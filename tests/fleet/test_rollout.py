@@ -11,36 +11,15 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.tests.unit.roles.playing import NOTHING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fleet import CLOSED, IMAGE, NEW, OLD, Fleet, recap
+from fleet import CLOSED, NEW, OLD, Fleet, recap
+from rollouts import OPTIONS, ROLLOUT, document, rollout
 from simulated_host import index
-
-ROLLOUT = "imagemode.bootc.rollout"
-OPTIONS: dict[str, Any] = {
-    "rollout_image": IMAGE,
-    "rollout_digest": NEW,
-    "rollout_download": False,
-    "update_health_commands": ["healthy"],
-    "update_health_retries": 1,
-    "update_health_delay": 1,
-    "update_reboot_timeout": 60,
-    "update_connect_timeout": 5,
-}
-
-
-def rollout(fleet: Fleet, *arguments: str, **more: Any) -> tuple[int, str]:
-    return fleet.play(ROLLOUT, *arguments, **{**OPTIONS, **more})
-
-
-def document(fleet: Fleet) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((fleet.base / "rollout/rollout.json").read_text())
-    return found
 
 
 def test_check_mode_shows_who_goes_when_and_changes_nothing_then_all_go_once(tmp_path: Path) -> None:
