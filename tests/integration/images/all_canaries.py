@@ -138,16 +138,28 @@ def task(module: str, register: str, /, **options: Any) -> dict[str, Any]:
     return {"name": register, f"imagemode.bootc.{module}": options, "register": register, "ignore_errors": True}
 
 
-def role(which: str, name: str, part: str = "main", **variables: Any) -> dict[str, Any]:
+def role(which: str, name: str, part: str = "main", environment: dict[str, str] | None = None, **variables: Any) -> dict[str, Any]:
     """A role that may fail, in a block of its own."""
     return {
         "name": name,
         "vars": variables,
+        "environment": environment or {},
         "block": [
             {"name": name, "ansible.builtin.include_role": {"name": f"imagemode.bootc.{which}", "tasks_from": part}},
         ],
         "rescue": [{"name": f"{name} failed", "ansible.builtin.debug": {"var": "ansible_failed_result"}}],
     }
+
+
+def host_that_answers(base: Path, image: str) -> dict[str, str]:
+    """:returns: the environment in which this machine is taken for a bootc host that runs an image"""
+    text = (specs.ROOT / "tests/unit/plugins/module_utils/bootc/status/booted.json").read_text()
+    (base / "host").mkdir()
+    (base / "host/status.json").write_text(text.replace("quay.io/example/os:latest", image))
+    script = f'#!/bin/sh\n[ "$1" = --version ] && exec echo bootc 1.16.9\nexec cat {base}/host/status.json\n'
+    (base / "host/bootc").write_text(script)
+    (base / "host/bootc").chmod(0o755)
+    return {"PATH": f"{base}/host:{os.environ['PATH']}"}
 
 
 def key_pair(folder: Path, secret: Canaries, name: str) -> tuple[str, str]:
@@ -318,6 +330,7 @@ def test_roles_keep_their_secrets(
         name: {**right, "retries": 0, "password": secret(f"{name}: password")}
         for name in ("image", "update", "report", "rollout", "registry")
     }
+    answers = host_that_answers(tmp_path, image)
     loaded = {"__registry_name": guarded.address, "registry_username": USER}
     plays = [
         role("image", "image_good", **from_image),
@@ -338,6 +351,7 @@ def test_roles_keep_their_secrets(
                 "report",
                 f"report_{name}",
                 "look",
+                answers,
                 report_image=f"{image[:-1]}{tag}",
                 report_registry_options=options,
                 report_directory=journal,
@@ -421,7 +435,6 @@ def test_roles_keep_their_secrets(
     seen, _results = played(plays, inputs)
     log = (tmp_path / "ansible.log").read_text()
     failed = sorted(name for name in (entry["name"] for entry in plays) if f"TASK [{name} failed]" in log)
-    # The report asks no registry for a host that cannot tell what it runs, such as this machine.
-    assert failed == ["image_bad", "image_unsigned", "registry_bad", "rollout_bad", "update_bad"], log[-3000:]
+    assert failed == ["image_bad", "image_unsigned", "registry_bad", "report_bad", "rollout_bad", "update_bad"], log[-3000:]
     assert seen == []
     assert played(checked, inputs, "--check")[0] == []
