@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Units, and a part of ansible-test's sanity, on every ansible-core that is supported: `python3 tests/matrix.py [CORE…]`.
+"""Units, a part of sanity, and integration on every ansible-core that is supported: `python3 tests/matrix.py [CORE…]`.
 
-A Python that is not on this machine is named and left out. Hosts may have an older Python than controllers: what runs there is tested
-on it with the last ansible-core that runs there as a controller.
+A Python that is not on this machine is named and left out. Hosts and builders may have an older Python than controllers: what runs there
+is tested on it with the last ansible-core that runs there as a controller.
 """
 
 from __future__ import annotations
@@ -20,14 +20,7 @@ from pathlib import Path
 from prepare import CACHE, COLLECTION, TREE, environment, prepare, say
 
 SANITY = ("compile", "import", "validate-modules", "action-plugin-docs", "runtime-metadata", "yamllint")
-ON_HOSTS = (
-    "tests/unit/plugins/module_utils/bootc",
-    "tests/unit/plugins/module_utils/disk",
-    "tests/unit/plugins/module_utils/install",
-    "tests/unit/plugins/modules/test_host_modules.py",
-    "tests/unit/plugins/modules/test_kargs.py",
-    "tests/unit/plugins/modules/test_recorded_hosts.py",
-)
+ON_HOSTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
 @dataclass(frozen=True)
@@ -72,19 +65,10 @@ def run(row: Row, python: str) -> bool:
         (bootstrap / name).write_text("import ensurepip\nensurepip.bootstrap(upgrade=True, default_pip=True)\n")
     variables = environment(PATH=f"{programs}:{os.environ['PATH']}", PYTHONPATH=str(TREE), HOME=str(base / "home"))
     commands = [[str(programs / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", *row.units]]
+    ansible_test = ["--venv", "--python", row.python, "--color", "no"]
     if row.sanity:
-        commands.append(
-            [
-                "ansible-test",
-                "sanity",
-                "--venv",
-                "--python",
-                row.python,
-                "--color",
-                "no",
-                *(word for test in row.sanity for word in ("--test", test)),
-            ]
-        )
+        commands.append(["ansible-test", "sanity", *ansible_test, *(word for test in row.sanity for word in ("--test", test))])
+        commands.append(["ansible-test", "integration", *ansible_test, "--allow-destructive", "--allow-root"])
     done = [subprocess.run(command, cwd=COLLECTION, env=variables, stdin=subprocess.DEVNULL, check=False) for command in commands]
     return not any(command.returncode for command in done)
 

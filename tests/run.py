@@ -208,7 +208,7 @@ def nox(output: int) -> int:
 
 
 def matrix(output: int) -> int:
-    """Units and a part of sanity on every ansible-core that is supported, with the Pythons that are there."""
+    """Units, a part of sanity and integration on every ansible-core that is supported, with the Pythons that are there."""
     return run([sys.executable, str(ROOT / "tests/matrix.py")], output, cwd=ROOT)
 
 

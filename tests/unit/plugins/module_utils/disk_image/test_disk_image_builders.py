@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tomllib
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image import image_builder, inside, machine
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.builders import ImageBuilder, MachineBuilder, Order
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.inside import Job
@@ -72,6 +71,7 @@ def test_image_builder_is_called_as_documented(container: str | None, expected: 
 
 
 def test_a_blueprint_says_what_was_asked() -> None:
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
     document = tomllib.loads(image_builder.blueprint(REQUEST))["customizations"]
     assert document["kernel"]["append"] == 'console=ttyS0 a="b c"'
     assert document["user"] == [{"name": "root", "key": "ssh-ed25519 AAAA a"}]
