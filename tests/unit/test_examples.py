@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,3 +89,37 @@ def test_the_molecule_scenario_is_run_as_it_is_written() -> None:
         words = [program, "-i", "localhost,", "--syntax-check", str(scenario / step)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+INVENTORIES = sorted({*EXAMPLES.glob("*/inventory.yml"), *EXAMPLES.glob("*/hosts.yml")})
+
+
+@pytest.mark.parametrize("path", INVENTORIES, ids=[path.parent.name for path in INVENTORIES])
+def test_an_inventory_names_hosts_for_the_playbooks(path: Path) -> None:
+    program = str(Path(sys.executable).with_name("ansible-inventory"))
+    done = subprocess.run([program, "-i", str(path.parent), "--list"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    groups = set(json.loads(done.stdout))
+    wanted = set(re.findall(r"default\('([a-z_]+)'\)", "\n".join(file.read_text() for file in specs.ROOT.glob("playbooks/*.yml"))))
+    assert {"bootc_hosts", "builder"} <= wanted
+    assert groups & wanted
+
+
+def test_the_tiers_go_one_after_the_other_and_keep_to_their_budgets(tmp_path: Path) -> None:
+    plan = {"ansible.builtin.import_role": {"name": "imagemode.bootc.rollout", "tasks_from": "plan"}}
+    (tmp_path / "plan.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [plan]}]))
+    words = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(EXAMPLES / "fleet"), "--check", str(tmp_path / "plan.yml")]
+    words += ["-e", f"rollout_image=registry.example.com/os:stable rollout_digest=sha256:{'b' * 64}"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    batches = re.findall(r"\d+\. (\w+), \d hosts: ([^\"\n]+)", done.stdout)
+    short = [(wave, hosts.replace(".example.com", "")) for wave, hosts in batches]
+    assert short == [
+        ("canary", "web1"),
+        ("web", "web2, web3"),
+        ("web", "web4"),
+        ("app", "app1"),
+        ("app", "app2"),
+        ("database", "db1"),
+        ("database", "db2"),
+    ]
