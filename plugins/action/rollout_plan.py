@@ -68,7 +68,7 @@ class ActionModule(ControllerAction):
 
     def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         path = Path(options["path"])
-        if not self._task.check_mode:
+        if path.exists() and not self._task.check_mode:
             _hold(path)
         before = find(path, options["previous"])
         records = read([Path(options["journal"])])
@@ -76,6 +76,7 @@ class ActionModule(ControllerAction):
         resumed = before is not None and before.created == rollout.created
         left = rollout.remaining(records, options["until"]) if rollout.state == RUNNING else ()
         if not self._task.check_mode:
+            _hold(path)
             save(path, rollout)
         return {
             "changed": rollout != before,

@@ -133,6 +133,7 @@ class Fleet:
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
+            "ANSIBLE_SHOW_CUSTOM_STATS": "1",
         }
         words = ["-i", str(self.base / "inventory.json"), "-f", str(forks), "-e", json.dumps(options), *arguments]
         return [program, playbook, *words], environment
@@ -143,3 +144,9 @@ def recap(output: str) -> dict[str, dict[str, int]]:
     text = output.rpartition("PLAY RECAP")[2]
     lines = [line for line in text.splitlines() if "ok=" in line]
     return {line.split()[0]: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", line)} for line in lines}
+
+
+def artifacts(output: str) -> dict[str, Any]:
+    """:returns: what a play gave to the next job, by set_stats"""
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(output.rpartition("RUN: ")[2])[0]
+    return found

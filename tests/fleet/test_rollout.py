@@ -17,7 +17,7 @@ from ansible_collections.imagemode.bootc.tests.unit.roles.playing import NOTHING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fleet import CLOSED, NEW, OLD, Fleet, recap
+from fleet import CLOSED, NEW, OLD, Fleet, artifacts, recap
 from rollouts import OPTIONS, ROLLOUT, document, rollout
 from simulated_host import index
 
@@ -145,8 +145,9 @@ def test_after_the_wave_that_was_named_it_waits_and_another_job_goes_on(tmp_path
     assert rc == 0, output
     assert "1 of 4 hosts run" in output
     assert list(fleet.digests().values()) == [NEW, OLD, OLD, OLD]
-    previous = document(fleet)
-    assert previous["state"] == "paused"
+    told = artifacts(output)
+    previous = told["rollout_previous"]
+    assert (told["rollout_state"], previous) == ("paused", document(fleet))
     rc, output = rollout(fleet, rollout_digest="sha256:" + "c" * 64, rollout_directory="other", rollout_previous=previous)
     assert rc == 0, output
     assert set(fleet.digests().values()) == {NEW}

@@ -17,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_registry import FakeRegistry
-from fleet import CLOSED, NEW, OLD, Fleet
+from fleet import CLOSED, NEW, OLD, Fleet, artifacts
 
 
 @contextmanager
@@ -59,6 +59,7 @@ def test_each_host_of_a_report_is_compared_with_its_own_image(tmp_path: Path) ->
     assert rc == 0, output
     rows = {row["host"]: row["wanted"] for row in json.loads((fleet.base / "report/report.json").read_text())["rows"]}
     assert rows == {"host0000": OLD, "host0001": NEW, "host0002": NEW}
+    assert artifacts(output) == {"report_states": {"drifted": 2, "current": 1}, "report_digests": {OLD: 3}}
 
 
 def test_an_image_that_was_only_compressed_anew_is_no_drift(tmp_path: Path) -> None:
