@@ -57,7 +57,7 @@ def made(awx: FakeAWX) -> tuple[FakeAWX, str]:
     rc, predicted, output = play(awx, "--check", "-v")
     assert rc == 0, output
     assert awx.written == []
-    rc, changed, output = play(awx, "-v")
+    rc, changed, output = play(awx, "-vvvv")
     assert rc == 0, output
     assert 0 < changed == predicted, "check mode told what is made"
     return awx, output
@@ -117,9 +117,18 @@ def test_a_job_gets_one_credential_of_a_type(awx: FakeAWX) -> None:
     assert awx.written == []
 
 
+def test_a_refusal_tells_no_secret_either(awx: FakeAWX, tmp_path: Path) -> None:
+    access = {"controller_oauthtoken": "secret-7", "controller_username": "me", "controller_password": "secret-8"}
+    (tmp_path / "access.yml").write_text(json.dumps(access))
+    rc, _changed, output = play(awx, "-vvvv", "-e", f"@{tmp_path}/access.yml")
+    assert rc != 0
+    assert not re.search("secret-[0-9]", output)
+    assert awx.written == []
+
+
 def test_everything_is_made_and_no_secret_is_told(made: tuple[FakeAWX, str]) -> None:
     awx, output = made
-    assert not re.search("secret-[0-9]", output)
+    assert not re.search(f"secret-[0-9]|{TOKEN}", output)
     assert set(awx.named("credential_types")) >= {"bootc registry", "bootc cosign key", "bootc BMC", "bootc hypervisor"}
     templates = awx.named("job_templates")
     assert len(templates) == len(PLAYBOOKS) - 2, "all but rollout_pause, and the one that is not enabled"

@@ -29,8 +29,8 @@ from .conftest import USER, LiveRegistry
 cosign = signatures.cosign
 # Each program is run through one that writes down what it was called with: none is too quick to be seen.
 RECORDED = ("podman", "buildah", "skopeo", "docker", "gpg", "bootc", "curl", "openssl")
-# Roles that need a hypervisor or AWX.
-ELSEWHERE = ("vm", "controller", "installer_media", "disk_image")
+# Roles that need a hypervisor or AWX: tests/integration/vsphere and tests/controller look for theirs.
+ELSEWHERE = ("vm", "controller")
 PEM_LINE = 2  # of a key in PEM; its content is the secret
 
 
