@@ -49,7 +49,9 @@ def _switch(tag: str, **options: object) -> Call:
 
 
 FAULTS = (
-    Fault("no-bootable-container", _switch("unlabelled"), "image_not_bootable"),
+    Fault("no-bootable-container", _switch("unlabelled"), "image_not_bootable", only="ostree"),
+    # composefs asks for no label, and only finds that there is no kernel.
+    Fault("no-kernel", _switch("unlabelled"), "image_not_bootable", only="composefs", foreseen=False),
     Fault("other-architecture", _switch("foreign"), "architecture_mismatch"),
     Fault("enforcing-a-policy-that-accepts-anything", _switch("2", enforce_container_sigpolicy=True), "signature_refused"),
     Fault(
