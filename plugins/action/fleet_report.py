@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,9 +60,19 @@ class ActionModule(ControllerAction):
         try:
             if path.exists() and path.read_text(encoding="utf-8") == text:
                 return False
-            if not self._task.check_mode:
+            if self._task.check_mode:
+                _require_place(path.parent)
+            else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 replace_file(path, text, 0o644)
         except (OSError, UnicodeDecodeError) as error:
             raise ReportUnwritable(f"The report '{path}' cannot be written: {error}.", hint="Name another directory in 'dest'.") from None
         return True
+
+
+def _require_place(directory: Path) -> None:
+    """:raises OSError: a file could not be made in this directory, or the directory itself could not be made"""
+    there = next(place for place in (directory, *directory.parents) if os.path.lexists(place))
+    fault = errno.ENOTDIR if not there.is_dir() else 0 if os.access(there, os.W_OK | os.X_OK) else errno.EACCES
+    if fault:
+        raise OSError(fault, os.strerror(fault), str(there))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,11 +45,23 @@ def test_a_report_is_written_once_as_predicted(tmp_path: Path) -> None:
     assert act(ReportModule, check_mode=True, **options)["changed"]
 
 
-def test_a_place_that_takes_no_report_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("dest", ["file", "file/below", "link", "link/below"])
+def test_a_place_that_takes_no_report_is_told(tmp_path: Path, dest: str, check_mode: bool) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(ImageModeError) as refused:
-        act(ReportModule, journal=[tmp_path / "none"], dest=tmp_path / "file")
+        act(ReportModule, check_mode, journal=[tmp_path / "none"], dest=tmp_path / dest)
     assert (refused.value.error, "'dest'" in (refused.value.hint or "")) == ("report_unwritable", True)
+    assert str(tmp_path / dest / "report.json") in refused.value.message
+
+
+def test_a_directory_that_may_not_be_written_to_is_told_in_check_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fake says that it may not: to root, who may run this, everything is writable."""
+    monkeypatch.setattr(os, "access", lambda place, mode: (place, mode) != (tmp_path, os.W_OK | os.X_OK))
+    with pytest.raises(ImageModeError, match="Permission denied") as refused:
+        act(ReportModule, check_mode=True, journal=[tmp_path / "none"], dest=tmp_path / "reports/today")
+    assert (refused.value.error, list(tmp_path.iterdir())) == ("report_unwritable", [])
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
