@@ -39,6 +39,8 @@ SETTLE_SECONDS = 5
 BELIEVED_SECONDS = 30
 # A host that goes down may leave a connection half open, and ssh would wait for it forever.
 KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+UNKNOWN = "an image whose digest bootc does not know"
+SLOW = "Look at the host's console; raise 'reboot_timeout' if it is only slow."
 
 ARGUMENTS: dict[str, Any] = {
     "digest": {"type": "str"},
@@ -106,10 +108,11 @@ class ActionModule(ActionBase):
         reboot = self._builtin_reboot(options, soft, task_vars)
         result.update(changed=bool(reboot.get("rebooted")), rebooted=bool(reboot.get("rebooted")))
         if reboot.get("failed"):
+            gone = reboot.get("rebooted")
             raise RebootRefused(
-                "host_not_back" if reboot.get("rebooted") else "reboot_failed",
-                f"The host was to boot {expected}: {reboot.get('msg')}",
-                "Look at the host's console; raise 'reboot_timeout' if it is only slow.",
+                "host_not_back" if gone else "reboot_failed",
+                f"The host was to boot {expected or UNKNOWN}: {reboot.get('msg')}",
+                SLOW if gone else "The host still runs. Look on it at what refuses: 'systemctl status', 'systemd-inhibit --list'.",
             )
         after, boot_after = self._settled(options["reboot_timeout"], task_vars)
         result.update(after=after["host"], digest=after["digest"], reboot_required=after["reboot_required"])
@@ -141,7 +144,7 @@ class ActionModule(ActionBase):
                 return str(asked)
             raise RebootRefused(
                 "digest_mismatch",
-                f"The host would boot {next_digest or 'an image whose digest bootc does not know'}, not {asked}.",
+                f"The host would boot {next_digest or UNKNOWN}, not {asked}.",
                 "Stage that image first with bootc_switch or bootc_upgrade; after a crash a staged deployment is gone.",
             )
         return next_digest
@@ -233,9 +236,10 @@ class ActionModule(ActionBase):
         rolled_back = came == booted if came is not None else after["digest"] == before["digest"]
         raise RebootRefused(
             "rolled_back" if rolled_back else "digest_mismatch",
-            f"The host was to boot {expected} and came up with {after['digest']}"
+            f"The host was to boot {expected or UNKNOWN} and came up with {after['digest'] or UNKNOWN}"
             + (", the deployment it ran before." if rolled_back else "."),
-            f"Look at the journal of the failed boot (journalctl -b -1) and at {FINALIZERS[before['backend']]}.",
+            "On the host, 'journalctl -b -1 -p warning' shows what went wrong in the boot before this one, and "
+            f"'journalctl -u {FINALIZERS[before['backend']]}' whether the next boot was prepared at all.",
             rolled_back=rolled_back,
         )
 
@@ -259,7 +263,7 @@ class ActionModule(ActionBase):
                 raise RebootRefused(
                     "host_not_back",
                     f"The host came up and goes away again: {why}",
-                    "Look at the host's console; raise 'reboot_timeout' if it is only slow.",
+                    SLOW,
                 )
             time.sleep(SETTLE_SECONDS)
             self._connection.reset()

@@ -148,10 +148,10 @@ error:
   description: A stable code for what went wrong.
   returned: failure
   type: str
-  sample: rolled_back
+  sample: host_not_back
 hint:
   description: What to do about it.
   returned: failure
   type: str
-  sample: Look at the journal of the failed boot (journalctl -b -1) and at ostree-finalize-staged.service.
+  sample: Look at the host's console; raise 'reboot_timeout' if it is only slow.
 """

@@ -54,7 +54,7 @@ def test_a_host_that_came_back_is_looked_at_where_its_backend_finalizes(action: 
     before = {**info((A, "one.0"), (B, "two.0")), "backend": {"bootc": "composefs"}.get(backend, backend)}
     with pytest.raises(RebootRefused) as refusal:
         action._prove(B, before, info((A, "one.0")))
-    assert f"at {backend}-finalize-staged.service" in refusal.value.result["hint"]
+    assert f"'journalctl -u {backend}-finalize-staged.service'" in refusal.value.result["hint"]
 
 
 def test_what_was_rebooted_without_need_may_stay(action: ActionModule) -> None:
@@ -166,7 +166,7 @@ def test_what_bootc_knows_no_digest_of_is_proved_by_its_identity(action: ActionM
     with pytest.raises(RebootRefused, match="does not know"):
         action._expected({"digest": A}, before)
     action._prove(None, before, info((unknown, "two")))
-    with pytest.raises(RebootRefused):
+    with pytest.raises(RebootRefused, match="was to boot an image whose digest bootc does not know and came up with an image"):
         action._prove(None, before, info((unknown, "three")))
 
 
@@ -188,3 +188,28 @@ def test_how_long_is_waited_and_for_what_is_as_the_task_says(action: ActionModul
         wanted = {name: value for name, value in options.items() if value is not None}
         wanted.update({"reboot_command": "systemctl soft-reboot"} if soft else {})
         assert {name: value for name, value in asked.pop().items() if name != "boot_time_command"} == wanted
+
+
+@pytest.mark.parametrize(
+    ("gone", "error", "said", "hint"),
+    [
+        (False, "reboot_failed", "Reboot command failed. Error was: ', Call to Reboot failed: Access denied'", "systemd-inhibit --list"),
+        (True, "host_not_back", "Timed out waiting for last boot time check (timeout=600)", "'reboot_timeout'"),
+    ],
+)
+def test_a_host_that_does_not_go_down_is_told_from_one_that_does_not_come_back(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, gone: bool, error: str, said: str, hint: str
+) -> None:
+    """A fake answers as ansible.builtin.reboot does: no host can be rebooted here."""
+    before = {**info((A, "one"), (B, "two")), "reboot_required": True}
+    action._task = SimpleNamespace(check_mode=False, args={"digest": B})
+    action._connection = SimpleNamespace(transport="simulated")
+    monkeypatch.setattr(action, "_info", lambda _variables: before)
+    monkeypatch.setattr(action, "_command", lambda _command: {"rc": 0, "stdout": "boot 0", "stderr": ""})
+    monkeypatch.setattr(action, "_builtin_reboot", lambda *_words: {"failed": True, "rebooted": gone, "msg": said})
+    result: dict[str, Any] = {}
+    with pytest.raises(RebootRefused) as refusal:
+        action._reboot(result, {})
+    assert (refusal.value.result["error"], result["changed"]) == (error, gone)
+    assert refusal.value.result["msg"] == f"The host was to boot {B}: {said}"
+    assert hint in refusal.value.result["hint"]
