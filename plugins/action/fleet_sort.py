@@ -76,4 +76,7 @@ class ActionModule(ControllerAction):
         try:
             return str(lookup.run([image], {}, **{**registry_options, "platform": platform, "index": False})[0])
         except AnsibleError as error:
-            raise DigestUnknown(str(error), hint="See the options of the lookup imagemode.bootc.digest.") from None
+            raise DigestUnknown(
+                f"The digest of '{image}' for {platform} is not known. {error}",
+                hint="The controller asks: what it needs for that is in 'registry_options', and with 'digest' nobody is asked.",
+            ) from None
