@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable
 
 from .._errors import ImageModeError
@@ -83,8 +85,7 @@ def require_free(disk: Device) -> None:
     if found:
         raise DiskInUse(
             f"{describe(disk)} is in use and is never written to: {'; '.join(found)}.",
-            hint="If the disk is the right one, end that use first (umount, swapoff, vgchange -an, mdadm --stop, "
-            "cryptsetup close, zpool export).",
+            hint=_way_out(disk),
             disk=disk.facts(),
             uses=list(found),
         )
@@ -94,6 +95,33 @@ def require_free(disk: Device) -> None:
             hint="Remove its write protection, or choose another disk.",
             disk=disk.facts(),
         )
+
+
+def _way_out(disk: Device) -> str:
+    """:returns: what somebody can do about a disk in use, with the commands that end the uses which are known"""
+    if any(mountpoint in _RUNNING_SYSTEM for device in disk.tree() for mountpoint in device.mountpoints):
+        return (
+            "The running system needs this disk. Choose another one with the hints; to replace the system itself, "
+            "boot the machine from a live system, or use bootc_install_existing_root."
+        )
+    devices = list(disk.tree())
+    mountpoints = {mountpoint for device in devices for mountpoint in device.mountpoints}
+    commands = [f"umount {shlex.quote(mountpoint)}" for mountpoint in sorted(mountpoints, reverse=True)]
+    commands += [f"swapoff {device.path}" for device in devices if device.swap]
+    commands += filter(None, map(_closed_by, reversed(devices)))
+    if not commands:
+        return "If the disk is the right one, end that use first (umount, vgchange -an, mdadm --stop, cryptsetup close, zpool export)."
+    return f"If the disk is the right one, end that use first: {'; '.join(dict.fromkeys(commands))}."
+
+
+def _closed_by(device: Device) -> str:
+    name = device.path.rpartition("/")[2]
+    if device.kind == "lvm":
+        group = re.match(r"(?:[^-]|--)+", name)  # the device mapper's name: VG-LV, and hyphens in either are doubled
+        return f"vgchange -an {group[0].replace('--', '-')}" if group else ""
+    if device.kind.startswith("raid"):
+        return f"mdadm --stop {device.path}"
+    return f"cryptsetup close {shlex.quote(name)}" if device.kind == "crypt" else ""
 
 
 def require_size(disk: Device, needed: int, why: str) -> None:
