@@ -10,6 +10,7 @@ a power cut, and `bootc install` itself. It tells a half-written disk from one w
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -47,6 +48,13 @@ _PARTITION_LABELS = ("BIOS-BOOT", "PowerPC-PReP-boot", "EFI-SYSTEM", "boot", "ro
 # mkfs.fat writes the label after the rest; LUKS has none.
 _MAY_LACK_LABEL = ("vfat", "crypto_LUKS")
 _TABLES = ("gpt", "PMBR")
+# What the kernel says of a disk that is not broken.
+_FAULTS = {
+    errno.EBUSY: ("disk_in_use", "Something took the disk into use meanwhile; find it with 'lsblk' and end that use."),
+    errno.EROFS: ("disk_read_only", "Remove its write protection, or choose another disk."),
+    errno.ENOENT: ("disk_gone", "The disk disappeared meanwhile; check its cabling and the kernel's log."),
+    errno.ENXIO: ("disk_gone", "The disk disappeared meanwhile; check its cabling and the kernel's log."),
+}
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,7 @@ def read_block(disk: Device) -> bytes:
 
 
 def write_block(disk: Device, block: bytes) -> None:
-    """:raises InstallError: C(disk_failed)"""
+    """:raises InstallError: C(disk_failed), or a code that is known to be the cause"""
     _write(disk, {OFFSET: block})
 
 
@@ -139,7 +147,7 @@ def clear_starts(disk: Device) -> None:
     bootc has them overwrite it only with C(--wipe), and btrfs not even then (1.16.9, baseline.rs). With that it would not refuse
     partitions any more that somebody makes meanwhile.
 
-    :raises InstallError: C(disk_failed)
+    :raises InstallError: C(disk_failed), or a code that is known to be the cause
     """
     last = disk.size - len(_ZEROES)
     # RAID and ZFS have their marks at the end.
@@ -156,9 +164,9 @@ def _write(disk: Device, blocks: Mapping[int, bytes]) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
+        code, hint = _FAULTS.get(
+            error.errno or 0, ("disk_failed", "Look at the kernel's log (dmesg) and the disk's SMART data (smartctl).")
+        )
         raise InstallError(
-            f"{describe(disk)} does not take a write: {error.strerror}.",
-            error="disk_failed",
-            hint="Look at the kernel's log and the disk's SMART data.",
-            disk=disk.facts(),
+            f"{describe(disk)} does not take a write: {error.strerror}.", error=code, hint=hint, disk=disk.facts()
         ) from error

@@ -545,6 +545,22 @@ def stamped(**more: str) -> Stamp:
     return replace(Stamp("begun", identity(DISK), "os:1", REQUEST.target, DIGEST, ""), **more)
 
 
+@pytest.mark.parametrize(
+    ("path", "said", "code", "hint"),
+    [
+        ("/dev/full", "No space left on device", "disk_failed", "SMART"),
+        ("/dev/that-is-gone", "No such file or directory", "disk_gone", "cabling"),
+    ],
+)
+def test_a_disk_that_takes_no_write_is_told_with_why(path: str, said: str, code: str, hint: str) -> None:
+    for write in (lambda disk: write_block(disk, encode(stamped())), clear_starts):
+        with pytest.raises(ImageModeError) as caught:
+            write(replace(DISK, path=path))
+        assert caught.value.message == f"{path} (serial TARGET01, 12.0 GiB) does not take a write: {said}."
+        assert (caught.value.error, caught.value.details["disk"]["serial"]) == (code, "TARGET01")
+        assert hint in (caught.value.hint or "")
+
+
 ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 
 

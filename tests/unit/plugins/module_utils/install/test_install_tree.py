@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import claim, note
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import claim, note, on_tree
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Abilities, Image, Request
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_tree import Mount, TreeInstallation
 
@@ -66,3 +67,42 @@ def test_a_var_of_its_own_needs_a_bootc_that_lets_it_be_there(root: Path, names:
     with pytest.raises(ImageModeError) as caught:
         job._require_room(IMAGE, abilities)
     assert (caught.value.error, caught.value.details["bootc_version_needed"]) == ("bootc_unsupported", "1.12.0")
+
+
+GPT = {"path": "/dev/vdb", "type": "disk", "pttype": "gpt"}
+LINUX, ESP, BIOS = "0fc63daf-8483-4772-8e79-3d69d8477de4", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "21686148-6449-6e6f-744e-656564454649"
+
+
+@pytest.mark.parametrize(
+    ("firmware", "below", "types", "missing"),
+    [
+        ("uefi", [GPT], [LINUX, ESP], ""),
+        ("bios", [GPT], [LINUX, BIOS], ""),
+        ("bios", [{**GPT, "pttype": "dos"}], ["0x83"], ""),
+        ("uefi", [{**GPT, "pttype": "dos"}], ["0x83"], "(/dev/vdb) has an EFI system partition"),
+        ("uefi", [GPT], [LINUX, BIOS], "(/dev/vdb) has an EFI system partition"),
+        ("bios", [GPT], [LINUX, ESP], "(/dev/vdb) has a BIOS boot partition"),
+        ("uefi", [], [], "(none) has an EFI system partition"),
+    ],
+)
+def test_a_boot_loader_needs_a_partition_of_its_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch, firmware: str, below: list[Any], types: list[str], missing: str
+) -> None:
+    """A fake lsblk: disks with partitions of these types."""
+
+    def lsblk(argv: list[str], **_options: Any) -> Any:
+        found = below if "--inverse" in argv else [{"parttype": None}, *({"parttype": kind} for kind in types)]
+        return SimpleNamespace(stdout=json.dumps({"blockdevices": found}))
+
+    monkeypatch.setattr(on_tree, "firmware", lambda: firmware)
+    job, abilities = tree(root), Abilities((1, 16, 9), {})
+    job._runner = SimpleNamespace(run=lsblk)
+    job._require_boot_partition(abilities)  # REQUEST wants no boot loader
+    job._request = Request(target="registry.test:5000/os:1")
+    job._require_boot_partition(Abilities((1, 16, 9), {"bootloader": "none"}))
+    if not missing:
+        return job._require_boot_partition(abilities)
+    with pytest.raises(ImageModeError) as caught:
+        job._require_boot_partition(abilities)
+    assert caught.value.message == f"No disk below {root} {missing}, where the boot loader goes."
+    assert (caught.value.error, "'bootloader: none'" in (caught.value.hint or "")) == ("esp_missing", True)
