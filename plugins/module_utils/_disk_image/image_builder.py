@@ -127,11 +127,13 @@ def build(runner: Runner, image: str, request: Request, kind: str, folder: Path,
     # Beside the file there may be manifests and logs.
     made = [one for one in output.rglob("*") if one.is_file() and one.suffix not in (".json", ".log", ".txt")]
     if done.rc != 0 or len(made) != 1:
-        what = f"ended with {done.rc}: {done.last_words}" if done.rc else f"made {len(made)} files: {', '.join(one.name for one in made)}"
+        names = ", ".join(one.name for one in made)
+        what = f"ended with {done.rc}: {done.last_words}" if done.rc else f"made {len(made)} files, and one was expected: {names}"
         raise ImageModeError(
             f"'{done.command}' {what}",
             error="image_builder_failed",
-            hint="Run the command by hand to see all that it says.",
+            hint="The end of what it said is in 'stderr'. Its blueprint and its output directory are gone: to run the command by hand, "
+            "leave the one out and name another for the other.",
             rc=done.rc,
             cmd=done.command,
             stderr=done.last_words,

@@ -23,7 +23,29 @@ def test_a_disk_in_use_is_refused_always(layout: Layout) -> None:
     with pytest.raises(guard.DiskInUse) as caught:
         guard.require_free(layout.device)
     assert layout.why in caught.value.message
-    assert caught.value.error == "disk_in_use"
+    assert (caught.value.error, bool(caught.value.hint)) == ("disk_in_use", True)
+
+
+def test_a_use_is_told_with_the_commands_that_end_it() -> None:
+    """From the top to the bottom, as they can be run."""
+    volumes = [node("my--vg-data", "lvm", number="254:7"), node("my--vg-more", "lvm", number="254:8")]
+    layout = disk(part(1, node("secret", "crypt", children=volumes)), part(2, node("md0", "raid1")), part(3))
+    around = Surroundings(mounts={"254:7": ("/srv",), "254:8": ("/srv/my files",)}, swaps=frozenset(["/dev/vdb3"]))
+    with pytest.raises(guard.DiskInUse) as caught:
+        guard.require_free(Layout(layout, "", around).device)
+    assert caught.value.hint == (
+        "If the disk is the right one, end that use first: umount '/srv/my files'; umount /srv; swapoff /dev/vdb3; "
+        "mdadm --stop /dev/md0; vgchange -an my-vg; cryptsetup close secret."
+    )
+
+
+def test_nobody_is_told_to_unmount_the_running_system() -> None:
+    around = Surroundings(mounts={"254:1": ("/",)}, swaps=frozenset(["/dev/vdb2"]))
+    with pytest.raises(guard.DiskInUse) as caught:
+        guard.require_free(Layout(disk(part(1, number="254:1"), part(2)), "", around).device)
+    assert caught.value.hint is not None
+    assert "live system" in caught.value.hint
+    assert "umount" not in caught.value.hint
 
 
 @pytest.mark.parametrize("layout", HAS_DATA.values(), ids=HAS_DATA)

@@ -115,13 +115,26 @@ def test_what_image_builder_made_is_found(tmp_path: Path) -> None:
     assert not (tmp_path / "folder/blueprint.toml").exists()
 
 
-def test_image_builder_that_made_nothing_failed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 0", "made 0 files, and one was expected: "),
+        ("echo resolving >&2; echo 'error: cannot depsolve' >&2; exit 3", "ended with 3: resolving\nerror: cannot depsolve"),
+        ('mkdir -p "$5"; touch "$5/a.qcow2" "$5/b.qcow2"', "made 2 files, and one was expected: a.qcow2, b.qcow2"),
+    ],
+)
+def test_image_builder_that_did_not_make_one_file_failed(tmp_path: Path, script: str, said: str) -> None:
     fake = tmp_path / "bin/image-builder"
     fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\nexit 0\n")
+    fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
-    with pytest.raises(ImageModeError, match="made 0 files"):
+    with pytest.raises(ImageModeError) as caught:
         image_builder.build(Runner({"PATH": f"{fake.parent}:/usr/bin:/bin"}), "r/os:1", REQUEST, "qcow2", tmp_path, None, 60)
+    error = caught.value
+    assert (error.error, error.details["cmd"].split()[0]) == ("image_builder_failed", "image-builder")
+    assert error.message.startswith("'image-builder build --blueprint ")
+    assert f" --bootc-ref r/os:1 qcow2' {said}" in error.message
+    assert "'stderr'" in (error.hint or "")
 
 
 # The throw-away machine
@@ -196,6 +209,38 @@ ThrowAwayMachine(Runner(), Medium(kernel="k"), [], Path({str(tmp_path)!r})).star
         pid = int((tmp_path / "pid").read_text())
         task.kill()
     until(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo 'qemu: Could not open /dev/kvm' >&2; exit 1", "ended before its SSH server answered (1 of 3 attempts)."),
+        ("exec sleep 600", "did not answer over SSH within 1 seconds."),
+    ],
+)
+def test_a_machine_that_does_not_answer_is_told_with_what_qemu_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
+) -> None:
+    """Programs that stand in for QEMU and SSH: nothing boots here."""
+    (tmp_path / "bin").mkdir()
+    qemu = PLATFORMS[os.uname().machine].program
+    for name, body in (
+        ("ssh-keygen", 'touch "$9" "$9.pub"'),
+        ("ssh", "exit 255"),
+        (qemu, f"echo booting > {tmp_path}/console.log; {script}"),
+    ):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    runner = Runner({"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    throw_away = machine.ThrowAwayMachine(runner, Medium(kernel="k", timeout=1 if "sleep" in script else 30), [], tmp_path)
+    with pytest.raises(ImageModeError) as caught:
+        throw_away.start()
+    throw_away.stop()
+    assert caught.value.message.startswith(f"The throw-away machine {said}")
+    assert caught.value.message.endswith("qemu: Could not open /dev/kvm" if "kvm" in script else "booting")
+    assert (caught.value.error, caught.value.details["console"]) == ("machine_failed", "booting")
+    assert "'boot_timeout'" in (caught.value.hint or "")
 
 
 def until(done: Callable[[], bool]) -> None:
