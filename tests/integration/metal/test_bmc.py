@@ -87,17 +87,15 @@ def play(bmc: lab.Bmc, medium: str, tmp_path: Path) -> Callable[..., Played]:
     """Runs one file of the role's tasks; `root` is what the fake machine has for a root."""
     (tmp_path / "findmnt").write_text(FAKE_FINDMNT.format(folder=tmp_path))
     (tmp_path / "findmnt").chmod(0o755)
-    inventory = {
-        "all": {
-            "hosts": {
-                "web1": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
-                "localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
-            }
-        }
-    }
-    (tmp_path / "inventory.json").write_text(json.dumps(inventory))
 
-    def run(tasks: str, *arguments: str, before: str | None = None, root: str = "overlay", **options: Any) -> Played:
+    def run(
+        tasks: str, *arguments: str, before: str | None = None, root: str = "overlay", connection: str = "local", **options: Any
+    ) -> Played:
+        hosts = {
+            name: {"ansible_connection": way, "ansible_python_interpreter": sys.executable}
+            for name, way in (("web1", connection), ("localhost", "local"))
+        }
+        (tmp_path / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts}}))
         (tmp_path / "root").write_text(f"{root}\n")
         if before is not None:
             (tmp_path / "before").write_text(f"{before}\n")
@@ -203,6 +201,16 @@ def test_a_live_system_that_does_not_come_up_is_an_error(play: Callable[..., Pla
     played = play("live", root="", bare_metal_boot_attempts=1)
     assert played.error() == "live_system_missing"
     assert "that it has enough memory" in played.output
+
+
+def test_a_machine_that_nobody_gets_into_is_told_with_its_last_answer(bmc: lab.Bmc, play: Callable[..., Played]) -> None:
+    """Whatever comes up has no SSH server at the address that was given."""
+    nowhere = {"bare_metal_live_host": "127.0.0.1", "bare_metal_live_port": 1}
+    played = play("live", connection="ssh", bare_metal_bmc_reset=True, bare_metal_boot_attempts=1, **nowhere)
+    assert played.error() == "live_system_missing", played.output
+    assert "nothing let Ansible in at 127.0.0.1 within 5 s, 1 times" in played.output
+    assert "Connection refused" in played.output
+    assert "Look at its console" in played.output
 
 
 def test_finishing_ejects_what_was_left_and_then_tells_nothing(bmc: lab.Bmc, play: Callable[..., Played]) -> None:
