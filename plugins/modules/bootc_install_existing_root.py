@@ -197,9 +197,10 @@ def what_is_kept(module: InstallModule) -> tuple[PlacedFile, ...]:
 
 def require_other_system(module: InstallModule) -> None:
     """:raises InstallError: C(host_managed)"""
-    if module.runner.find("bootc") and Bootc(timeout=300).status().managed:
+    booted = Bootc(timeout=300).status().booted if module.runner.find("bootc") else None
+    if booted and booted.image:
         raise InstallError(
-            "This machine runs a bootable container image already.",
+            f"This machine runs a bootable container image already: {booted.image.source.image}.",
             error="host_managed",
             hint="Bring it to another image with bootc_switch or the role imagemode.bootc.update.",
         )
@@ -208,10 +209,10 @@ def require_other_system(module: InstallModule) -> None:
 def main() -> None:
     module = InstallModule(ARGUMENTS)
     with module.errors():
+        require_other_system(module)
         keep_network = module.params["keep_network"] and module.params["network"] is None
         more = what_is_kept(module)
         asked = module.request(more)
-        require_other_system(module)
         job = RootInstallation(module.runner, asked, may_write=not module.check_mode, keep_network=keep_network)
         if job.old_boot.doubt:
             module.warn(job.old_boot.doubt)

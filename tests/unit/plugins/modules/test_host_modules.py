@@ -229,3 +229,23 @@ def test_a_transport_before_an_image_is_told_where_it_goes(host: Any, documents:
     refused = host.run("bootc_switch", image=image)
     assert refused["error"] == "reference_invalid"
     assert hint in refused["hint"]
+
+
+def test_a_managed_host_is_not_taken_over(host: Any, documents: Any) -> None:
+    host.set(documents("booted"))
+    options = {"image": "registry.test/os:1", "keep_network": False, "keep_root_ssh_keys": False}
+    result = host.run("bootc_install_existing_root", check_mode=True, **options)
+    booted = json.loads(documents("booted"))["status"]["booted"]["image"]["image"]["image"]
+    assert (result["error"], result["changed"]) == ("host_managed", False), result
+    assert result["msg"] == f"This machine runs a bootable container image already: {booted}."
+    assert "bootc_switch" in result["hint"]
+
+
+def test_a_stage_that_is_gone_is_told_to_who_wants_to_apply_it(host: Any, documents: Any) -> None:
+    host.set(documents("booted"))
+    for check_mode in (True, False):
+        result = host.run("bootc_upgrade", check_mode=check_mode, from_downloaded=True, digest=NEW)
+        assert (result["error"], result["changed"]) == ("no_staged_deployment", False), result
+        assert result["msg"] == f"Nothing is staged on this host, and it does not run {NEW}."
+        assert "'download_only: true'" in result["hint"]
+    assert not [call for call in host.calls if call.startswith("bootc upgrade")]
