@@ -101,7 +101,7 @@ def generate(runner: Runner, options: RegistryOptions, reference: Reference, for
         if done.rc != 0 or not made.exists():
             code = fault_code(done.stderr)
             raise SbomFailed(
-                f"{_TOOL} could not look at {reference}: {last_line(done.last_words, done.rc)}",
+                f"{_TOOL} could not look at {reference}: {last_line(done.last_words, done.rc) if done.rc else 'it made no document'}",
                 error=code,
                 hint=fault_hint(code),
                 stderr=done.last_words,
