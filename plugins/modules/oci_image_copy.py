@@ -181,7 +181,7 @@ hint:
   description: What to do about it.
   returned: failure, where there is something to say
   type: str
-  sample: Check the repository, the tag and the digest.
+  sample: "Check the repository, the tag and the digest; oci_image_info with 'tags: true' lists the tags that there are."
 """
 
 from dataclasses import asdict, replace

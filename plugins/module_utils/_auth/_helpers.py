@@ -38,18 +38,22 @@ def ask_helper(name: str, registry: str) -> Credentials | None:
     if not _NAME.match(name):
         raise CredentialHelperFailed(f"'{name}' is not the name of a credential helper.", hint="Correct the auth file.")
     program = f"docker-credential-{name}"
-    done = Runner().run([program, "get"], stdin=_DOCKER_HUB if registry == DEFAULT_REGISTRY else registry, check=False, timeout=_SECONDS)
+    asked = _DOCKER_HUB if registry == DEFAULT_REGISTRY else registry
+    done = Runner().run([program, "get"], stdin=asked, check=False, timeout=_SECONDS)
     if done.rc != 0:
         if _MISSING in done.stdout + done.stderr:
             return None
         raise CredentialHelperFailed(
             f"The credential helper '{program}' failed for {registry}: {done.last_words or f'return code {done.rc}'}",
-            hint=f"Run it by hand: echo {registry} | {program} get",
+            hint=f"Run it by hand: echo {asked} | {program} get",
         )
     try:
         document = json.loads(done.stdout)
         username, secret = document["Username"], document["Secret"]
     except (ValueError, KeyError, TypeError):
         # What it said is not repeated: it may be a secret.
-        raise CredentialHelperFailed(f"The credential helper '{program}' answered for {registry} with something else.") from None
+        raise CredentialHelperFailed(
+            f"The credential helper '{program}' answered for {registry} with no user name and secret in JSON.",
+            hint=f"Look at what it says: echo {asked} | {program} get",
+        ) from None
     return Credentials("", "", secret) if username == _TOKEN_USER else Credentials(username, secret)

@@ -73,7 +73,9 @@ class Access:
             path = Path(self.ca_path)
             files = sorted(path.glob("*.crt")) if path.is_dir() else [path]
             if not files:
-                raise OptionError(f"'ca_path' names the directory '{path}', which holds no *.crt file.")
+                raise OptionError(
+                    f"'ca_path' names the directory '{path}', which holds no *.crt file.", hint="Name a file, or put it there as *.crt."
+                )
             for file in files:
                 _trust(context, file, f"'ca_path' names '{file}', which")
         if self.client_cert:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from .._auth import Credentials
 from ._http import Http, Response
-from .errors import RegistryError, RegistryForbidden, RegistryUnauthorized, TokenInvalid
+from .errors import RegistryError, RegistryForbidden, RegistryUnauthorized, TokenInvalid, login_hint
 
 _SCHEME = re.compile(r"(?:^|,)\s*(Bearer|Basic)\b\s*", re.IGNORECASE)
 _PARAMETER = re.compile(r'([A-Za-z][\w-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
@@ -56,6 +56,10 @@ class Authorization:
     @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": self._header} if self._header else {}
+
+    @property
+    def anonymous(self) -> bool:
+        return self._credentials is None
 
     @property
     def shown(self) -> bool:
@@ -106,7 +110,7 @@ class Authorization:
             raise RegistryUnauthorized(
                 f"The token server {host} refuses {'the credentials' if credentials else 'anonymous access'}"
                 f" for {self._repository} ({response.status}){response.words}.",
-                hint="Check the user name and the password or token." if credentials else "Give credentials, or log in first.",
+                hint=login_hint(self._http.registry, given=bool(credentials)),
             )
         if response.status == 403:
             raise RegistryForbidden(

@@ -31,6 +31,7 @@ from .errors import (
     RegistryError,
     RegistryForbidden,
     RegistryUnauthorized,
+    login_hint,
 )
 
 
@@ -110,9 +111,13 @@ class Registry:
 
         :raises ImageMissing: the registry has no such image
         :raises DigestMismatch: the content is not what its digest says
+        :raises ManifestInvalid: it is neither an image manifest nor an index
         """
         content = self.content(reference)
-        return parse_manifest(content.body, content.media_type, content.digest)
+        try:
+            return parse_manifest(content.body, content.media_type, content.digest)
+        except ManifestInvalid as error:
+            raise type(error)(f"{reference}: {error.message}", hint=error.hint) from None
 
     def content(self, reference: Reference) -> Content:
         """The manifest that a reference points at, byte for byte.
@@ -169,7 +174,10 @@ class Registry:
         """
         response = self._ask("GET", reference, f"blobs/{descriptor.digest}")
         if response.status == 404:
-            raise BlobMissing(f"The registry {reference.registry} has no blob {descriptor.digest} in {reference.repository}.")
+            raise BlobMissing(
+                f"The registry {reference.registry} has no blob {descriptor.digest} in {reference.repository}.",
+                hint="The registry lost a part of the image: push the image again.",
+            )
         self._expect(response, reference)
         algorithm = descriptor.digest.partition(":")[0]
         self._compare(reference, descriptor.digest, digest_of(response.body, algorithm))
@@ -185,7 +193,10 @@ class Registry:
         while what:
             response = self._ask("GET", reference, what, listing=True)
             if response.status == 404:
-                raise ImageMissing(f"The registry {reference.registry} has no repository {reference.repository}.")
+                raise ImageMissing(
+                    f"The registry {reference.registry} has no repository {reference.repository}.",
+                    hint="Check the repository's name; it is there as soon as something was pushed to it.",
+                )
             found += self._listing(response, reference, "tags")
             what = self._following(response, reference, asked)
         return tuple(dict.fromkeys(found))
@@ -327,14 +338,16 @@ class Registry:
         if unauthorized and here and authorization.shown:
             raise CredentialsRefused(
                 f"The registry {reference.registry} does not accept the credentials ({response.status}){response.words}.",
-                hint="Check the user name and the password or token.",
+                hint=login_hint(reference.registry, given=True),
                 registry=reference.registry,
             )
         if unauthorized:
             raise RegistryUnauthorized(
-                f"The registry {reference.registry} does not let this user {_TO[method]} {reference.repository}"
+                f"The registry {reference.registry} does not let {'anybody' if authorization.anonymous else 'this user'} "
+                f"{_TO[method]} {reference.repository}{' without credentials' if authorization.anonymous else ''}"
                 f" ({response.status}){response.words}.",
-                hint="Check the credentials; many registries answer the same for a repository that does not exist.",
+                hint="Many registries answer the same for a repository that does not exist: check its name. If it is right: "
+                + login_hint(reference.registry, given=not authorization.anonymous),
                 registry=reference.registry,
             )
         if response.status == 403:
@@ -346,7 +359,7 @@ class Registry:
         if response.status == 404 and what.startswith("manifests/") and method in ("GET", "HEAD"):
             raise ImageMissing(
                 f"The registry {reference.registry} has no image {reference}.",
-                hint="Check the repository, the tag and the digest.",
+                hint="Check the repository, the tag and the digest; oci_image_info with 'tags: true' lists the tags that there are.",
                 reference=str(reference),
             )
         return response

@@ -83,7 +83,7 @@ class Http:
     """
 
     def __init__(self, registry: str, access: Access) -> None:
-        self._registry = registry
+        self.registry = registry
         self._access = access
         library = _import_requests()
         self._session = library.Session()
@@ -111,12 +111,12 @@ class Http:
             if isinstance(data, Mapping) and origin(target) != origin(url):
                 # The form of a login; what is uploaded may go elsewhere, and is no secret to the registry.
                 raise RedirectRefused(
-                    f"The token server of {self._registry} redirects a login to {_shown(target)}, which is not to see the token.",
+                    f"The token server of {self.registry} redirects a login to {_shown(target)}, which is not to see the token.",
                     hint="Correct the registry's token realm, or use a password in place of an identity token.",
                 )
             url = target
         raise RedirectRefused(
-            f"The registry {self._registry} redirects in circles, last to {_shown(url)}.",
+            f"The registry {self.registry} redirects in circles, last to {_shown(url)}.",
             hint="Correct the registry's address, or the reverse proxy before it.",
         )
 
@@ -124,7 +124,7 @@ class Http:
         there, here = urlsplit(target), urlsplit(url)
         if there.scheme not in ("http", "https") or (here.scheme == "https" and there.scheme != "https"):
             raise RedirectRefused(
-                f"The registry {self._registry} redirects from {here.scheme} to {_shown(target)}, which is not safe.",
+                f"The registry {self.registry} redirects from {here.scheme} to {_shown(target)}, which is not safe.",
                 hint="The registry's storage has to be reachable by HTTPS.",
             )
         if origin(target) == origin(url):
@@ -158,12 +158,12 @@ class Http:
     def _busy(self, response: Response, asked: float | None) -> RegistryError:
         if response.status == 429:
             return RegistryRateLimited(
-                f"The registry {self._registry} refuses further requests for now (429){response.words}.",
+                f"The registry {self.registry} refuses further requests for now (429){response.words}.",
                 hint="Wait, or log in: registries allow more to known users.",
                 retry_after=asked,
             )
         return RegistryUnavailable(
-            f"The registry {self._registry} has a fault of its own ({response.status}){response.words}.",
+            f"The registry {self.registry} has a fault of its own ({response.status}){response.words}.",
             hint="Look at the registry's log, or try again later.",
             status=response.status,
             retry_after=asked,
@@ -173,7 +173,7 @@ class Http:
         self.sent += 1
         if not self._trusting and url.startswith("https:"):
             # Not before it is needed: to read what the machine trusts takes longer than a request.
-            self._session.mount("https://", _adapter(self._access.tls(self._registry)))
+            self._session.mount("https://", _adapter(self._access.tls(self.registry)))
             self._trusting = True
         try:
             with self._session.request(
@@ -192,23 +192,23 @@ class Http:
                 return Response(answer.status_code, named, body, url)
         except self._exceptions.SSLError as error:
             raise RegistryTls(
-                f"TLS with the registry {self._registry} failed: {_cause(error)}.",
-                hint=_TLS_HINT if self._access.covers(self._registry) else _TLS_HINT_ELSEWHERE,
-                registry=self._registry,
+                f"TLS with the registry {self.registry} failed: {_cause(error)}.",
+                hint=_TLS_HINT if self._access.covers(self.registry) else _TLS_HINT_ELSEWHERE,
+                registry=self.registry,
             ) from None
         except self._exceptions.ProxyError as error:
             raise ProxyFailed(
-                f"The registry {self._registry} cannot be reached through the proxy of the environment: {_cause(error)}.",
+                f"The registry {self.registry} cannot be reached through the proxy of the environment: {_cause(error)}.",
                 hint="Correct HTTPS_PROXY or HTTP_PROXY where the task runs, or name the registry in NO_PROXY.",
-                registry=self._registry,
+                registry=self.registry,
             ) from None
         except (self._exceptions.ChunkedEncodingError, self._exceptions.ContentDecodingError) as error:
             raise _Broken(_cause(error)) from None
         except self._exceptions.RequestException as error:
             raise RegistryUnreachable(
-                f"The registry {self._registry} cannot be reached at {_shown(url)}: {_cause(error)}.",
+                f"The registry {self.registry} cannot be reached at {_shown(url)}: {_cause(error)}.",
                 hint="Check the name, the port, the network and the proxy variables of the machine that runs this task.",
-                registry=self._registry,
+                registry=self.registry,
             ) from None
 
     def _read(self, answer: requests.Response, deadline: float) -> bytes:
@@ -216,9 +216,11 @@ class Http:
         for chunk in answer.iter_content(65536):
             body += chunk
             if len(body) > MAX_BODY:
-                raise RegistryError(f"The registry {self._registry} answered with more than {MAX_BODY} bytes.")
+                raise RegistryError(f"The registry {self.registry} answered with more than {MAX_BODY} bytes.")
             if time.monotonic() > deadline:
-                raise RegistryUnreachable(f"The registry {self._registry} answers too slowly to be waited for.")
+                raise RegistryUnreachable(
+                    f"The registry {self.registry} answers too slowly to be waited for.", hint="Raise 'timeout', or use a mirror."
+                )
         announced, read = answer.headers.get("content-length", ""), answer.raw.tell()
         # Below 2.0, urllib3 takes a short body for a whole one.
         if announced.isdigit() and read < int(announced) and answer.request.method != "HEAD":

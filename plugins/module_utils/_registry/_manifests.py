@@ -163,7 +163,10 @@ def parse_manifest(content: bytes, media_type: str, digest: str) -> Manifest:
             told = document.get("artifactType") or config.media_type
             return Image(digest, stated, len(content), config, layers, _texts(document), told)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ManifestInvalid(f"The manifest {digest} is not one of the OCI image specification: {error!r}.") from None
+        raise ManifestInvalid(
+            f"The manifest {digest} is not one of the OCI image specification: {error!r}.",
+            hint="A proxy or a login page may have answered in the registry's place; if it did not, push the image again.",
+        ) from None
     raise ManifestInvalid(
         f"The manifest {digest} has the media type '{stated}', which is neither an image nor an index.",
         hint="Check the name; the registry may hold something other than an image there.",

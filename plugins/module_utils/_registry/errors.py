@@ -39,6 +39,13 @@ class RegistryUnauthorized(RegistryError):
     error = "registry_unauthorized"
 
 
+def login_hint(registry: str, *, given: bool) -> str:
+    """:param given: whether there are credentials for this registry"""
+    if given:
+        return f"Check the user name and the password or token, for example with: podman login {registry}"
+    return f"Set 'username' and 'password' or 'auth_file', or log in as the user who runs this: podman login {registry}"
+
+
 class CredentialsRefused(RegistryUnauthorized):
     """The registry itself has seen the credentials and does not accept them, which no repository that is missing explains."""
 

@@ -160,11 +160,16 @@ def test_a_store_is_asked_last_and_may_give_an_identity_token(tmp_path: Path, he
 def test_a_helper_that_fails_is_an_error_and_one_that_is_gone_too(tmp_path: Path, helper: Any) -> None:
     helper("broken", "registry.test", "the keyring is locked", rc=2)
     helper("odd", "registry.test", '{"token": "canary"}')
-    with pytest.raises(CredentialHelperFailed, match="keyring is locked"):
+    with pytest.raises(CredentialHelperFailed, match="keyring is locked") as raised:
         user(auth_file(tmp_path / "auth.json", credHelpers={"registry.test": "broken"}))
-    with pytest.raises(CredentialHelperFailed) as raised:
+    assert (raised.value.error, "echo registry.test | docker-credential-broken get" in (raised.value.hint or "")) == (
+        "credential_helper_failed",
+        True,
+    )
+    with pytest.raises(CredentialHelperFailed, match="docker-credential-odd") as raised:
         user(auth_file(tmp_path / "auth.json", credHelpers={"registry.test": "odd"}))
     assert "canary" not in raised.value.message
+    assert raised.value.hint
     with pytest.raises(CredentialHelperFailed, match="not the name"):
         user(auth_file(tmp_path / "auth.json", credHelpers={"registry.test": "../../bin/sh"}))
     with pytest.raises(CommandMissing):

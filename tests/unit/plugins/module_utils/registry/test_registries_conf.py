@@ -133,8 +133,9 @@ def test_without_configuration_a_short_name_is_docker_hubs() -> None:
 
 @pytest.mark.parametrize("text", ["[[registry]]\nprefix = 7\n[x", "[[registry]]\ninsecure = true\n", "registry = 3\n[aliases]\n"])
 def test_a_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
-    with pytest.raises(RegistriesConfInvalid, match=r"0\.conf"):
+    with pytest.raises(RegistriesConfInvalid, match=r"0\.conf") as refused:
         conf(tmp_path, text)
+    assert (refused.value.error, "containers-registries.conf(5)" in (refused.value.hint or "")) == ("registries_conf_invalid", True)
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -308,8 +308,9 @@ def test_schema_1_is_refused_for_what_it_is(server: ScriptedRegistry, media_type
     body = b'{"schemaVersion": 1, "name": "os", "tag": "1", "fsLayers": [], "history": [], "signatures": []}'
     announced = digest(b"payload") if "v1" in media_type else digest(body)
     server.script = lambda seen: found(body, media_type, Docker_Content_Digest=announced)
-    with pytest.raises(ManifestUnsupported, match="schema 1"):
+    with pytest.raises(ManifestUnsupported, match="schema 1") as raised:
         client().manifest(image(server))
+    assert (raised.value.error, bool(raised.value.hint)) == ("manifest_unsupported", True)
     if "v1" in media_type:
         with pytest.raises(ManifestUnsupported, match="schema 1"):
             client().digest(image(server))

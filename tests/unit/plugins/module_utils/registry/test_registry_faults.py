@@ -151,7 +151,7 @@ def test_each_fault_has_its_code(server: ScriptedRegistry, answer: Answer, error
     server.script = lambda seen: answer
     with pytest.raises(error) as raised:
         client(retries=0).manifest(image(server))
-    assert (type(raised.value), raised.value.message != "") == (error, True)
+    assert (type(raised.value), server.address in raised.value.message, bool(raised.value.hint)) == (error, True, True)
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,9 @@ def test_a_blob_is_read_from_another_host_without_the_credentials(server: Script
 
 def test_redirects_neither_run_in_circles_nor_to_odd_places(server: ScriptedRegistry) -> None:
     server.script = lambda seen: Answer(307, headers={"Location": seen.path})
-    with pytest.raises(RedirectRefused, match="circles"):
+    with pytest.raises(RedirectRefused, match=f"{server.address} redirects in circles") as raised:
         client().digest(image(server))
+    assert (raised.value.error, bool(raised.value.hint)) == ("registry_redirect_refused", True)
     server.script = lambda seen: Answer(307, headers={"Location": "file:///etc/shadow"})
     with pytest.raises(RedirectRefused, match="not safe"):
         client().digest(image(server))
@@ -249,8 +250,9 @@ def test_a_missing_blob_is_not_a_missing_image(server: ScriptedRegistry) -> None
     server.script = lambda seen: Answer(404) if "/blobs/" in seen.path else found(BODY)
     registry = client()
     there = registry.manifest(image(server))
-    with pytest.raises(BlobMissing):
+    with pytest.raises(BlobMissing, match=there.config.digest) as raised:  # type: ignore[union-attr]
         registry.config(image(server), there)  # type: ignore[arg-type]
+    assert (raised.value.error, "push the image again" in (raised.value.hint or "")) == ("blob_missing", True)
 
 
 def bearer(token: str = "t1", realm: str = "/token", **more: str) -> Callable[[Seen], Answer]:
@@ -322,18 +324,31 @@ def test_one_token_serves_all_requests_for_a_repository(server: ScriptedRegistry
 def test_wrong_credentials_are_told_apart_from_none(server: ScriptedRegistry, status: int) -> None:
     good = bearer()
     server.script = lambda seen: Answer(status) if seen.path.startswith("/token") else good(seen)
-    with pytest.raises(RegistryUnauthorized, match="the credentials"):
+    with pytest.raises(RegistryUnauthorized, match="the credentials") as raised:
         client(Credentials("user", "wrong")).digest(image(server))
-    with pytest.raises(RegistryUnauthorized, match="anonymous"):
+    assert (raised.value.hint or "").endswith(f"for example with: podman login {server.address}")
+    with pytest.raises(RegistryUnauthorized, match="anonymous") as raised:
         client().digest(image(server))
+    assert (raised.value.hint or "").startswith("Set 'username' and 'password' or 'auth_file'")
+
+
+def test_who_gave_no_credentials_is_not_told_to_check_them(server: ScriptedRegistry) -> None:
+    server.script = lambda seen: Answer(401, headers={"WWW-Authenticate": "Basic realm=x"})
+    with pytest.raises(RegistryUnauthorized, match="does not let anybody read os without credentials") as raised:
+        client().digest(image(server))
+    assert f"or log in as the user who runs this: podman login {server.address}" in (raised.value.hint or "")
+    with pytest.raises(RegistryUnauthorized, match="does not accept the credentials") as raised:
+        client(Credentials("user", "wrong")).digest(image(server))
+    assert (raised.value.hint or "").endswith(f"for example with: podman login {server.address}")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"token": 7}', b"<html>"])
 def test_a_token_server_without_a_token(server: ScriptedRegistry, body: bytes) -> None:
     good = bearer()
     server.script = lambda seen: Answer(200, body) if seen.path.startswith("/token") else good(seen)
-    with pytest.raises(TokenInvalid, match="without a token"):
+    with pytest.raises(TokenInvalid, match=r"127\.0\.0\.1 answered 200 without a token") as raised:
         client().digest(image(server))
+    assert (raised.value.error, bool(raised.value.hint)) == ("registry_token_invalid", True)
 
 
 def test_credentials_go_to_no_unsafe_token_server(server: ScriptedRegistry) -> None:
