@@ -257,7 +257,7 @@ from typing import Any
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.about import about
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import NotManaged
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import INSTALL_FIRST, NotManaged
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
 
@@ -309,7 +309,7 @@ def main() -> None:
         if module.params["required"] and not host.managed:
             raise NotManaged(
                 f"This host is not managed by bootc: it does not run a bootable container image (it is of kind '{facts['kind']}').",
-                hint="Install a machine with bootc_install, or take this one over first.",
+                hint=INSTALL_FIRST,
                 error=None if facts["bootc_version"] else "bootc_missing",
             )
         module.exit_json(changed=False, **facts, on_trial=_on_trial(), host=host.as_dict(), **gather(module.params["gather"], bootc, host))

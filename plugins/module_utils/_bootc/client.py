@@ -21,7 +21,7 @@ from .._instance import Instance, choose
 from .._reference import Reference, digest_of, without_tag
 from .._runner import CommandMissing, Runner
 from . import lock
-from .errors import BootcError, NotManaged, failure
+from .errors import INSTALL_FIRST, BootcError, NotManaged, failure
 from .job import Job
 from .plan import Plan, Remote, needs_of_composefs
 from .status import Deployment, Host, Source, parse_status
@@ -189,7 +189,7 @@ class Bootc:
             raise NotManaged(
                 "There is no 'bootc' on this host: it does not run a bootable container image.",
                 error="bootc_missing",
-                hint="Install a machine with bootc_install, or take this one over first.",
+                hint=INSTALL_FIRST,
             ) from None
         if completed.rc != 0:
             raise failure(completed.command, completed.rc, completed.stderr)

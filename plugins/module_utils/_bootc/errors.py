@@ -47,6 +47,11 @@ class DigestMismatch(BootcError):
     error = "digest_mismatch"
 
 
+INSTALL_FIRST = (
+    "Install a machine with bootc_install (or the role bare_metal), or take this one over with bootc_install_existing_root "
+    "(or the role takeover)."
+)
+
 # (code, pattern in stderr, hint), the first that matches decides.
 # Sources: recordings/*.jsonl (bootc 1.16.9), contract.md 4.6 (error catalogue), containers/image's own messages.
 _CAUSES: tuple[tuple[str, str, str], ...] = (
@@ -55,7 +60,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         "host_not_managed",
         r"System not booted via bootc|not booted via (?:libostree|ostree)|No image source specified",
-        "Only a host that was installed from a bootc image can do this; see the module bootc_install.",
+        INSTALL_FIRST,
     ),
     ("host_layered", r"local rpm-ostree modifications", "Run 'rpm-ostree reset' on the host, or switch it to an image with bootc_switch."),
     (
@@ -156,7 +161,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         "bootc_locked",
         r"sysroot lock|Resource temporarily unavailable|already in progress",
-        "Another bootc or rpm-ostree is at work on this host; wait for it.",
+        "Another bootc or rpm-ostree is at work on this host; wait until it has finished.",
     ),
     (
         "bootc_unsupported",

@@ -156,7 +156,9 @@ class Job:
         if timed_out:
             raise CommandTimeout(
                 f"'{command}' did not finish within {self._timeout:g} seconds and was ended.",
-                hint="Raise the time limit, or look at what it was waiting for.",
+                hint="Raise 'timeout' (0 is no limit); the end of what it said is in 'stderr'.",
+                cmd=command,
+                stderr=stderr[-2000:],
             )
         if code > 128:
             raise BootcError(

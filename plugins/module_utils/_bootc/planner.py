@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._reference import Reference, without_tag
-from .errors import DigestMismatch, NotManaged, Refused, Unsupported
+from .errors import INSTALL_FIRST, DigestMismatch, NotManaged, Refused, Unsupported
 from .moves import converge, drop_stage, go_back, keep, need_image, settle_lock, settled, soft, thrown_away, upgrade_step
 from .plan import CANCEL_ROLLBACK, ENFORCE, Follow, GoBack, Plan, Remote, Step, Update, pulls
 from .sameness import pinned, policy, same_source, satisfied
@@ -277,5 +277,5 @@ def _need_bootc_host(host: Host) -> None:
 def _not_managed() -> NotManaged:
     return NotManaged(
         "This host is not managed by bootc: it does not run a bootable container image.",
-        hint="Install a machine with bootc_install, or take this one over first.",
+        hint=INSTALL_FIRST,
     )
