@@ -151,7 +151,9 @@ def check_files(params: Mapping[str, Any]) -> None:
         name, _equals, paths = key.partition("=")
         for path in filter(None, paths.split(",")):
             if not os.path.exists(path):
-                raise OptionError(f"There is no socket or key '{path}' for '{name}' of 'ssh' where the task runs.")
+                raise OptionError(
+                    f"There is no socket or key '{path}' for '{name}' of 'ssh' where the task runs.", hint="Put it there first."
+                )
         if not paths and not os.environ.get("SSH_AUTH_SOCK"):
             raise OptionError(
                 f"'{name}' of 'ssh' names no socket or key, and SSH_AUTH_SOCK is not set where the task runs.",
@@ -178,9 +180,15 @@ def _check_secret(secret: Mapping[str, Any]) -> None:
     """:raises OptionError: its file cannot be read, or its variable is not set"""
     if secret["file"]:
         if not os.path.isfile(secret["file"]) or not os.access(secret["file"], os.R_OK):
-            raise OptionError(f"The file '{secret['file']}' of the secret '{secret['id']}' cannot be read where the task runs.")
+            raise OptionError(
+                f"The file '{secret['file']}' of the secret '{secret['id']}' cannot be read where the task runs.",
+                hint="Put it there first, or give its text as 'value'.",
+            )
     elif secret["env"] and secret["env"] not in os.environ:
-        raise OptionError(f"The variable '{secret['env']}' of the secret '{secret['id']}' is not set where the task runs.")
+        raise OptionError(
+            f"The variable '{secret['env']}' of the secret '{secret['id']}' is not set where the task runs.",
+            hint="Set it in the task's 'environment'.",
+        )
 
 
 def secret_texts(secrets: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -277,7 +277,10 @@ def _from(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
         if name == "--platform":
             platform = _expand(value, variables, instruction) or None
     if not words or not (len(words) == 1 or (len(words) == 3 and words[1].upper() == "AS")):
-        raise ContainerfileInvalid(f"Line {instruction.line} of the Containerfile is not 'FROM image [AS name]'.")
+        raise ContainerfileInvalid(
+            f"Line {instruction.line} of the Containerfile is 'FROM {instruction.rest}', not 'FROM image [AS name]'.",
+            hint="Name one image there, and after AS one name.",
+        )
     source = _Use(instruction, words[0], _expand(words[0], variables, instruction))
     return _Stage(words[2] if len(words) == 3 else "", source, platform)
 

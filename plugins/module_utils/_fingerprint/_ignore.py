@@ -122,7 +122,10 @@ def _rule(line: str, name: str) -> Rule | None:
     try:
         return Rule(re.compile(_expression(text), re.DOTALL | re.ASCII), text, exception)
     except (re.error, ValueError, KeyError):
-        raise IgnoreInvalid(f"'{name}' has the line '{line}', which is not a pattern.") from None
+        raise IgnoreInvalid(
+            f"'{name}' has the line '{line}', which is not a pattern.",
+            hint="Every '[' needs its ']'. What is to mean itself has a backslash before it, and so has a backslash.",
+        ) from None
 
 
 def _expression(pattern: str) -> str:

@@ -81,7 +81,11 @@ class _Calls:
             self._connection.sendall(json.dumps({"method": method, "args": list(arguments)}).encode())
             data, ancillary, _flags, _address = self._connection.recvmsg(_MESSAGE_BYTES, socket.CMSG_LEN(descriptors.itemsize))
         except socket.timeout:
-            raise BootcError(f"'{self._command}' did not answer in time to {method}.", error="command_timeout") from None
+            raise BootcError(
+                f"'{self._command}' did not answer in time to {method}.",
+                error="command_timeout",
+                hint="Look whether the registry answers from here; bootc_pull_check waits longer with its 'timeout'.",
+            ) from None
         except OSError:
             data, ancillary = b"", []
         for level, kind, payload in ancillary:
