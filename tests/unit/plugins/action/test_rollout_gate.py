@@ -84,8 +84,9 @@ def test_check_mode_asks_of_the_plan_and_not_of_the_rollout_that_ended_before(si
 
 
 def test_a_limit_does_not_pass_a_canary_over(site: Site) -> None:
-    with pytest.raises(RolloutInvalid, match="1 hosts of earlier waves were not tried in this run: a"):
+    with pytest.raises(RolloutInvalid, match="1 hosts of earlier waves were not tried in this run: a") as refused:
         site.ask("before", ["b", "c"])
+    assert (refused.value.error, bool(refused.value.hint)) == ("rollout_invalid", True)
     site.went(a="updated")
     assert site.ask("before", ["b", "c"])["go"]
     # One that failed before the rollout was gone on with is to be tried again first.

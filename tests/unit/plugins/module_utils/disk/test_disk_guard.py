@@ -61,8 +61,9 @@ def test_an_empty_disk_is_free_and_empty() -> None:
 
 
 def test_a_read_only_disk_is_refused() -> None:
-    with pytest.raises(guard.DiskReadOnly):
+    with pytest.raises(guard.DiskReadOnly, match="/dev/vdb") as caught:
         guard.require_free(Layout(disk(ro=True)).device)
+    assert (caught.value.error, bool(caught.value.hint)) == ("disk_read_only", True)
 
 
 def test_use_is_told_before_write_protection() -> None:

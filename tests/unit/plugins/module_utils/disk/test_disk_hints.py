@@ -112,8 +112,9 @@ def test_exactly_one_disk_matches(hints: dict[str, Any], kname: str) -> None:
     ],
 )
 def test_nothing_matches(hints: dict[str, Any]) -> None:
-    with pytest.raises(DiskNotFound):
+    with pytest.raises(DiskNotFound, match=r"^No disk matches ") as caught:
         chosen(**hints)
+    assert (caught.value.error, "'candidates'" in (caught.value.hint or "")) == ("disk_not_found", True)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +122,9 @@ def test_nothing_matches(hints: dict[str, Any]) -> None:
     [{"model": "Samsung*"}, {"rotational": False}, {"size": ">= 1GiB"}, {"transport": "sata"}, {"vendor": "*"}],
 )
 def test_several_match(hints: dict[str, Any]) -> None:
-    with pytest.raises(DiskAmbiguous):
+    with pytest.raises(DiskAmbiguous, match=" disks match ") as caught:
         chosen(**hints)
+    assert (caught.value.error, "serial" in (caught.value.hint or "")) == ("disk_ambiguous", True)
 
 
 def test_two_disks_with_one_serial_are_ambiguous_until_told_apart() -> None:

@@ -127,8 +127,10 @@ def test_a_link_is_somebody_elses(tmp_path: Path) -> None:
 def test_a_file_that_somebody_wrote_to_is_left_alone(tmp_path: Path) -> None:
     file = made(tmp_path)
     file.path.write_bytes(b"A disk")
-    with pytest.raises(DiskImageModified):
+    with pytest.raises(DiskImageModified) as refused:
         file.made()
+    assert refused.value.message.startswith(f"{file.path} is not the file any more")
+    assert (refused.value.error, "move it away" in (refused.value.hint or "")) == ("disk_image_modified", True)
 
 
 def test_a_copy_is_known_by_its_checksum_and_from_then_on_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import pytest
@@ -66,8 +67,9 @@ def test_a_pattern_leaves_out_what_engines_leave_out(pattern: str, left_out: str
 
 @pytest.mark.parametrize("pattern", ["file[", "file[]", "file[^]", "file[]a]", "file[a-]", "file[-a]", "file[b-a]", "file\\"])
 def test_what_engines_refuse_is_refused(pattern: str) -> None:
-    with pytest.raises(IgnoreInvalid):
+    with pytest.raises(IgnoreInvalid, match=re.escape(f"has the line '{pattern}'")) as refused:
         Rules(pattern)
+    assert (refused.value.error, bool(refused.value.hint)) == ("ignore_file_invalid", True)
 
 
 @pytest.mark.parametrize(("pattern", "path"), [("libstdc++", "libstdc++"), ("a(b)|{c}$", "a(b)|{c}$")])

@@ -133,8 +133,9 @@ def test_many_write_at_the_same_time(tmp_path: Path) -> None:
 
 def test_a_journal_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(JournalUnusable, match="cannot be written"):
+    with pytest.raises(JournalUnusable, match=f"'{tmp_path}/file/journal' cannot be written") as refused:
         append(tmp_path / "file" / "journal", seen())
+    assert (refused.value.error, bool(refused.value.hint)) == ("journal_unusable", True)
 
 
 def test_the_report_counts_and_puts_the_worst_first() -> None:

@@ -139,7 +139,8 @@ def test_another_installation_is_refused_and_replaced_when_confirmed(installed: 
     with pytest.raises(DiskHasOtherImage) as caught:
         decide(there, **request_)
     assert why in caught.value.message
-    assert caught.value.details["wipe_confirm_needed"] == "TARGET01"
+    assert (caught.value.error, caught.value.details["wipe_confirm_needed"]) == ("disk_has_other_image", "TARGET01")
+    assert "'wipe_confirm: \"TARGET01\"'" in (caught.value.hint or "")
     made = decide(there, confirmed=True, **request_)
     assert (made.verb, made.wipe) == ("install", True)
 

@@ -38,13 +38,14 @@ def test_a_batch_never_takes_more_of_a_site_than_may_be_away() -> None:
 
 
 def test_hosts_that_no_wave_takes_are_an_error_and_not_left_out() -> None:
-    with pytest.raises(PlanInvalid, match="No wave takes 18 of 20 hosts: h02"):
+    with pytest.raises(PlanInvalid, match="No wave takes 18 of 20 hosts: h02") as refused:
         cut(FLEET, [WaveRule("canary", groups=("canary",))])
+    assert (refused.value.error, "last wave" in (refused.value.hint or "")) == ("rollout_plan_invalid", True)
 
 
 @pytest.mark.parametrize("size", [0, -1, "0%", "101%", "some", ""])
 def test_a_size_that_is_none_is_an_error(size: object) -> None:
-    with pytest.raises(PlanInvalid):
+    with pytest.raises(PlanInvalid, match=f"size is '{size}'"):
         amount(size, 10, "size")  # type: ignore[arg-type]
 
 
@@ -93,8 +94,9 @@ def test_a_rollout_halts_by_an_expression_over_the_results() -> None:
     assert halted(HaltRules(None, "counts.rolled_back > `0`"), records, NEW, 2)
     assert halted(HaltRules(None, "counts.rolled_back > `1`"), records, NEW, 2) is None
     assert halted(HaltRules(None, "length(results[?state=='rolled_back']) >= `1`"), records, NEW, 2)
-    with pytest.raises(HaltRuleInvalid):
+    with pytest.raises(HaltRuleInvalid, match=r"'counts\['") as refused:
         halted(HaltRules(None, "counts["), records, NEW, 2)
+    assert (refused.value.error, bool(refused.value.hint)) == ("halt_rule_invalid", True)
 
 
 def test_hosts_that_failed_are_away_and_count_against_the_budget() -> None:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._runner import CommandTimeout, Runner
+from ansible_collections.imagemode.bootc.plugins.module_utils._runner import CommandFailed, CommandTimeout, Runner
 
 # More than a pipe holds.
 MUCH = "0123456789abcde\n" * 20000
@@ -21,6 +21,14 @@ def test_a_limit_counts_for_a_command_that_does_not_read() -> None:
     with pytest.raises(CommandTimeout):
         Runner().run(["sleep", "30"], stdin=MUCH, timeout=1)
     assert time.monotonic() - started < 10
+
+
+def test_a_command_that_fails_is_told_with_its_words() -> None:
+    with pytest.raises(CommandFailed) as failed:
+        Runner(secrets=["canary"]).run(["sh", "-c", "echo no, canary >&2; exit 3"])
+    assert failed.value.error == "command_failed"
+    assert failed.value.message.endswith("failed with return code 3: no, ********")
+    assert "canary" not in str(failed.value.as_result())
 
 
 def test_a_command_may_say_much_before_it_reads() -> None:
