@@ -192,7 +192,8 @@ class Runner:
                     raise CommandTimeout(
                         f"'{self.mask(' '.join(str(word) for word in process.args))}' "  # type: ignore[union-attr]
                         f"did not finish within {timeout:g} seconds and was ended.",
-                        hint="Raise the time limit, or look at what it was waiting for.",
+                        hint="Raise 'timeout' where the task has that option, or look in 'stderr' at what it was waiting for.",
+                        stderr="\n".join(self.mask(captured[1].decode(errors="replace")).strip().splitlines()[-TAIL_LINES:]),
                     )
                 for key, _mask in events:
                     if key.fileobj is process.stdin:

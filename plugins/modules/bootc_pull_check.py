@@ -78,7 +78,7 @@ hint:
   description: What to do about it.
   returned: failure, where there is something to say
   type: str
-  sample: bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there.
+  sample: bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; bootc_auth puts credentials there.
 """
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc

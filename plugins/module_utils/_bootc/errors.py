@@ -120,7 +120,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         "registry_unauthorized",
         r"unauthorized|authentication required|40[13] \(?(?:Unauthorized|Forbidden)|denied: |requested access to the resource is denied",
-        "bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; put the credentials there. "
+        "bootc reads /run/ostree/auth.json, /etc/ostree/auth.json and /usr/lib/ostree/auth.json only; bootc_auth puts credentials there. "
         "Some registries say the same of an image that does not exist: look at its name, too.",
     ),
     (

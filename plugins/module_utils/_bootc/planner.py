@@ -236,9 +236,11 @@ def _ask(host: Host, source: Source) -> Plan:
 
 def _checked(remote: Remote, digest: str, source: Source) -> Remote:
     if not remote.is_digest(digest):
+        pinned_image = without_tag(f"{source.image.partition('@')[0]}@{digest}")
         raise DigestMismatch(
             f"'{source.image}' is {remote.digest} in the registry, not {digest}.",
-            hint="The tag was moved. Resolve it again, or switch to the image by digest (name@sha256:…).",
+            hint="The tag was moved, or the digest is another image's. Resolve the tag again"
+            + (f", or use bootc_switch with 'image: {pinned_image}'." if source.transport == "registry" else "."),
             registry_digest=remote.digest,
         )
     return remote

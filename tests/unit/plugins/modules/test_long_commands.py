@@ -132,8 +132,8 @@ def test_a_pull_that_takes_too_long_is_ended(host: Any, pull: Callable[..., None
     pull(60)
     started = time.monotonic()
     result = host.run("bootc_upgrade", timeout=1)
-    assert result["error"] == "command_timeout"
-    assert result["changed"] is False
+    assert (result["error"], result["changed"], "stderr" in result) == ("command_timeout", False, True)
+    assert "'timeout'" in result["hint"]
     assert time.monotonic() - started < 30
     assert not host.job.exists()
 

@@ -144,8 +144,9 @@ def test_a_moved_tag_is_an_error_before_anything_is_staged(host: Any, documents:
     document = documents("booted")
     host.set(document, registry={parse_status(document).spec.image: "sha256:" + "1" * 64})  # type: ignore[union-attr]
     result = host.run("bootc_upgrade", digest="sha256:" + "2" * 64)
-    assert result["error"] == "digest_mismatch"
-    assert result["changed"] is False
+    assert (result["error"], result["changed"]) == ("digest_mismatch", False)
+    assert result["msg"] == f"'quay.io/example/os:latest' is sha256:{'1' * 64} in the registry, not sha256:{'2' * 64}."
+    assert f"bootc_switch with 'image: quay.io/example/os@sha256:{'2' * 64}'" in result["hint"]
     assert not any(call.startswith(VERBS) for call in host.calls)
 
 

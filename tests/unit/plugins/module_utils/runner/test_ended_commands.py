@@ -23,6 +23,13 @@ def test_a_limit_counts_for_a_command_that_does_not_read() -> None:
     assert time.monotonic() - started < 10
 
 
+def test_what_a_command_said_before_its_time_was_up_is_told_without_secrets() -> None:
+    with pytest.raises(CommandTimeout, match="did not finish within 1 seconds") as ended:
+        Runner(secrets=["canary"]).run(["sh", "-c", "echo waiting for canary >&2; exec sleep 30"], timeout=1)
+    assert (ended.value.error, ended.value.details["stderr"]) == ("command_timeout", "waiting for ********")
+    assert "'timeout'" in (ended.value.hint or "")
+
+
 def test_a_command_that_fails_is_told_with_its_words() -> None:
     with pytest.raises(CommandFailed) as failed:
         Runner(secrets=["canary"]).run(["sh", "-c", "echo no, canary >&2; exit 3"])
