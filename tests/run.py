@@ -352,7 +352,7 @@ USUAL_SECONDS = {
     "fleet": 1000,
     "integration": 200,
     "controller": 150,
-    "bmc": 200,
+    "bmc": 260,
     "chaos": 240,
     "guards": 500,
     "lint": 60,
