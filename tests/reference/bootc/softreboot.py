@@ -4,6 +4,7 @@
 
 The deployment stays staged until the shutdown finalizes it, as with bootc; only then it has an /etc. The rest is
 therefore done once ostree-finalize-staged.service has stopped: `python3 -m bootc.softreboot STATEROOT DEPLOYMENT`.
+With `INDEX` or `--reset` it is `ostree admin prepare-soft-reboot`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,16 @@ def prepare_deployment(deployment: Deployment) -> None:
     run("systemctl", "start", FINISH.parent.name.removesuffix(".d"))  # with a stage it runs; with a rollback it may not
 
 
+def admin(what: str) -> None:
+    if what == "--reset":
+        return reset()
+    sysroot = Sysroot()
+    deployment = sysroot.deployments[int(what)]
+    if not sysroot.soft_reboot_capable(deployment):
+        raise BootcError("Cannot soft-reboot to deployment with a different kernel state")
+    prepare_deployment(deployment)
+
+
 def reset() -> None:
     _where_everybody_sees_it(UNMOUNT)
     print("Cleared soft reboot queued state")
@@ -89,4 +100,7 @@ mount --bind /sysroot/boot {NEXT}/boot
 
 
 if __name__ == "__main__":
-    finish(*sys.argv[1:])
+    try:
+        (admin if len(sys.argv) == 2 else finish)(*sys.argv[1:])
+    except BootcError as failed:
+        raise SystemExit(f"error: {failed}") from None
