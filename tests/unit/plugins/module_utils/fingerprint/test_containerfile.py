@@ -46,6 +46,7 @@ def found(text: str, args: dict[str, str] | None = None, **more: Any) -> list[st
         ("ARG TAG\nFROM a.test/os:${TAG:-2}\n", ["a.test/os:2"]),
         ("ARG B=2\nARG TAG\nFROM a.test/os:${TAG:-${B}}\n", ["a.test/os:2"]),
         ("ARG OTHER\nFROM a.test/os${OTHER:+-other}:1\n", ["a.test/os:1"]),
+        ("ARG OTHER=$NOTHING\nFROM a.test/os${OTHER}:1\n", ["a.test/os:1"]),
         ("FROM \\\n# a comment between\n\n  a.test/os:1\n", ["a.test/os:1"]),
         ("# escape=`\nFROM `\n  a.test/os:1\n", ["a.test/os:1"]),
         ("FROM a.test/one:1 AS one\nFROM a.test/two:1\nCOPY --from=one /a /b\n", ["a.test/two:1", "a.test/one:1"]),
@@ -62,6 +63,13 @@ def found(text: str, args: dict[str, str] | None = None, **more: Any) -> list[st
 )
 def test_bases_are_found(text: str, expected: list[str]) -> None:
     assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "short"), [("os", True), ("team/os:1", True), ("a.test/os", False), ("localhost/os", False), ("host:5000/os", False)]
+)
+def test_an_image_without_a_registry_may_be_a_local_one(text: str, short: bool) -> None:
+    assert Base(text).short is short
 
 
 def test_a_build_argument_wins_over_its_default() -> None:
@@ -136,6 +144,13 @@ def test_stages_are_named_in_lower_case_wherever_they_are_meant(text: str, expec
     assert lower_stages(text, {}) == (text if expected is None else expected)
 
 
+def test_a_stage_is_named_by_the_platforms_of_the_target_and_of_the_builder() -> None:
+    text = "FROM scratch AS For-arm64\nFROM scratch AS By-amd64\nFROM for-$TARGETARCH\nFROM by-$BUILDARCH\n"
+    assert lower_stages(text, {}, "linux/arm64", "linux/amd64") == (
+        "FROM scratch AS for-arm64\nFROM scratch AS by-amd64\nFROM for-arm64\nFROM by-amd64\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -157,11 +172,15 @@ def test_stages_are_named_in_lower_case_wherever_they_are_meant(text: str, expec
             "\ufeffFROM a.test/z:1 AS x\nFROM --platform=linux/amd64 b.test/y\n",
             "\ufeffFROM --platform=linux/arm64 a.test/z:1 AS x\nFROM --platform=linux/amd64 b.test/y\n",
         ),
+        (
+            "FROM --platform=linux/amd64 b.test/y\nFROM 0\nCOPY --from=0 /a /b\n",
+            "FROM --platform=linux/amd64 b.test/y\nFROM --platform=linux/arm64 ZERO\nCOPY --from=0 /a /b\n",
+        ),
         ("FROM --platform=$TARGETPLATFORM a.test/x:1 AS one\nFROM a.test/x:1\nCOPY --from=one /a /b\n", None),
     ],
 )
 def test_each_from_has_its_platform_and_its_own_image_where_there_are_several(text: str, expected: str | None) -> None:
-    names = {Base("a.test/x:1"): "ARM64", Base("a.test/x:1", "linux/amd64"): "AMD64"}
+    names = {Base("a.test/x:1"): "ARM64", Base("a.test/x:1", "linux/amd64"): "AMD64", Base("0"): "ZERO"}
     written = write_platforms(text, {}, "linux/arm64", "linux/amd64", names)
     assert written == (text if expected is None else expected)
     assert written.count("\n") == text.count("\n")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -78,3 +79,31 @@ def test_what_another_version_remembered_is_not_believed(context: Path, monkeypa
     monkeypatch.setattr(_context, "_VERSION", _context._VERSION + 1)
     read_context(context, Rules())
     assert opened == [str(context / "bin/server")]
+
+
+def test_a_containerfile_in_the_context_counts_on_its_own(context: Path) -> None:
+    file = context / "Containerfile"
+    file.write_text("FROM scratch\n")
+    before = read_context(context, Rules(), file)
+    file.write_text("FROM scratch\nLABEL more=1\n")
+    assert read_context(context, Rules(), file).digest == before.digest
+    assert read_context(context, Rules()).digest != before.digest
+
+
+def test_what_is_below_an_ignored_directory_is_not_looked_at(context: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (context / "left/out").mkdir(parents=True)
+    (context / "left/in").write_text("x")
+    scandir, read = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda path: read.append(os.path.relpath(path, context)) or scandir(path))
+    assert read_context(context, Rules("left\n")).count == 2
+    assert sorted(read) == [".", "bin"]
+    assert read_context(context, Rules("left\n!left/in\n")).count == 3
+
+
+@pytest.mark.parametrize("header", ["", "[]", "{}", '{"version": 2}', '{"version": 2, "top": {}, "digest": null, "signature": "x"}'])
+def test_a_cache_that_is_damaged_is_none(context: Path, tmp_path: Path, header: str) -> None:
+    before = read_context(context, Rules())
+    (cache,) = (tmp_path / "cache/imagemode/contexts").iterdir()
+    signature = json.loads(cache.read_bytes().split(b"\n")[0])["signature"]
+    cache.write_text(header.replace('"x"', f'"{signature}"'))
+    assert read_context(context, Rules()) == before
