@@ -37,6 +37,11 @@ def test_a_batch_never_takes_more_of_a_site_than_may_be_away() -> None:
     assert [len(batch.hosts) for batch in batches] == [4] * 5
 
 
+@pytest.mark.parametrize(("batch", "sizes"), [(8, [8, 8, 4]), ("25%", [5] * 4), (None, [20])])
+def test_a_wave_goes_in_batches_of_the_size_that_was_asked_for(batch: str | int | None, sizes: list[int]) -> None:
+    assert [len(part.hosts) for part in cut(FLEET, [WaveRule("all", batch=batch)])] == sizes
+
+
 def test_hosts_that_no_wave_takes_are_an_error_and_not_left_out() -> None:
     with pytest.raises(PlanInvalid, match="No wave takes 18 of 20 hosts: h02") as refused:
         cut(FLEET, [WaveRule("canary", groups=("canary",))])
@@ -85,8 +90,25 @@ def test_a_rollout_halts_by_count_and_by_share() -> None:
     assert halted(HaltRules(None), records, NEW, 20) is None
 
 
+@pytest.mark.parametrize("result", ["failed", "rolled_back", "unreachable"])
+def test_a_host_that_did_not_get_there_is_a_failure(result: str) -> None:
+    assert "1 of 1 hosts failed" in str(halted(HaltRules(), {"h0": tried("h0", result)}, NEW, 20))
+
+
 def test_failures_of_another_rollout_do_not_count() -> None:
     assert halted(HaltRules(1), {"h0": tried("h0", "failed", OLD)}, NEW, 20) is None
+
+
+def test_a_share_is_of_the_hosts_that_this_rollout_tried() -> None:
+    records = {
+        "h0": tried("h0", "failed"),
+        "h1": tried("h1", "updated"),
+        "h2": tried("h2", "waiting"),
+        "h3": Record("h3", "2026", managed=True, wanted=NEW),
+        "h4": tried("h4", "updated", OLD),
+    }
+    assert "1 of 2 hosts failed" in str(halted(HaltRules("50%"), records, NEW, 5))
+    assert halted(HaltRules(None, "counts == {failed: `1`, updated: `1`} && length(results) == `2` && total == `5`"), records, NEW, 5)
 
 
 def test_a_rollout_halts_by_an_expression_over_the_results() -> None:
@@ -104,3 +126,5 @@ def test_hosts_that_failed_are_away_and_count_against_the_budget() -> None:
     assert over_budget(["h02", "h04"], FLEET, [Budget(2, "site")], records, NEW)
     assert over_budget(["h02"], FLEET, [Budget(2, "site")], records, NEW) is None
     assert over_budget(["h01", "h03"], FLEET, [Budget(2, "site")], records, NEW) is None
+    assert str(over_budget(["h02", "h04"], FLEET, [Budget(2, "site")], records, NEW)).startswith("3 hosts with site 'south' would be away")
+    assert str(over_budget(["h01", "h02"], FLEET, [Budget(2)], records, NEW)).startswith("3 hosts would be away")
