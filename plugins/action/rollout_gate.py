@@ -72,13 +72,17 @@ class ActionModule(ControllerAction):
 
 def _refuse_to_pass_over(rollout: Rollout, hosts: list[str], records: dict[str, Record]) -> None:
     """A limit of Ansible's takes hosts out of the play, and leaves a canary out as well as any other."""
-    tried = {host for host, record in records.items() if rollout.reached(record) or record.time >= rollout.continued}
-    missing = [host for host in rollout.before(hosts) if host not in tried]
+    missing = [host for host in rollout.before(hosts) if not _tried(rollout, records.get(host))]
     if missing:
         raise RolloutInvalid(
             f"{len(missing)} hosts of earlier waves were not tried in this run: {', '.join(missing[:10])}.",
             hint="Run the playbook 'rollout' without a limit: rollout_hosts says which hosts go, and rollout_waves in which order.",
         )
+
+
+def _tried(rollout: Rollout, record: Record | None) -> bool:
+    """Whether the host got there, or was tried since the rollout was gone on with."""
+    return record is not None and (rollout.reached(record) or record.time >= rollout.continued)
 
 
 def _decide(rollout: Rollout, phase: str, hosts: list[str], records: dict[str, Record]) -> Rollout:
@@ -95,9 +99,7 @@ def _decide(rollout: Rollout, phase: str, hosts: list[str], records: dict[str, R
         return rollout.now(PAUSED, f"{who} wait for their windows: {', '.join(waiting[:10])}")
     reason = halted(rollout.halt, tried, rollout.digest, len(rollout.hosts))
     if reason is None and phase == "before":
-        # A host of this batch that failed before is tried again, and is not away twice.
-        others = {host: record for host, record in records.items() if host not in hosts}
-        reason = over_budget(hosts, rollout.hosts, rollout.budgets, others, rollout.digest)
+        reason = over_budget(hosts, rollout.hosts, rollout.budgets, records, rollout.digest)
     return rollout.now(HALTED, reason) if reason else rollout
 
 
@@ -106,5 +108,5 @@ def _report_the_silent(rollout: Rollout, hosts: list[str], records: dict[str, Re
     wave = rollout.batch_of(hosts).wave
     for host in hosts:
         record = records.get(host)
-        if record is None or record.wanted != rollout.digest or record.result is None:
+        if record is None or not _tried(rollout, record) or record.wanted != rollout.digest or record.result is None:
             append(journal, Record(host, now(), wanted=rollout.digest, wave=wave, result="unreachable", message="lost during its batch"))

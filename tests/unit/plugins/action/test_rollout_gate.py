@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from ansible_collections.imagemode.bootc.plugins.action.rollout_gate import ActionModule
 from ansible_collections.imagemode.bootc.plugins.action.rollout_state import ActionModule as StateModule
-from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import append
+from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.journal import append, read
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import Batch, Candidate
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import Rollout, RolloutInvalid, save
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import Batch, Budget, Candidate
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import Rollout, RolloutInvalid, find, save
 
 NEW = "sha256:" + "b" * 64
 BATCHES = (Batch("canary", ("a",)), Batch("half", ("b", "c")), Batch("half", ("d",)), Batch("rest", ("e",)))
@@ -81,6 +81,44 @@ def test_check_mode_asks_of_the_plan_and_not_of_the_rollout_that_ended_before(si
     answer = site.ask("before", ["a", "b"], check=True, previous=planned.as_dict())
     assert (answer["go"], answer["wave"]) == (True, "other")
     assert site.path.read_text() == written
+
+
+def test_a_host_that_was_lost_in_its_batch_has_failed(site: Site) -> None:
+    answer = site.ask("after", ["a"])
+    assert (answer["go"], answer["failed_hosts"]) == (False, ["a"])
+    assert "1 of 1 hosts failed" in answer["reason"]
+    lost = read([site.journal])["a"]
+    assert (lost.result, lost.message, lost.wave, lost.wanted) == ("unreachable", "lost during its batch", "canary", NEW)
+    assert find(site.path, {}) == PLANNED.now("halted", answer["reason"]), "the next run begins with that"
+
+
+def test_a_host_that_failed_before_and_was_lost_when_it_was_tried_again_has_failed(site: Site) -> None:
+    site.went(a="rolled_back")
+    save(site.path, PLANNED.go_on("2026-03-01", "continued"))
+    answer = site.ask("after", ["a"])
+    assert (answer["go"], read([site.journal])["a"].result) == (False, "unreachable")
+
+
+def test_a_host_that_told_how_it_went_is_not_lost(site: Site) -> None:
+    site.went(a="updated")
+    assert site.ask("after", ["a"])["go"]
+    assert read([site.journal])["a"].result == "updated"
+
+
+def test_a_rollout_is_done_when_every_host_is_there(site: Site) -> None:
+    site.went(a="updated", b="updated", c="unchanged", d="updated")
+    assert site.ask("end")["state"] == "running"
+    site.went(e="updated")
+    assert (site.ask("end")["state"], find(site.path, {})) == ("done", PLANNED.now("done", "every host runs it"))
+
+
+def test_a_batch_does_not_go_after_too_many_failures_nor_where_too_many_would_be_away(site: Site) -> None:
+    site.went(a="failed", b="failed", c="updated", d="updated")
+    assert "2 of 4 hosts failed" in site.ask("before", ["e"])["reason"], "though no budget is against it"
+    for limit, state in ((2, "halted"), (3, "running")):
+        save(site.path, Rollout(**{**vars(PLANNED), "halt": HaltRules(None), "budgets": (Budget(limit),)}))
+        assert site.ask("before", ["b"], check=True)["go"], "who failed is not away twice"
+        assert site.ask("before", ["e"])["state"] == state
 
 
 def test_a_limit_does_not_pass_a_canary_over(site: Site) -> None:
