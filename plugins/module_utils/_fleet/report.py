@@ -62,7 +62,9 @@ def as_csv(document: Mapping[str, Any]) -> str:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else " ".join(value) if isinstance(value, (list, tuple)) else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    # Python before 3.13 writes a carriage return without quotes, and who reads it takes what is behind it for another row.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text
 
 
 def as_html(document: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import multiprocessing
 import os
@@ -67,6 +68,19 @@ def test_an_unreachable_host_is_known_as_it_was_seen_last() -> None:
 def test_a_host_that_is_lost_in_the_next_rollout_failed_in_that_one() -> None:
     away = after(seen(wanted=OLD, result="updated"), from_info("web1", "2027", {}, wanted=NEW, result="unreachable"))
     assert (away.wanted, away.drifted, bad(away, NEW), bad(away, OLD)) == (NEW, True, True, False)
+
+
+def test_a_look_keeps_what_it_was_not_told(tmp_path: Path) -> None:
+    booted = {"managed": True, "timer": {"active": False}, "host": {"booted": {"digest": OLD}}}
+    before = from_info("web1", "2026", booted, wanted=OLD, platform_digest=NEW, wave="1", result="updated", groups=("web",))
+    away = after(before, from_info("web1", "2027", {}, result="unreachable", wave="2"))
+    assert (away.wave, after(before, from_info("web1", "2027", {}, result="unreachable")).wave) == ("2", "1")
+    looked = after(away, seen(OLD, "2028"))
+    assert (looked.wanted, looked.platform_digest, looked.wave, looked.timer) == (OLD, NEW, "2", "inactive")
+    told = after(before, seen(OLD, "2028", wanted=OLD, platform_digest=OTHER, wave="3", result="failed"))
+    assert (told.wanted, told.platform_digest, told.wave, told.result) == (OLD, OTHER, "3", "failed")
+    append(tmp_path / "journal", before)
+    assert read([tmp_path / "journal"]) == {"web1": before}
 
 
 def test_the_digest_of_an_index_is_reached_by_that_of_the_platform() -> None:
@@ -138,6 +152,12 @@ def test_a_journal_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> No
     assert (refused.value.error, bool(refused.value.hint)) == ("journal_unusable", True)
 
 
+def test_a_journal_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(JournalUnusable, match=f"'{tmp_path}' cannot be read"):
+        read([tmp_path])
+    assert read([tmp_path / "none"]) == {}
+
+
 def test_the_report_counts_and_puts_the_worst_first() -> None:
     records = {
         "web1": seen(NEW, wanted=NEW, wave="1"),
@@ -150,6 +170,8 @@ def test_the_report_counts_and_puts_the_worst_first() -> None:
     assert made["digests"] == {NEW: 1, OLD: 1, "none": 1}
     assert list(made["waves"]) == ["1", "2", "10"]
     assert [row["host"] for row in made["rows"]] == ["web3", "web2", "web1"]
+    assert (made["title"], made["time"], made["hosts"]) == ("Fleet", "2026", 3)
+    assert made["waves"] == {"1": {"current": 1}, "2": {"unreachable": 1}, "10": {"drifted": 1}}
 
 
 # What is to be told of each host, and the columns in which it is.
@@ -187,6 +209,24 @@ def test_it_tells_of_each_host(what: str) -> None:
 
 def test_an_image_without_a_date_has_no_age() -> None:
     assert [seen().age_days, Record("web1", "2026", created="yesterday").age_days] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("message", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\n=1"),
+        ("10 %\r=1\r\nfailed\n", "10 %\n=1\nfailed\n"),
+    ],
+)
+def test_no_cell_is_a_formula_nor_the_begin_of_another_row(message: str, cell: str) -> None:
+    table = as_csv(report({"web1": Record("web1", "2026", message=message)}, "2026", "Fleet"))
+    _header, row = csv.reader(io.StringIO(table, newline=""))
+    assert row[COLUMNS.index("message")] == cell
 
 
 def test_names_and_messages_cannot_break_out_of_the_files() -> None:
