@@ -155,6 +155,14 @@ def normalised_key(key: str) -> str:
     return key
 
 
+def entries(document: Mapping[str, Any]) -> dict[str, Any]:
+    """:returns: registry or namespace → its entry in C(auths); beside the name as it is looked for, an older way to write it counts for
+    nothing
+    """
+    written = document.get("auths") or {}
+    return {**{normalised_key(key): entry for key, entry in written.items()}, **written}
+
+
 def entry_credentials(entry: Any, path: Path, namespace: str) -> Credentials | None:
     """:returns: what one entry of C(auths) says; C(None) if the secret is with a credential helper
     :raises CredentialsInvalid: it is no entry

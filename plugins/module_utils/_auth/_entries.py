@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._reference import Reference, ReferenceInvalid
-from ._credentials import Credentials, entry_credentials, normalised_key, read_auth_file
+from ._credentials import Credentials, entries, entry_credentials, normalised_key, read_auth_file
 from ._files import locked_auth_file, unwritable, write_auth_file
 
 
@@ -38,10 +38,8 @@ def entry(document: Mapping[str, Any], namespace: str, path: Path) -> Credential
     """:returns: the credentials that the document has for exactly this namespace
     :raises CredentialsInvalid: the entry is not one
     """
-    for key, value in (document.get("auths") or {}).items():
-        if normalised_key(key) == namespace:
-            return entry_credentials(value, path, namespace)
-    return None
+    known = entries(document)
+    return entry_credentials(known[namespace], path, namespace) if namespace in known else None
 
 
 def with_entry(document: Mapping[str, Any], namespace: str, credentials: Credentials | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from .._errors import ImageModeError
 from .._reference import Reference
 from .._runner import CommandMissing
-from ._credentials import Credentials, entry_credentials, normalised_key, read_auth_file
+from ._credentials import Credentials, entries, entry_credentials, normalised_key, read_auth_file
 from ._helpers import CredentialHelperFailed, ask_helper
 
 # Among the helpers that registries.conf names, this word stands for the auth files.
@@ -70,9 +70,7 @@ def _from_helper(document: Mapping[str, Any], registry: str) -> Credentials | No
 
 
 def _from_entries(document: Mapping[str, Any], namespace: str, path: Path) -> Credentials | None:
-    written = document.get("auths") or {}
-    # Beside the name as it is looked for, an older way to write it counts for nothing.
-    auths = {**{normalised_key(key): entry for key, entry in written.items()}, **written}
+    auths = entries(document)
     while True:
         found = entry_credentials(auths[namespace], path, namespace) if namespace in auths else None
         if found or "/" not in namespace:
