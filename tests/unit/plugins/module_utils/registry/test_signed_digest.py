@@ -90,6 +90,29 @@ def index(*platforms: tuple[str, str]) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
 
 
+@pytest.mark.parametrize(
+    ("parts", "wanted"),
+    [("all", ["index", "linux/amd64"]), ("index", ["index"]), ("platforms", ["linux/amd64"])],
+)
+def test_the_parts_of_an_index_that_are_signed_are_those_that_were_asked_for(
+    server: ScriptedRegistry, parts: str, wanted: list[str]
+) -> None:
+    body = index(("linux", "amd64"), ("unknown", "unknown"))
+    registry, reference = Registry(Access(plain_http=True), lambda _reference: None), Reference.parse(f"{server.address}/os:1")
+    server.script = lambda seen: found(body, INDEX)
+    top, found_parts = subjects(registry, reference, parts)
+    assert (top, [one.platform for one in found_parts]) == (digest(body), wanted)
+    assert [one.digest for one in found_parts] == [digest(body) if one == "index" else digest(SIGNED) for one in wanted]
+
+
+@pytest.mark.parametrize("parts", ["all", "index", "platforms"])
+def test_an_image_without_an_index_is_signed_itself(server: ScriptedRegistry, parts: str) -> None:
+    server.script = lambda seen: found(SIGNED)
+    registry = Registry(Access(plain_http=True), lambda _reference: None)
+    top, (one,) = subjects(registry, Reference.parse(f"{server.address}/os:1"), parts)
+    assert (top, one.digest, one.platform) == (digest(SIGNED), digest(SIGNED), "")
+
+
 def test_one_manifest_for_two_platforms_is_signed_once(server: ScriptedRegistry) -> None:
     body = index(("linux", "amd64"), ("linux", "386"))
     server.script = lambda seen: found(body, INDEX)
