@@ -17,7 +17,13 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import Bui
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._build import BuildResult
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._local import Step
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._registry import Platform, RegistryOptions
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import (
+    ImageMissing,
+    Platform,
+    PlatformMissing,
+    RegistryError,
+    RegistryOptions,
+)
 
 HERE = str(Platform.here())
 DEFAULTS: Mapping[str, Any] = {
@@ -56,6 +62,7 @@ class Engine:
     def __init__(self) -> None:
         self.images: dict[str, LocalImage] = {}
         self.asked: list[BuildRequest] = []
+        self.texts: list[str] = []
         self.lies: list[dict[str, Any]] = []
 
     def find(self, name: str) -> LocalImage | None:
@@ -69,6 +76,7 @@ class Engine:
 
     def build(self, request: BuildRequest, _on_line: Any) -> BuildResult:
         self.asked.append(request)
+        self.texts.append(request.containerfile.read_text())
         image_id = f"sha256:{hashlib.sha256(repr(sorted(request.labels.items())).encode()).hexdigest()}"
         lie = self.lies.pop(0) if self.lies else {}
         image = {"platform": request.platform or HERE, "labels": request.labels, **lie}
@@ -99,7 +107,7 @@ def test_an_image_is_built_once_and_again_when_something_changed(engine: Engine,
     first = run(engine, tmp_path)
     assert (first["changed"], first["reasons"]) == (True, ["there is no such image yet"])
     assert engine.images["localhost/os:1"].id == first["image_id"]
-    assert first["diff"]["before"] == {}
+    assert (first["diff"]["before"], first["seconds"], first["log"]) == ({}, 1.0, [])
     again = run(engine, tmp_path)
     assert (again["changed"], again["reasons"], again["image_id"]) == (False, [], first["image_id"])
     assert again["diff"]["before"] == again["diff"]["after"]
@@ -166,6 +174,7 @@ def test_further_names_need_no_build(engine: Engine, tmp_path: Path) -> None:
     assert named["tagged"] == named["predicted"]["tagged"] == ["localhost/os:stable", "r.test/os:1"]
     assert engine.images["r.test/os:1"].id == first["image_id"]
     assert not run(engine, tmp_path, tags=["os:stable", "r.test/os:1"])["changed"]
+    assert run(engine, tmp_path, tags=["os:stable", "os:more"])["tagged"] == ["localhost/os:more"]
 
 
 @pytest.mark.parametrize("lie", [{"labels": {}}, {"platform": "linux/s390x"}], ids=["labels", "platform"])
@@ -188,6 +197,105 @@ def test_a_layer_of_another_time_is_built_again(engine: Engine, tmp_path: Path) 
     engine.lies = [{"history": (at, earlier)}, {"history": (at, at)}]
     run(engine, tmp_path, timestamp=1)
     assert [request.no_cache for request in engine.asked] == [False, True]
+    engine.lies = [{"history": (at, at)}]
+    run(engine, tmp_path, timestamp=1, labels={"a": 1})
+    assert len(engine.asked) == 3
+
+
+def test_a_base_in_local_storage_that_is_another_one_is_a_reason(engine: Engine, tmp_path: Path) -> None:
+    options = {"content": "FROM localhost/base:1\n"}
+    for digit, reasons in (("1", ["there is no such image yet"]), ("2", ["base image localhost/base:1 changed"])):
+        base = f"sha256:{digit * 64}"
+        engine.images["localhost/base:1"] = LocalImage(base, "", HERE, {})
+        done = run(engine, tmp_path, **options)
+        assert (done["reasons"], done["base_images"]) == (reasons, {"localhost/base:1": base})
+        assert not run(engine, tmp_path, **options)["changed"]
+    engine.images["localhost/base:1"] = LocalImage(base, "", "linux/s390x", {})
+    with pytest.raises(PlatformMissing, match="is for linux/s390x"):
+        run(engine, tmp_path, **options)
+
+
+def test_the_engine_gets_what_was_written_and_what_it_does_not_know(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "context/Containerfile").write_text("FROM scratch\n")
+    run(engine, tmp_path, content=None)
+    assert engine.asked[0].containerfile == tmp_path / "context/Containerfile"
+    assert (engine.asked[0].target, engine.asked[0].platform, engine.asked[0].build_args) == (None, None, {})
+    text = "ARG BUILDPLATFORM BUILDOS BUILDARCH\nFROM scratch AS One\nFROM scratch\n"
+    run(engine, tmp_path, content=text, target="one", platform="arm64", build_args={"BUILDARCH": "mine"})
+    assert engine.texts[1] == text.replace("One", "one")
+    assert (engine.asked[1].target, engine.asked[1].platform) == ("one", "linux/arm64")
+    assert engine.asked[1].build_args == {"BUILDPLATFORM": HERE, "BUILDOS": "linux", "BUILDARCH": "mine"}
+
+
+class Puller:
+    """Stands in for a registry: the configuration of its image, or what it says instead."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer, self.asked = answer, 0
+
+    def puller(self) -> Puller:
+        return self
+
+    def image(self, _reference: Any, _platform: Any) -> tuple[None, None]:
+        self.asked += 1
+        if isinstance(self.answer, ImageModeError):
+            raise self.answer
+        return None, None
+
+    def config(self, _reference: Any, _image: None) -> Any:
+        return self.answer
+
+
+def decided(engine: Any, tmp_path: Path, registry: Any, **more: Any) -> tuple[bool, bool, tuple[str, ...]]:
+    """:returns: whether there is something to do, whether the registry has it already, and warnings"""
+    builds = Builds({**DEFAULTS, "name": "r.test/os:1", **more}, tmp_path / "context")
+    return builds.decide(engine, registry), builds.result()["reused"], builds.warnings
+
+
+def test_an_image_of_the_same_inputs_in_the_registry_is_taken(engine: Engine, tmp_path: Path) -> None:
+    run(engine, tmp_path, name="r.test/os:1", reuse=False)
+    labels = dict(engine.images.pop("r.test/os:1").labels)
+    (text,) = (value for name, value in labels.items() if name.endswith(".fingerprint"))
+    upon = {"config": {"Labels": labels}, "history": [{"created_by": f"LABEL {text}"}, {"created_by": "COPY . /"}]}
+    secrets = [{"id": "token", "file": "/none", "env": None, "value": None}]
+    for config, reused in (({"config": {"Labels": labels}}, True), (upon, False), ({"config": {}}, False), ({}, False)):
+        assert decided(engine, tmp_path, Puller(config)) == (True, reused, ())
+    assert decided(engine, tmp_path, Puller({"config": {"Labels": labels}}), labels={"a": 1}) == (True, False, ())
+    with pytest.raises(ImageModeError, match="of the secret 'token' cannot be read"):
+        decided(engine, tmp_path, Puller({"config": {"Labels": labels}}), secrets=secrets)
+
+
+@pytest.mark.parametrize("option", [{"reuse": False}, {"name": "os:1"}])
+def test_no_registry_is_asked_where_that_was_not_asked_for(engine: Engine, tmp_path: Path, option: dict[str, Any]) -> None:
+    registry = Puller(ImageMissing("none"))
+    assert decided(engine, tmp_path, registry, **option) == (True, False, ())
+    assert registry.asked == 0
+    run(engine, tmp_path, name="r.test/os:1", reuse=False)
+    assert decided(engine, tmp_path, registry, force=True) == (True, False, ())
+    assert registry.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ImageMissing("There is none."), ()),
+        (PlatformMissing("There is another."), ()),
+        (RegistryError("Nobody answers."), ("Nobody answers. Whether it has the image is not known, so it is built.",)),
+    ],
+)
+def test_a_registry_that_cannot_tell_is_no_reason_not_to_build(
+    engine: Engine, tmp_path: Path, answer: ImageModeError, told: tuple[str, ...]
+) -> None:
+    assert decided(engine, tmp_path, Puller(answer)) == (True, False, told)
+
+
+def test_a_checkout_is_told_to_differ_each_time(tmp_path: Path) -> None:
+    (tmp_path / "context/.git").mkdir(parents=True)
+    builds = Builds({**DEFAULTS, "cache_from": ["r.test/a"], "cache_to": ["r.test/b"]}, tmp_path / "context")
+    assert [str(cache) for cache in builds.caches] == ["r.test/a:latest", "r.test/b:latest"]
+    assert ["has a '.git' in it" in warning for warning in builds.warnings] == [True]
+    (tmp_path / "context/.containerignore").write_text(".git\n")
+    assert builds.warnings == ()
 
 
 def test_each_platform_has_its_image_and_one_has_the_name_for_all(engine: Engine, tmp_path: Path) -> None:
@@ -202,7 +310,14 @@ def test_each_platform_has_its_image_and_one_has_the_name_for_all(engine: Engine
     assert done["reasons"] == [f"{other}: there is no such image yet", f"{HERE}: there is no such image yet"]
     assert list(done["diff"]["after"]) == [other, HERE]
     assert engine.images["localhost/os:1"].platforms == (other, HERE)
+    parts = [done["platforms"][platform] for platform in (other, HERE)]
+    assert done["tagged"] == [name for part in parts for name in part["tagged"]]
+    assert done["fingerprint"] not in [part["fingerprint"] for part in parts]
     assert not run(engine, tmp_path, platforms=[other, HERE], tags=["os:stable"])["changed"]
+    del engine.images["localhost/os:1-linux-s390x"]
+    lost = run(engine, tmp_path, platforms=[other, HERE], tags=["os:stable"])
+    assert (lost["changed"], lost["reasons"]) == (True, [f"{other}: there is no such image yet"]), "though the last one was there"
+    assert lost["fingerprint"] == done["fingerprint"]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def asked(**test: Any) -> ImageTest:
         ({"user": "web", "uid": 8}, USER, "the uid is 7, not 8"),
         ({"user": "web", "home": "/"}, USER, "the home is /srv, not /"),
         ({"user": "web", "shell": "/bin/false"}, USER, "the shell is /bin/sh"),
+        ({"user": "web", "group": "8"}, {"passwd": USER["passwd"]}, None),
         ({"user": "web", "group": "wheel"}, USER, "the group is www, not wheel"),
         ({"user": "web", "groups": ["wheel", "docker"]}, USER, "the user is in www, wheel, not in docker"),
         ({"group": "www", "gid": 8}, {"entry": ["www:x:8:"]}, None),
