@@ -137,6 +137,7 @@ def test_a_command_is_judged_by_its_return_code_and_what_it_said(expected: dict[
         ({"service": "x", "state": "present"}, "there is no state 'present' of a service"),
         ({"user": "x", "state": "absent", "uid": 7}, "what is absent has nothing else"),
         ({"command": "x", "stdout": "["}, "'stdout' is no regular expression"),
+        ({"command": "x", "stderr": "["}, "'stderr' is no regular expression"),
         ({"label": "x", "value": "("}, "'value' is no regular expression"),
         ({"file": "/x", "mode": "rw"}, "'rw' is no mode"),
         ({"file": "x"}, "'x' is no absolute path"),

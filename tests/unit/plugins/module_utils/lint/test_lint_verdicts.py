@@ -86,6 +86,12 @@ def test_the_verdict_is_bootcs_return_code(rc: int, failed: bool) -> None:
     }
 
 
+def test_a_warning_passes_where_it_is_not_fatal() -> None:
+    faults = {**GOOD, "kernel": (), "initramfs": (), "bootc": ()}
+    for fatal, passed in ((False, [False, True]), (True, [False, False])):
+        assert [one["passed"] for one in own_checks(faults, IMAGE, None, [], fatal).as_result()["lints"]] == passed
+
+
 def test_what_is_no_verdict_is_an_error() -> None:
     with pytest.raises(ImageModeError, match="failed with return code 1: error: Unknown lint") as refused:
         lint(Box("bootc 1.3.0\n", "error: Unknown lint\n", 1), IMAGE, ["x"], False, 1)  # type: ignore[arg-type]
@@ -101,7 +107,10 @@ def kargs(text: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("name", "fact"),
     [
-        ("api-base-directories", {"directory": ("dev", "proc", "sys", "run", "tmp", "sysroot")}),
+        *(
+            ("api-base-directories", {"directory": tuple(name for name in GOOD["directory"] if name != lost)})
+            for lost in GOOD["directory"][:-1]
+        ),
         ("baseimage-root", {"directory": GOOD["directory"][:-1]}),
         ("baseimage-root", {"ostree": ("/ostree",)}),
         ("baseimage-root", {"ostree": ("",)}),

@@ -28,6 +28,13 @@ def test_each_line_of_a_secret_is_masked_and_a_bracket_is_not() -> None:
     assert lines == [MASK, f"  {MASK}", MASK, "}", MASK, "a } of somebody else"]
 
 
+def test_what_is_said_on_standard_error_is_masked_too_however_the_command_ends() -> None:
+    lines: list[str] = []
+    done = Runner(secrets=["canary"]).run(["sh", "-c", "echo no canary >&2; exit 3", "canary"], on_line=lines.append, check=False)
+    assert (done.rc, done.stdout, done.stderr, lines) == (3, "", f"no {MASK}\n", [f"no {MASK}"])
+    assert (done.argv[-1], done.last_words) == (MASK, f"no {MASK}")
+
+
 @pytest.mark.parametrize("secret", ["", "\n", " \n\t\n"])
 def test_a_secret_of_nothing_leaves_the_output_alone(secret: str) -> None:
     assert Runner(secrets=[secret]).mask("a b\n\n") == "a b\n\n"
