@@ -30,7 +30,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._layout import (
     same_configuration,
     unpacked,
 )
-from ansible_collections.imagemode.bootc.plugins.module_utils._reference import ReferenceInvalid
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference, ReferenceInvalid
 
 MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
 CONFIG = b'{"architecture": "amd64", "os": "linux"}'
@@ -84,12 +84,19 @@ def layout(tmp_path: Path) -> Layout:
         ("oci:/x:@0", Place("oci", Path("/x"), "@0")),
         ("dir:/x:1", Place("dir", Path("/x:1"))),
         ("docker-archive:/x:r.test/os:1", Place("docker-archive", Path("/x"), "r.test/os:1")),
+        ("docker-archive:/x:@0", Place("docker-archive", Path("/x"), "@0")),
+        ("docker://r.test/os:1", Place("docker", reference=Reference.parse("r.test/os:1"))),
     ],
 )
-def test_a_place_of_files_is_what_was_written(text: str, place: Place) -> None:
+def test_a_place_is_what_was_written(text: str, place: Place) -> None:
     assert Place.parse(text) == place
     assert str(place) == text
     assert place.is_layout is text.startswith("oci")
+
+
+@pytest.mark.parametrize("text", ["dir", "oci", "docker-daemon", "docker-archive"])
+def test_a_transport_without_a_path_is_an_image_of_that_name(text: str) -> None:
+    assert str(Place.parse(text)) == f"docker://docker.io/library/{text}:latest"
 
 
 @pytest.mark.parametrize(
@@ -115,10 +122,12 @@ def test_the_digest_is_that_of_the_image_that_was_named(layout: Layout) -> None:
     one = layout.add(layout.image(b"one"), "one")
     assert (file_digest(layout.place), named(layout.place).name) == (one, "one"), "there is but one"
     two = layout.add(layout.image(b"two"), "two")
-    assert names(layout.place) == {"one": one, "two": two}
+    layout.add(layout.image(b"nameless"))
+    assert (names(layout.place), names(Place("oci", layout.path / "none"))) == ({"one": one, "two": two}, {})
+    assert named(Place("oci", layout.path, "two")).name == "two"
     assert file_digest(Place("oci", layout.path, "two")) == two
     assert file_digest(Place("oci", layout.path, "three")) is None
-    with pytest.raises(LayoutInvalid, match="holds several images: one, two"):
+    with pytest.raises(LayoutInvalid, match="holds several images: one, two, sha256:"):
         file_digest(layout.place)
 
 

@@ -15,7 +15,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._push import Index
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import Reference
 from ansible_collections.imagemode.bootc.plugins.module_utils._registry import Content, CredentialsRefused, RegistryOptions, parse_manifest
 
-from .scripted import MANIFEST, Answer, ScriptedRegistry, Seen, digest, found, manifest
+from .scripted import INDEX, MANIFEST, Answer, ScriptedRegistry, Seen, digest, found, manifest
 
 CONFIG = b'{"architecture": "amd64", "os": "linux"}'
 OURS, OTHERS = manifest(CONFIG), manifest(b"{}")
@@ -117,10 +117,42 @@ def test_an_index_is_there_when_each_of_its_images_is(server: ScriptedRegistry) 
         assert (tag.same, tag.digest, tag.changed) == (False, None, True)
     tag = look({"1-linux-amd64": NEW, "1-linux-arm64": parts["linux/arm64"]})
     assert (tag.same, tag.digest, tag.changed) == (False, wanted.digest, True), "all but the index is there"
-    assert [entry["platform"] for entry in json.loads(wanted.body)["manifests"]] == [
-        {"architecture": "amd64", "os": "linux"},
-        {"architecture": "arm64", "os": "linux"},
-    ]
+
+
+def test_an_index_of_images_that_are_there_is_put_alone_and_was_sent_then(server: ScriptedRegistry) -> None:
+    wanted, put = index_of({"linux/amd64": NEW}), []
+
+    def script(seen: Seen) -> Answer:
+        if seen.method == "PUT":
+            put.append((seen.path, seen.body))
+            return Answer(201, headers={"Docker-Content-Digest": wanted.digest})
+        if seen.path.endswith("/1"):
+            return found(wanted.body, wanted.media_type) if put else Answer(404)
+        return found(OURS)
+
+    server.script = script
+    job, reference = push(server, kind=IndexPush, image={"linux/amd64": IMAGE})
+    tag = job.predict(job.look(reference))
+    assert not job.sent
+    assert job.carry_out(tag).digest == wanted.digest
+    assert (put, job.sent) == ([("/v2/os/manifests/1", wanted.body)], True)
+
+
+def test_an_index_tells_platforms_and_is_of_the_type_of_its_images() -> None:
+    docker = "application/vnd.docker.distribution.manifest"
+    for kind, kind_of_index in ((MANIFEST, INDEX), (f"{docker}.v2+json", f"{docker}.list.v2+json")):
+        parts = {name: Content(OURS, kind, digest(OURS)) for name in ("linux/amd64", "linux/arm/v6")}
+        made = index_of(parts)
+        document = json.loads(made.body)
+        assert (made.media_type, document["mediaType"], made.digest) == (kind_of_index, kind_of_index, digest(made.body))
+        assert document["manifests"][1] == {
+            "mediaType": kind,
+            "digest": digest(OURS),
+            "size": len(OURS),
+            "platform": {"architecture": "arm", "os": "linux", "variant": "v6"},
+        }
+        assert document["manifests"][0]["platform"] == {"architecture": "amd64", "os": "linux"}
+        assert index_of(parts) == made
 
 
 @pytest.mark.parametrize(
