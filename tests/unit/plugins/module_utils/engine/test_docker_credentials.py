@@ -39,7 +39,7 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(FAKE_DOCKER)
     program.chmod(0o755)
     (tmp_path / "docker/contexts").mkdir(parents=True)
-    own = {"auths": {"other.test": entry("other")}, "credsStore": "desktop", "currentContext": "far"}
+    own = {"auths": {"other.test": entry("other")}, "credsStore": "desktop", "currentContext": "far", "credHelpers": {"far.test": "gcr"}}
     (tmp_path / "docker/config.json").write_text(json.dumps(own))
     (tmp_path / "registries.conf").write_text("")
     for name, value in {
@@ -86,7 +86,7 @@ def test_a_build_keeps_dockers_own_credentials_beside_those_for_its_caches(seen:
     with engine_access(RegistryOptions.of({}, reference), reference) as access, _configuration(access, alone=False) as directory:
         document = json.loads((directory / "config.json").read_text())
     assert document["auths"] == {"other.test": entry("other"), "registry.test": entry("user")}
-    assert (document["credsStore"], document["credHelpers"]) == ("desktop", {"registry.test": ""})
+    assert (document["credsStore"], document["credHelpers"]) == ("desktop", {"far.test": "gcr", "registry.test": ""})
 
 
 def test_a_token_has_a_user_because_docker_wants_one() -> None:

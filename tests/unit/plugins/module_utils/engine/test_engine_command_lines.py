@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine import BuildFailed, BuildRequest, EngineFailed, RegistryAccess
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._cli import Buildah, Podman
 from ansible_collections.imagemode.bootc.plugins.module_utils._engine._docker import Docker
@@ -47,6 +48,7 @@ class Told(Runner):
         super().__init__()
         self.rc, self.answer = rc, answer
         self.argv: list[list[str]] = []
+        self.variables: list[dict[str, str]] = []
 
     def run(self, argv: Any, **options: Any) -> Completed:
         for word in argv:
@@ -54,6 +56,7 @@ class Told(Runner):
             if option in ("--iidfile", "--digestfile"):
                 Path(path).write_text({"--iidfile": ID, "--digestfile": DIGEST}[option] + "\n")
         self.argv.append([str(word) for word in argv if "imagemode-private" not in str(word)])
+        self.variables.append(options.get("environment") or {})
         if options.get("on_line"):
             options["on_line"]("STEP 1/2: FROM scratch")
         return Completed(tuple(argv), self.rc, self.answer(list(argv)), "", 1.0)
@@ -91,6 +94,20 @@ def test_a_build_with_docker_is_told_what_it_knows() -> None:
     runner = Told()
     assert Docker(runner).build(BuildRequest(Path("/context"), Path("/context/Containerfile"), no_cache=True)).image_id == ID
     assert runner.argv == [["docker", "build", "--progress=plain", "--file=/context/Containerfile", "--no-cache", "/context"]]
+
+
+def test_a_build_with_docker_has_the_credentials_of_its_caches_in_a_directory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", "/none")
+    runner = Told()
+    access = RegistryAccess(credentials={"r.test": Credentials("me", "canary")})
+    request = BuildRequest(Path("/context"), Path("/context/Containerfile"), access=access, environment={"A": "1"})
+    assert Docker(runner).build(request).image_id == ID
+    (variables,) = runner.variables
+    assert variables.keys() == {"DOCKER_BUILDKIT", "DOCKER_CONFIG", "A"}
+    assert "imagemode-private" in variables["DOCKER_CONFIG"]
+    assert "canary" not in str(runner.argv)
+    Docker(runner).build(BuildRequest(Path("/context"), Path("/context/Containerfile")))
+    assert runner.variables[1] == {"DOCKER_BUILDKIT": "1"}
 
 
 @pytest.mark.parametrize("engine", [Podman, Buildah, Docker])
