@@ -10,7 +10,7 @@ import platform
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
-from ansible_collections.imagemode.bootc.plugins.module_utils._registry import Platform
+from ansible_collections.imagemode.bootc.plugins.module_utils._registry import Platform, PlatformMissing, need_platform
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,11 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._registry import P
     [
         ("linux", "linux/arm64"),
         ("Windows", "windows/arm64"),
-        ("x86_64", "linux/amd64"),
+        *((text, "linux/amd64") for text in ("x86_64", "x86-64", "X86_64", "linux/amd64/v1")),
+        *((text, "linux/386") for text in ("i386", "i686")),
+        *((text, "linux/arm/v7") for text in ("armhf", "armv7l")),
+        *((text, "linux/arm/v6") for text in ("armel", "armv6l")),
+        ("powerpc64le", "linux/ppc64le"),
         ("linux/aarch64", "linux/arm64"),
         ("linux/arm64/v8", "linux/arm64"),
         ("arm", "linux/arm/v7"),
@@ -38,3 +42,23 @@ def test_what_is_no_platform_is_told(text: str) -> None:
         Platform.parse(text)
     assert f"'{text}' is not a platform" in error.value.message
     assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("configuration", "platform", "fits"),
+    [
+        ({"os": "linux", "architecture": "amd64"}, "linux/amd64", True),
+        ({"architecture": "amd64"}, "linux/amd64", True),
+        ({"os": "windows", "architecture": "amd64"}, "linux/amd64", False),
+        ({"os": "linux", "architecture": "amd64"}, "linux/arm64", False),
+        ({"os": "linux", "architecture": "arm", "variant": "v7"}, "linux/arm/v6", False),
+        ({"os": "linux", "architecture": "arm"}, "linux/arm/v6", True),
+        ({}, "linux/arm64", True),
+    ],
+)
+def test_an_image_without_an_index_is_for_the_platform_that_it_says(configuration: dict[str, str], platform: str, fits: bool) -> None:
+    if fits:
+        need_platform("sha256:1", configuration, Platform.parse(platform))
+        return
+    with pytest.raises(PlatformMissing, match=f"not for {platform}, and there is no index"):
+        need_platform("sha256:1", configuration, Platform.parse(platform))
