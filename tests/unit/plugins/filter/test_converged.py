@@ -45,6 +45,17 @@ def test_verification_counts_where_it_was_asked_for() -> None:
     assert converged(info(backend="composefs"), DIGEST, verified=True)  # which records nothing
 
 
+def test_what_is_still_to_be_booted_is_something_to_do() -> None:
+    staged = info()
+    staged["host"]["staged"] = {"digest": DIGEST}
+    assert not converged(staged, DIGEST)
+    assert not converged({**info(), "reboot_required": True}, DIGEST)
+    assert not converged(info(), DIGEST.replace("a", "b"))
+    assert not converged(info(), "")
+
+
 def test_what_is_not_from_bootc_info_is_refused_with_words() -> None:
     with pytest.raises(AnsibleError, match="takes what bootc_info returned"):
+        converged({"failed": True, "msg": "no connection"}, DIGEST)
+    with pytest.raises(AnsibleError, match="which failed: no connection"):
         converged({"failed": True, "msg": "no connection"}, DIGEST)
