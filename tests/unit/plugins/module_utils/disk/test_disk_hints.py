@@ -23,6 +23,7 @@ MACHINE = parse_lsblk(
     {
         "blockdevices": [
             node("zram0", "disk", GIB),
+            node("ram0", "disk", GIB),
             node("fd0", "disk", 1474560),
             node("sr0", "rom", GIB, model="DVD", tran="sata"),
             node("loop0", "loop", GIB),
@@ -109,6 +110,7 @@ def test_exactly_one_disk_matches(hints: dict[str, Any], kname: str) -> None:
         {"serial": "TARGET01", "rotational": True},
         {"by_path": "pci-0000"},
         {"hctl": "9:*"},
+        {"vendor": "QEMU"},
     ],
 )
 def test_nothing_matches(hints: dict[str, Any]) -> None:
@@ -140,11 +142,36 @@ def test_two_disks_with_one_serial_are_ambiguous_until_told_apart() -> None:
 def test_candidates_say_why_each_is_not_the_one() -> None:
     with pytest.raises(DiskNotFound) as caught:
         chosen(serial="NOPE", size=">= 1TB")
+    assert caught.value.message.startswith("No disk matches serial='NOPE', size='>= 1TB'. /dev/vda: ")
     candidates = {one["name"]: one["why_not"] for one in caught.value.details["candidates"]}
     assert set(candidates) == {"/dev/vda", "/dev/vdb", "/dev/sda", "/dev/sdb", "/dev/nvme0n1"}
     assert candidates["/dev/sdb"] == ["serial is 'WD-1', not 'NOPE'"]
     assert len(candidates["/dev/vdb"]) == 2
     assert "12.0 GiB" in caught.value.message
+
+
+def test_what_a_disk_does_not_tell_is_no_match() -> None:
+    """A virtio disk without a serial number, for one."""
+    silent = parse_lsblk({"blockdevices": [disk(serial=None)]}, Surroundings())
+    for hint in ("serial", "wwn", "model", "vendor", "hctl", "by_id", "by_path", "transport"):
+        wanted = {"transport": "sata"}.get(hint, "WANTED")
+        there = "'virtio'" if hint == "transport" else "not known"
+        with pytest.raises(DiskNotFound) as caught:
+            choose(silent, Hints.from_options({hint: wanted}))
+        assert caught.value.details["candidates"][0]["why_not"] == [f"{hint} is {there}, not {wanted!r}"]
+
+
+def test_a_machine_without_a_disk_is_told_of() -> None:
+    with pytest.raises(DiskNotFound, match=r"This machine has no disk at all\.$"):
+        choose((), Hints(serial="TARGET01"))
+
+
+def test_disks_that_match_are_told_with_what_tells_them_apart() -> None:
+    twins = [disk(name="sda", serial=None, wwn="0x5001"), disk(name="sdb", serial=None), disk(name="sdc")]
+    with pytest.raises(DiskAmbiguous) as caught:
+        choose(parse_lsblk({"blockdevices": twins}, Surroundings()), Hints(rotational=False))
+    assert "/dev/sda (wwn 0x5001, 12.0 GiB); /dev/sdb (no serial, 12.0 GiB); /dev/sdc (serial TARGET01, 12.0 GiB)" in caught.value.message
+    assert [one["why_not"] for one in caught.value.details["candidates"]] == [[], [], []]
 
 
 @pytest.mark.parametrize("options", [{}, {"serial": ""}, {"serial": None, "size": ""}])
