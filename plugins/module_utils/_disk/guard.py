@@ -142,7 +142,7 @@ def contents(disk: Device) -> tuple[str, ...]:
     """:returns: partitions and signatures on the disk, in words; empty if there are none"""
     found: list[str] = []
     for device in disk.tree():
-        if device is not disk and device.kind == "part":
+        if device.kind == "part":
             label = f" '{device.label}'" if device.label else ""
             found.append(f"{device.path}: {human(device.size)}, {device.content or 'no known contents'}{label}")
     types = [signature.type for signature in disk.signatures] or [kind for kind in (disk.table, disk.filesystem) if kind]

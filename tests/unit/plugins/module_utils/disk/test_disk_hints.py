@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Surroundings, parse_lsblk
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import DiskAmbiguous, DiskNotFound, Hints, choose, disks
-from ansible_collections.imagemode.bootc.plugins.module_utils._disk.size import SizeRule, parse_size
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.size import SizeRule, exact, human, parse_size
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -79,6 +79,8 @@ def chosen(**hints: Any) -> str:
         ({"size": ">= 2TB"}, "sdb"),
         ({"size": "480GB"}, "sda"),
         ({"size": ">= 10GiB, < 100GiB"}, "vdb"),
+        ({"size": ">= 10GiB, <= 12GiB"}, "vdb"),
+        ({"size": "= 4TB"}, "sdb"),
         ({"size": "== 12GiB"}, "vdb"),
         ({"rotational": True}, "sdb"),
         ({"transport": "virtio", "size": "> 4GiB"}, "vdb"),
@@ -190,7 +192,16 @@ def test_what_cannot_hold_a_system_is_no_disk() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("1KiB", 1024), ("1K", 1024), ("1KB", 1000), ("12GiB", 12 * GIB), ("12 GiB", 12 * GIB), ("1.5G", 3 * GIB // 2), ("2tb", 2 * 10**12)],
+    [
+        ("1KiB", 1024),
+        ("1K", 1024),
+        ("1KB", 1000),
+        ("12GiB", 12 * GIB),
+        ("12 GiB", 12 * GIB),
+        ("1.5G", 3 * GIB // 2),
+        ("2tb", 2 * 10**12),
+        ("3TiB", 3 * 1024**4),
+    ],
 )
 def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
@@ -211,3 +222,23 @@ def test_what_is_not_a_condition_is_refused(text: str) -> None:
 def test_an_unequal_size_is_the_opposite_of_an_equal_one() -> None:
     assert SizeRule.parse("!= 480GB").met_by(500 * 10**9)
     assert not SizeRule.parse("!= 480GB").met_by(480103981056)
+
+
+def test_an_equal_size_is_equal_to_a_percent() -> None:
+    rule = SizeRule.parse("100GB")
+    assert [rule.met_by(size * 10**9) for size in (98, 99, 101, 102)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("size", "about", "exactly"),
+    [
+        (512, "512 B", "512B"),
+        (1024, "1.0 KiB", "1KiB"),
+        (1536 * 1024, "1.5 MiB", "1536KiB"),
+        (20 * GIB, "20.0 GiB", "20GiB"),
+        (2 * 1024**4 + 1, "2.0 TiB", "2199023255553B"),
+        (3 * 1024**5, "3.0 PiB", "3PiB"),
+    ],
+)
+def test_a_size_is_told_for_people_and_to_be_read_back(size: int, about: str, exactly: str) -> None:
+    assert (human(size), exact(size), parse_size(exactly)) == (about, exactly, size)
