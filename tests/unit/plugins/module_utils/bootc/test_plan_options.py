@@ -238,6 +238,67 @@ def test_a_stage_is_dropped_when_the_booted_image_is_wanted(backend: str, expect
     assert footprint(plan.after) == footprint(host)
 
 
+def with_stage(backend: str, **more: Any) -> Host:
+    """A host on which an update is staged."""
+    return replace(asked(plan_upgrade, booted(backend), Update()).after, **more)
+
+
+def test_the_only_other_deployment_of_a_composefs_host_is_dropped_by_its_identity() -> None:
+    host = with_stage("composefs", rollback=None)
+    assert host.booted
+    assert host.booted.digest
+    assert host.staged
+    host = replace(host, staged=replace(host.staged, identity="verity"))
+    assert commands(plan_upgrade(host, Update(digest=host.booted.digest))) == ["bootc delete-deployment verity"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_stage_beside_a_queued_rollback_goes_with_it(backend: str) -> None:
+    """Taking the rollback back drops the stage, and the first `bootc rollback` does no more than that."""
+    host = with_stage(backend, rollback_queued=True)
+    assert host.booted
+    assert host.booted.digest
+    assert host.rollback
+    queued = plan_rollback(host, GoBack())
+    assert commands(queued) == ["bootc rollback", "bootc rollback"]
+    assert (queued.after.staged, queued.after.rollback_queued, queued.warnings) == (None, True, ("The staged deployment is thrown away.",))
+    dropped = plan_upgrade(host, Update(digest=host.booted.digest))
+    assert commands(dropped) == ["bootc rollback"]
+    assert footprint(dropped.after) == footprint(booted(backend))
+    with pytest.raises(BootcError, match="classic ostree commit"):
+        plan_upgrade(replace(host, rollback=replace(host.rollback, image=None)), Update(digest=host.booted.digest))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_upgrade_takes_no_rollback_back_that_somebody_queued(backend: str) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.digest
+    newest = host.booted.digest
+    queued = replace(host, rollback_queued=True)
+    plan = asked(plan_upgrade, queued, Update(), newest)
+    assert (commands(plan), footprint(plan.after)) == ([], footprint(queued))
+    assert plan.warnings == ("A rollback is queued: the next boot goes to the rollback deployment.",)
+    assert asked(plan_upgrade, host, Update(), newest).warnings == ()
+    assert commands(asked(plan_upgrade, queued, Update(digest=newest), newest)) == ["bootc rollback"]
+
+
+def test_a_switch_to_the_booted_image_takes_a_queued_rollback_back_on_composefs() -> None:
+    host = booted("composefs")
+    assert host.booted
+    assert host.booted.digest
+    plan = asked(plan_switch, replace(host, rollback_queued=True), Follow(Source(tagged(host, "next"))), host.booted.digest)
+    assert (commands(plan), footprint(plan.after)) == (["bootc rollback"], footprint(host))
+    assert "goes on following that name" in plan.warnings[0]
+
+
+def test_what_is_staged_under_another_name_is_not_staged_again_on_composefs() -> None:
+    host = with_stage("composefs")
+    plan = asked(plan_switch, host, Follow(Source(tagged(host, "next"))))
+    assert (commands(plan), plan.after) == ([], host)
+    assert "goes on following that name" in plan.warnings[0]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
     host = booted(backend)
