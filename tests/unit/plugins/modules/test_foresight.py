@@ -62,11 +62,25 @@ def test_a_policy_is_needed_where_the_backend_does_not_record_it(monkeypatch: py
     monkeypatch.setattr(foresight, "check_configuration", lambda _text, _image, **_options: ())
     bootc = Bootc()
     bootc.answer = Remote(NEW)
-    monkeypatch.setattr(bootc, "configuration", lambda _source: "{}")
+    asked: list[Source] = []
+    monkeypatch.setattr(bootc, "configuration", lambda source: asked.append(source) or "{}")
     after = replace(NO_HOST, spec=Source("registry.test/os:1"))
     foresight.foresee(bootc, Plan("", after, (("bootc", "switch", "--enforce-container-sigpolicy", "--", "registry.test/os:1"),)))
     foresight.foresee(bootc, Plan("", after, (("bootc", "switch", "--", "registry.test/os:1"),)))
     assert [source.signature for source in checked] == ["containerPolicy", None]
+    assert asked == [Source(f"registry.test/os@{NEW}")] * 2, "the tag may be moved meanwhile"
+    foresight.foresee(bootc, Plan("", replace(NO_HOST, spec=Source("/srv/os", "oci"))))
+    assert asked.pop() == Source("/srv/os", "oci")
+    bootc.answer = None
+    assert foresight.foresee(bootc, Plan("", after)) == ()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("label", ["containers.bootc", "ostree.bootable"])
+@pytest.mark.parametrize("told", [True, False])
+def test_either_label_makes_an_image_bootable(label: str, told: bool) -> None:
+    configuration = {"config": {"Labels": {label: "1"}}, **({"architecture": foresight.architecture()} if told else {})}
+    assert foresight.check_configuration(json.dumps(configuration), "registry.test/os:1") == ()
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,30 @@ def test_a_verb_that_changes_nothing_is_not_believed(host: Any, documents: Any) 
     assert result["changed"] is False
 
 
+def test_a_verb_that_leads_elsewhere_is_told_of(host: Any, documents: Any) -> None:
+    """Something else was staged at the same time, or bootc knows the image by another digest."""
+    image, other = "registry.test/other:1", "sha256:" + "8" * 64
+    document = json.loads(documents("booted"))
+    booted = document["status"]["booted"]
+    staged = {**booted, "image": {**booted["image"], "imageDigest": other}, "softRebootCapable": True}
+    after = {**document, "status": {**document["status"], "staged": staged}}
+    steps, registry = {f"bootc switch {image}": {"after": json.dumps(after)}}, {image: NEW}
+    host.set(json.dumps(document), steps, registry)
+    result = host.run("bootc_switch", image=image)
+    assert (result["changed"], result["digest"], result["reboot_required"], result["soft_reboot_capable"]) == (True, other, True, True)
+    assert "left the host in another state than planned" in str(result["warnings"])
+    name = booted["image"]["image"]["image"]
+    assert result["diff"] == {
+        "before": f"booted: {name} {booted['image']['imageDigest']}\nstaged: -\nrollback: -\nrollback queued: no\n",
+        "after": f"booted: {name} {booted['image']['imageDigest']}\nstaged: {name} {other}\nrollback: -\nrollback queued: no\n",
+    }
+    host.set(json.dumps(document), steps, registry)
+    refused = host.run("bootc_switch", image=image, digest=NEW)
+    assert (refused["error"], refused["changed"]) == ("digest_mismatch", True)
+    assert refused["msg"] == f"The host was to get {NEW} and got {other} by 'bootc switch -- {image}'."
+    assert [refused[state]["staged"] and refused[state]["staged"]["digest"] for state in ("before", "after", "planned")] == [None, other, NEW]
+
+
 def test_an_old_bootc_is_told_before_anything_runs(host: Any, documents: Any) -> None:
     document = documents("booted")
     host.set(document, registry={parse_status(document).spec.image: "sha256:" + "1" * 64})  # type: ignore[union-attr]
