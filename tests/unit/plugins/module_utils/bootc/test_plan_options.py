@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError, classify
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError, DigestMismatch, classify
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Follow, GoBack, Plan, Remote, Update, footprint
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_rollback, plan_switch, plan_upgrade
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host, Source, parse_status
@@ -197,6 +197,26 @@ def test_a_signature_policy_is_set_and_given_up_by_switching() -> None:
     assert "verified its image by 'containerPolicy'" in back.warnings[0]
 
 
+def test_only_a_switch_that_gives_verification_up_is_warned_of() -> None:
+    signed = replace(booted("ostree"), spec=Source("registry.test/os:1", signature="containerPolicy"))
+    for host, signature, warned in ((signed, None, 1), (signed, "containerPolicy", 0), (booted("ostree"), None, 0)):
+        assert len(asked(plan_switch, host, Follow(Source("registry.test/os:2", signature=signature))).warnings) == warned
+    host = booted("composefs")
+    assert host.booted
+    assert host.booted.digest
+    here = asked(plan_switch, host, Follow(Source(tagged(host, "next"), signature="containerPolicy")), host.booted.digest)
+    assert "does not record" not in str(here.warnings), "nothing is pulled"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_tag_that_is_not_the_digest_is_not_switched_to(backend: str) -> None:
+    host = booted(backend)
+    with pytest.raises(DigestMismatch) as refused:
+        asked(plan_switch, host, Follow(Source("registry.test/os:2"), digest=NEW), "sha256:" + "8" * 64)
+    assert refused.value.details["registry_digest"] == "sha256:" + "8" * 64
+    assert commands(asked(plan_switch, host, Follow(Source("registry.test/os:2"), digest=NEW))) == ["bootc switch registry.test/os:2"]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_digest_is_followed_and_then_the_tag_again(backend: str) -> None:
     host = booted(backend)
@@ -269,6 +289,37 @@ def test_a_stage_beside_a_queued_rollback_goes_with_it(backend: str) -> None:
         plan_upgrade(replace(host, rollback=replace(host.rollback, image=None)), Update(digest=host.booted.digest))
 
 
+def test_a_host_whose_stage_is_dropped_follows_what_it_runs_again() -> None:
+    """On ostree, where the tag that is followed came to be the booted image."""
+    host = booted("ostree")
+    assert host.booted
+    assert host.booted.digest
+    assert host.booted.source
+    switched = asked(plan_switch, host, Follow(Source(tagged(host, "next")))).after
+    plan = asked(plan_upgrade, switched, Update(), host.booted.digest)
+    assert (commands(plan), plan.after) == (["ostree admin undeploy 0"], host)
+    assert plan.warnings == (
+        f"The host follows '{host.booted.source.image}' again, which is this image; switch it to '{tagged(host, 'next')}' once more.",
+    )
+    assert asked(plan_upgrade, with_stage("ostree"), Update(), host.booted.digest).warnings == ()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_who_insists_on_a_digest_hears_that_the_host_has_another(backend: str) -> None:
+    host = booted(backend)
+    assert host.spec
+    assert host.booted
+    assert host.booted.digest
+    same = Remote(NEW, same=(host.booted.digest,))
+    plan = plan_switch(host, Follow(host.spec, digest=NEW), same)
+    assert (commands(plan), len(plan.warnings)) == ([], 1)
+    assert f"has {host.booted.digest}, not {NEW}" in plan.warnings[0]
+    assert plan_switch(host, Follow(host.spec), same).warnings == ()
+    if backend == "composefs":
+        pinned = plan_switch(host, Follow(Source(f"{host.spec.image.rpartition(':')[0]}@{NEW}")), same)
+        assert plan.warnings[0] in pinned.warnings
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_upgrade_takes_no_rollback_back_that_somebody_queued(backend: str) -> None:
     host = booted(backend)
@@ -308,6 +359,7 @@ def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
     cancelled = plan_rollback(queued.after, GoBack(queued=False))
     assert commands(cancelled) == ["bootc rollback"]
     assert footprint(cancelled.after) == footprint(host)
+    assert queued.warnings == cancelled.warnings == ()
     assert commands(plan_rollback(host, GoBack(queued=False))) == []
     if backend == "ostree":
         with pytest.raises(BootcError, match=r"1\.7\.0"):
