@@ -82,7 +82,8 @@ def test_another_tag_counts_while_something_is_staged_on_composefs() -> None:
 def test_a_pinned_host_goes_on_with_the_tag() -> None:
     host = booted("ostree")
     pinned = replace(host, spec=Source(f"registry.test/os@{NEW}"))
-    assert commands(plan_upgrade(pinned, Update())) == []
+    plan = plan_upgrade(pinned, Update())
+    assert (commands(plan), plan.ask) == ([], None), "nobody has to be asked"
     assert commands(asked(plan_upgrade, pinned, Update(tag="2"))) == ["bootc switch registry.test/os:2"]
 
 
@@ -215,6 +216,47 @@ def test_a_tag_that_is_not_the_digest_is_not_switched_to(backend: str) -> None:
         asked(plan_switch, host, Follow(Source("registry.test/os:2"), digest=NEW), "sha256:" + "8" * 64)
     assert refused.value.details["registry_digest"] == "sha256:" + "8" * 64
     assert commands(asked(plan_switch, host, Follow(Source("registry.test/os:2"), digest=NEW))) == ["bootc switch registry.test/os:2"]
+    for want in (Update(digest=NEW), Update(digest=NEW, tag="next"), Update(digest=NEW, tag="next", download_only=True)):
+        with pytest.raises(DigestMismatch):
+            asked(plan_upgrade, host, want, "sha256:" + "8" * 64)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("want", [Update(), Update(download_only=True), Update(digest="sha256:" + "8" * 64)])
+def test_what_is_newer_than_what_is_staged_is_staged(backend: str, want: Update) -> None:
+    host, newer = with_stage(backend), "sha256:" + "8" * 64
+    assert host.staged
+    assert host.staged.digest == NEW
+    plan = asked(plan_upgrade, host, want, newer)
+    assert commands(plan) == ["bootc upgrade --download-only" if want.download_only else "bootc upgrade"]
+    assert plan.after.staged
+    assert (plan.after.staged.digest, plan.after.staged.download_only) == (newer, want.download_only)
+
+
+def test_another_tag_is_downloaded_beside_a_stage_on_ostree() -> None:
+    plan = asked(plan_upgrade, with_stage("ostree"), Update(tag="next", download_only=True), "sha256:" + "8" * 64)
+    assert commands(plan) == ["bootc upgrade --tag next --download-only"]
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_another_tag_with_the_staged_image_is_locked_once(locked: bool) -> None:
+    host = with_stage("ostree")
+    assert host.booted
+    assert host.booted.digest
+    assert host.staged
+    host = replace(host, staged=replace(host.staged, download_only=locked))
+    plan = asked(plan_upgrade, host, Update(tag="next", download_only=True))
+    assert commands(plan) == ([] if locked else ["bootc upgrade --tag next --download-only"])
+    assert plan.after.staged
+    assert plan.after.staged.download_only
+    here = asked(plan_upgrade, host, Update(tag="next", download_only=True), host.booted.digest)
+    assert (commands(here), here.after) == ([], host), "what is staged is not in the way"
+
+
+def test_a_host_that_rpm_ostree_changed_is_not_upgraded() -> None:
+    with pytest.raises(BootcError, match="layered packages") as refused:
+        plan_upgrade(sample("layered-incompatible"), Update())
+    assert refused.value.error == "host_layered"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
