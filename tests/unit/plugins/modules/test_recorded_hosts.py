@@ -179,7 +179,11 @@ def test_a_verb_that_leads_elsewhere_is_told_of(host: Any, documents: Any) -> No
     refused = host.run("bootc_switch", image=image, digest=NEW)
     assert (refused["error"], refused["changed"]) == ("digest_mismatch", True)
     assert refused["msg"] == f"The host was to get {NEW} and got {other} by 'bootc switch -- {image}'."
-    assert [refused[state]["staged"] and refused[state]["staged"]["digest"] for state in ("before", "after", "planned")] == [None, other, NEW]
+    assert [refused[state]["staged"] and refused[state]["staged"]["digest"] for state in ("before", "after", "planned")] == [
+        None,
+        other,
+        NEW,
+    ]
 
 
 def test_an_old_bootc_is_told_before_anything_runs(host: Any, documents: Any) -> None:

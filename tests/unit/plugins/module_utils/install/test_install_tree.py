@@ -7,15 +7,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.scan import MountEntry
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import claim, note, on_tree
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Abilities, Image, Request
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import BootEntry, Installed
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_tree import Mount, TreeInstallation
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan
 
 REQUEST = Request(target="registry.test:5000/os:1", bootloader="none")
 IMAGE = Image("1", "sha256:1", frozenset(), "amd64", 1)
@@ -25,7 +29,7 @@ class Tree(TreeInstallation):
     """A directory as if each of its directories were a subvolume of one btrfs."""
 
     def _examined(self) -> tuple[Mount, ...]:
-        inner = sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*"))
+        inner = sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_dir())
         return tuple(Mount(name, self.root / name, "/dev/vdb3", "rw") for name in (".", *inner))
 
     def _identity(self) -> str:
@@ -67,6 +71,145 @@ def test_a_var_of_its_own_needs_a_bootc_that_lets_it_be_there(root: Path, names:
     with pytest.raises(ImageModeError) as caught:
         job._require_room(IMAGE, abilities)
     assert (caught.value.error, caught.value.details["bootc_version_needed"]) == ("bootc_unsupported", "1.12.0")
+
+
+DATA = ("/dev/vdc1", "/srv", "rw")
+
+
+def mounted_at(root: Path, monkeypatch: pytest.MonkeyPatch, *more: tuple[str, str, str]) -> TreeInstallation:
+    """An installation to a directory, on a machine with these mounts: device, place, options."""
+    table = tuple(MountEntry("", path, options, source) for source, path, options in (("/dev/vda1", "/", "rw"), DATA, *more))
+    monkeypatch.setattr(on_tree, "mount_table", lambda: table)
+    runner = SimpleNamespace(run=lambda _argv, **_options: SimpleNamespace(rc=0, stdout="UUID\n"))
+    monkeypatch.setattr(TreeInstallation, "_read", lambda _self: None)
+    return TreeInstallation(runner, str(root), REQUEST, may_write=True)  # type: ignore[arg-type]
+
+
+def test_file_systems_below_a_directory_are_those_of_the_new_system(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = ("/dev/vdd1", f"{root}-beside", "ro")
+    job = mounted_at(root, monkeypatch, ("/dev/vdb2", f"{root}/boot", "rw"), beside, ("/dev/vdb3", str(root), "rw,relatime"))
+    assert job.facts() == {
+        "root_path": str(root),
+        "uuid": "UUID",
+        "mounts": [{"path": str(root), "source": "/dev/vdb3"}, {"path": f"{root}/boot", "source": "/dev/vdb2"}],
+    }
+    job._require_unchanged()
+    mounted_at(root, monkeypatch, ("/dev/vdb3", str(root), "rw"))
+    with pytest.raises(ImageModeError) as refused:
+        job._require_unchanged()
+    assert refused.value.error == "disk_changed"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "error", "said"),
+    [
+        ([], "target_not_mounted", "is not a mount point"),
+        ([("/dev/vdb2", "{root}/boot", "rw")], "target_not_mounted", "is not a mount point"),
+        ([("/dev/vdb3", "{root}", "ro,relatime")], "disk_read_only", "is mounted read-only"),
+        ([("/dev/vdb3", "{root}", "rw"), ("/dev/vdb2", "{root}/boot", "ro")], "disk_read_only", "/boot is mounted read-only"),
+        ([("/dev/vda1", "{root}", "rw")], "disk_in_use", "(/dev/vda1) is a part of the running system"),
+        ([("/dev/vdb3", "{root}", "rw"), ("/dev/vda1", "{root}/data", "rw")], "disk_in_use", "/data (/dev/vda1) is a part of"),
+        ([("/dev/vdb3", "{root}", "rw"), ("/dev/vdb3", "/home", "rw")], "disk_in_use", "(/dev/vdb3) is a part of the running system"),
+    ],
+)
+def test_where_nobody_mounted_a_new_system_none_is_made(
+    root: Path, monkeypatch: pytest.MonkeyPatch, mounts: list[tuple[str, str, str]], error: str, said: str
+) -> None:
+    with pytest.raises(ImageModeError) as refused:
+        mounted_at(root, monkeypatch, *((source, path.format(root=root), options) for source, path, options in mounts))
+    assert refused.value.error == error
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize("place", ["/", "/usr", "/var", "/boot", "/boot/efi", "/efi", "/home", "/etc", "/run"])
+def test_no_place_of_the_running_system_is_installed_to(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setattr(on_tree.os.path, "realpath", str)
+    with pytest.raises(ImageModeError) as refused:
+        mounted_at(Path(place), monkeypatch, ("tmpfs", place, "rw"))
+    assert refused.value.error == "disk_in_use"
+
+
+@pytest.mark.parametrize("option", [{"root_size": 1}, {"filesystem": "xfs"}, {"block_setup": "direct"}])
+def test_what_only_a_disk_can_have_is_refused(root: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(ImageModeError, match=f"'{next(iter(option))}' has no meaning") as refused:
+        Tree(SimpleNamespace(), str(root), replace(REQUEST, **option), may_write=True)  # type: ignore[arg-type]
+    assert refused.value.error == "option_invalid"
+
+
+INSTALLED = Installed(
+    "ostree", REQUEST.target, "registry", IMAGE.digest, "default", entry=BootEntry("boot/loader/entries/1.conf", ""), device="/dev/vdb3"
+)
+
+
+@pytest.mark.parametrize(
+    ("there", "installed", "confirm", "outcome"),
+    [
+        ((), None, None, ("install", False)),
+        ((), None, "UUID", ("install", False)),
+        ((), None, "OTHER", "wipe_confirm_mismatch"),
+        (("data",), None, None, "disk_has_data"),
+        (("data",), None, "OTHER", "wipe_confirm_mismatch"),
+        (("data",), None, "UUID", ("install", True)),
+        (("ostree",), INSTALLED, None, ("none", False)),
+        (("ostree",), INSTALLED, "UUID", ("none", False)),
+        (("ostree",), replace(INSTALLED, digest="sha256:2"), None, "disk_has_other_image"),
+        (("ostree",), replace(INSTALLED, digest="sha256:2"), "UUID", ("install", True)),
+        ((), replace(INSTALLED, digest="sha256:2"), None, "disk_has_other_image"),
+    ],
+)
+def test_what_is_in_a_directory_is_replaced_only_when_confirmed(
+    root: Path, there: tuple[str, ...], installed: Installed | None, confirm: str | None, outcome: Any
+) -> None:
+    job = tree(root)
+    for name in there:
+        (root / name).write_text("")
+    (root / "lost+found").mkdir()
+    job._mounts, job.installed = (Mount(".", root, "/dev/vdb3", "rw"),), installed
+    if isinstance(outcome, tuple):
+        made = job.plan(frozenset([IMAGE.digest]), confirm)
+        assert (made.verb, made.wipe) == outcome
+        return
+    with pytest.raises(ImageModeError) as refused:
+        job.plan(frozenset([IMAGE.digest]), confirm)
+    assert (refused.value.error, refused.value.details["wipe_confirm_needed"]) == (outcome, "UUID")
+    if outcome != "wipe_confirm_mismatch":
+        assert refused.value.details["contents"] == list(there)
+        assert refused.value.details["installed"] == (installed and installed.facts())
+        assert "'wipe_confirm: \"UUID\"'" in refused.value.hint
+
+
+@pytest.mark.parametrize("wipe", [True, False])
+def test_what_came_into_a_directory_meanwhile_is_emptied_only_if_that_was_agreed(root: Path, wipe: bool) -> None:
+    job = tree(root)
+    (root / "data").write_text("")
+    if wipe:
+        job._begin(IMAGE, "os:1", Plan("install", "", wipe=True))
+        assert list(root.iterdir()) == []
+        return
+    with pytest.raises(ImageModeError) as refused:
+        job._begin(IMAGE, "os:1", Plan("install", ""))
+    assert refused.value.error == "disk_changed"
+    assert (root / "data").exists()
+
+
+def test_an_image_that_does_not_fit_into_a_file_system_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, abilities = tree(root), Abilities((1, 16, 9), {})
+    monkeypatch.setattr(on_tree.os, "statvfs", lambda _path: SimpleNamespace(f_blocks=110, f_frsize=10))
+    job._require_room(replace(IMAGE, size=1000), abilities)
+    with pytest.raises(ImageModeError) as refused:
+        job._require_room(replace(IMAGE, size=1001), abilities)
+    assert (refused.value.error, refused.value.details["needed"]) == ("disk_too_small", 1101)
+
+
+def test_a_failed_installation_says_whether_it_had_written(root: Path) -> None:
+    job = tree(root)
+    assert job._undo() is False
+    (root / "ostree").mkdir()
+    (root / "ostree/link").symlink_to(root.parent)
+    job._mounts = (Mount(".", root, "/dev/vdb3", "rw"),)
+    assert job._undo() is True
+    assert list(root.iterdir()) == []
+    assert root.parent.is_dir()
 
 
 GPT = {"path": "/dev/vdb", "type": "disk", "pttype": "gpt"}
