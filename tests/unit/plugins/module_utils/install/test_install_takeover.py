@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.scan import MountEntry
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys, network, on_root
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys, network, note, on_root
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Request
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import BootEntry, Installed
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan
 
 LINKS = [
     {
@@ -281,3 +285,105 @@ def test_an_image_that_does_not_fit_beside_the_old_system_is_refused() -> None:
     with pytest.raises(ImageModeError) as refused:
         server._require_room(SimpleNamespace(size=3 << 30), None)  # type: ignore[arg-type]
     assert refused.value.error == "disk_too_small"
+
+
+class Taken(on_root.RootInstallation):
+    """A machine with nothing but what its take-over touches: a root in a directory, and what it boots from."""
+
+    def __init__(self, root: Path) -> None:
+        self.hostname, self.done = "cloud1", list[str]()
+        self.old_boot = SimpleNamespace(
+            **{name: lambda name=name: self.done.append(name) for name in ("save", "restore", "forget", "require_no_doubt")}
+        )
+        self._table, self._note = (MountEntry("", "/", "", "/dev/vda2"),), note.Note("takeover.json")
+        self._noted = self._note.read()
+        self._request, self.installed, self._root = Request(target="registry.test/os:1"), None, root
+        self.findings = (on_root.Finding("root", True, "The root is fine."),)
+
+
+@pytest.fixture
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taken:
+    monkeypatch.setattr(note, "DIRECTORY", tmp_path / "notes")
+    monkeypatch.setattr(on_root, "DIRECTORY", tmp_path / "notes")
+    return Taken(tmp_path)
+
+
+RUNS_IT = Installed(
+    "ostree", "registry.test/os:1", "registry", "sha256:1", "default", entry=BootEntry("boot/1.conf", ""), device="/dev/vda2"
+)
+
+
+@pytest.mark.parametrize(
+    ("installed", "suitable", "confirm", "outcome"),
+    [
+        (None, True, "cloud1", "install"),
+        (None, True, None, "disk_has_data"),
+        (None, True, "cloud2", "wipe_confirm_mismatch"),
+        (None, False, "cloud1", "takeover_unsuitable"),
+        (RUNS_IT, False, None, "none"),
+        (RUNS_IT, True, "cloud2", "wipe_confirm_mismatch"),
+        (replace(RUNS_IT, digest="sha256:2"), True, None, "disk_has_data"),
+        (replace(RUNS_IT, digest="sha256:2"), True, "cloud1", "install"),
+    ],
+)
+def test_only_a_machine_that_is_named_and_fits_is_taken_over(
+    taken: Taken, installed: Installed | None, suitable: bool, confirm: str | None, outcome: str
+) -> None:
+    taken.installed, taken.findings = installed, (on_root.Finding("root", suitable, "The root is on ZFS."),)
+    if outcome in ("install", "none"):
+        assert taken.plan(frozenset(["sha256:1"]), confirm).verb == outcome
+        return
+    with pytest.raises(ImageModeError) as refused:
+        taken.plan(frozenset(["sha256:1"]), confirm)
+    assert refused.value.error == outcome
+    assert outcome == "takeover_unsuitable" or refused.value.details["wipe_confirm_needed"] == "cloud1"
+
+
+def begin(taken: Taken) -> None:
+    taken._begin(SimpleNamespace(digest="sha256:1"), "os:1", Plan("install", ""))  # type: ignore[arg-type]
+
+
+def test_what_the_machine_boots_from_is_saved_once_and_before_the_first_try(taken: Taken, tmp_path: Path) -> None:
+    begin(taken)
+    begin(taken)
+    assert taken.done == ["save"]
+    again = Taken(tmp_path)
+    begin(again)
+    assert again.done == []
+    again._finish()
+    assert note.Note("takeover.json").read()["state"] == "finished"
+    begin(Taken(tmp_path))
+    assert note.Note("takeover.json").read()["state"] == "begun"
+
+
+@pytest.mark.parametrize("had_ostree", [True, False])
+def test_a_takeover_that_failed_is_undone(taken: Taken, monkeypatch: pytest.MonkeyPatch, had_ostree: bool) -> None:
+    removed: list[str] = []
+    monkeypatch.setattr(on_root, "make_mutable", lambda root: removed.append(f"make {root} mutable"))
+    monkeypatch.setattr(on_root, "remove", lambda path: removed.append(str(path)))
+    monkeypatch.setattr(Path, "exists", lambda self: had_ostree and str(self) == "/ostree")
+    begin(taken)
+    assert taken._undo() is True
+    assert taken.done == ["save", "restore", "forget", "require_no_doubt"]
+    assert removed == ([] if had_ostree else ["make / mutable", "/ostree", "/.bootc-aleph.json"])
+    assert note.Note("takeover.json").read() == {}
+
+
+def test_a_takeover_that_cannot_be_undone_is_not_forgotten(taken: Taken) -> None:
+    def fail() -> None:
+        raise ImageModeError("could not be put back", error="takeover_not_undone")
+
+    begin(taken)
+    taken.old_boot.restore = fail
+    with pytest.raises(ImageModeError):
+        taken._undo()
+    assert taken.done == ["save"]
+    assert note.Note("takeover.json").read()["state"] == "begun"
+
+
+def test_a_path_is_on_the_file_system_that_is_mounted_nearest() -> None:
+    taken = Taken(Path("/"))
+    taken._table = tuple(MountEntry("", path, "", source) for path, source in (("/", "a"), ("/boot", "b"), ("/bo", "c")))
+    assert [taken._source(path) for path in ("/", "/boot", "/boot/efi", "/bootx", "/bo/x")] == ["a", "b", "b", "a", "c"]
+    taken._table = ()
+    assert taken._source("/") == "?"
