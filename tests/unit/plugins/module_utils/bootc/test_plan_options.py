@@ -141,11 +141,23 @@ def test_what_was_downloaded_and_lost_in_a_crash_is_told_of(backend: str) -> Non
     host = booted(backend)
     assert host.booted
     assert host.booted.digest
-    assert commands(plan_upgrade(host, Update(from_downloaded=True))) == []
+    for idle in (host, replace(host, rollback_queued=True)):
+        assert commands(plan_upgrade(idle, Update(from_downloaded=True))) == []
     assert commands(plan_upgrade(host, Update(from_downloaded=True, digest=host.booted.digest))) == []
     with pytest.raises(BootcError) as refused:
         plan_upgrade(host, Update(from_downloaded=True, digest=NEW))
     assert refused.value.error == "no_staged_deployment"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_only_the_image_that_was_downloaded_is_applied(backend: str) -> None:
+    host = asked(plan_upgrade, booted(backend), Update(download_only=True)).after
+    for digest in (None, NEW):
+        plan = plan_upgrade(host, Update(from_downloaded=True, digest=digest))
+        assert commands(plan) == ["bootc upgrade --from-downloaded"]
+        assert plan.after.reboot_required
+    with pytest.raises(DigestMismatch, match=f"staged deployment is {NEW}"):
+        plan_upgrade(host, Update(from_downloaded=True, digest="sha256:" + "8" * 64))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -357,9 +369,20 @@ def test_who_insists_on_a_digest_hears_that_the_host_has_another(backend: str) -
     assert (commands(plan), len(plan.warnings)) == ([], 1)
     assert f"has {host.booted.digest}, not {NEW}" in plan.warnings[0]
     assert plan_switch(host, Follow(host.spec), same).warnings == ()
+    assert commands(plan_upgrade(host, Update(digest=host.booted.digest))) == []
+    locked = asked(plan_upgrade, host, Update(download_only=True)).after
+    other = "sha256:" + "8" * 64
+    plan = plan_upgrade(locked, Update(digest=other, download_only=True), Remote(other, same=(NEW,)))
+    assert (commands(plan), len(plan.warnings)) == ([], 1)
+    assert f"has {NEW}, not {other}" in plan.warnings[0]
     if backend == "composefs":
         pinned = plan_switch(host, Follow(Source(f"{host.spec.image.rpartition(':')[0]}@{NEW}")), same)
-        assert plan.warnings[0] in pinned.warnings
+        assert str(same.same[0]) in str(pinned.warnings)
+        assert host.rollback
+        assert host.rollback.digest
+        back = plan_upgrade(host, Update(digest=other), Remote(other, same=(host.rollback.digest,)))
+        assert (commands(back), len(back.warnings)) == (["bootc rollback"], 1)
+        assert f"has {host.rollback.digest}, not {other}" in back.warnings[0]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -497,6 +520,23 @@ def test_what_is_no_container_image_is_not_rolled_back_to(incompatible: bool, wh
         assert refusal.value.error == ("host_layered" if incompatible else "no_rollback_deployment")
     assert commands(plan_rollback(host, GoBack(digest=host.booted.digest))) == []
     assert classify("error: Rolling back: Rollback is not container image based")[0] == "no_rollback_deployment"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_rollback_goes_to_the_digest_that_is_asked_for_or_nowhere(backend: str) -> None:
+    host = booted(backend)
+    assert host.booted
+    assert host.booted.digest
+    assert host.rollback
+    for want in (GoBack(digest=host.rollback.digest), GoBack(away_from=host.booted.digest)):
+        assert commands(plan_rollback(host, want)) == ["bootc rollback"]
+    with pytest.raises(BootcError, match=f"is {host.rollback.digest}, not {NEW}") as refusal:
+        plan_rollback(host, GoBack(digest=NEW))
+    assert refusal.value.error == "digest_mismatch"
+    assert commands(plan_rollback(replace(host, rollback_queued=True), GoBack(digest=host.booted.digest))) == ["bootc rollback"]
+    with pytest.raises(BootcError) as refusal:
+        plan_rollback(replace(host, rollback=None), GoBack())
+    assert refusal.value.error == "no_rollback_deployment"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
