@@ -12,12 +12,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.imagemode.bootc.plugins.action import bootc_reboot
 from ansible_collections.imagemode.bootc.plugins.action.bootc_reboot import (
+    BELIEVED_SECONDS,
     FORGET,
+    KEEPALIVE,
     NEXT_ROOT,
     RESETS,
+    SETTLE_SECONDS,
     ActionModule,
     RebootRefused,
+    _next,
 )
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
@@ -213,3 +219,199 @@ def test_a_host_that_does_not_go_down_is_told_from_one_that_does_not_come_back(
     assert (refusal.value.result["error"], result["changed"]) == (error, gone)
     assert refusal.value.result["msg"] == f"The host was to boot {B}: {said}"
     assert hint in refusal.value.result["hint"]
+
+
+def going(action: ActionModule, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], after: dict[str, Any], **args: Any) -> list[Any]:
+    """Have the host go from one state to the other.
+
+    :returns: what will be done to it: the commands, and whether the reboot is a soft one
+    """
+    done: list[Any] = []
+    states = iter([before, after])
+
+    def command(words: str) -> dict[str, Any]:
+        done.append(words)
+        return {"rc": 0, "stdout": "boot-2 1\n" if any(isinstance(one, bool) for one in done) else "boot-1\n0\n", "stderr": ""}
+
+    action._task = SimpleNamespace(check_mode=False, args=args)
+    action._connection = SimpleNamespace(transport="simulated")
+    monkeypatch.setattr(action, "_info", lambda _variables: next(states))
+    monkeypatch.setattr(action, "_command", command)
+    monkeypatch.setattr(action, "_builtin_reboot", lambda _options, soft, _variables: done.append(soft) or {"rebooted": True})
+    return done
+
+
+def came_up(digest: str, identity: str) -> dict[str, Any]:
+    return {**info((digest, identity)), "reboot_required": False}
+
+
+WAITS = {**info((A, "one"), (B, "two")), "reboot_required": True, "soft_reboot_capable": True, "capabilities": {"soft_reboot": True}}
+
+
+def test_a_reboot_says_where_from_and_where_to(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = going(action, monkeypatch, WAITS, came_up(B, "two"))
+    result: dict[str, Any] = {}
+    action._reboot(result, {})
+    assert done[0].startswith("if mountpoint -q /run/nextroot"), "nothing may stay prepared"
+    assert [one for one in done if isinstance(one, bool)] == [False]
+    assert (result["changed"], result["rebooted"], result["soft"], result["digest"]) == (True, True, False, B)
+    assert (result["before"], result["after"], result["reboot_required"]) == (WAITS["host"], came_up(B, "two")["host"], False)
+    assert result["diff"] == {"before": f"booted: {A}\n", "after": f"booted: {B}\n"}
+    assert (result["boot_id"], result["soft_reboots_count"], result["boot_id_kept"]) == ("boot-2", 1, False)
+
+
+def test_a_reboot_that_leads_nowhere_else_is_told(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    going(action, monkeypatch, WAITS, came_up(A, "one"))
+    result: dict[str, Any] = {}
+    with pytest.raises(RebootRefused) as refusal:
+        action._reboot(result, {})
+    assert (refusal.value.result["error"], result["changed"], result["digest"]) == ("rolled_back", True, A)
+
+
+@pytest.mark.parametrize(
+    ("required", "force", "reboots"), [(False, False, False), (False, True, True), (True, False, True), (True, True, True)]
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_host_is_rebooted_when_that_is_needed_or_forced(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, required: bool, force: bool, reboots: bool, check_mode: bool
+) -> None:
+    before = {**(WAITS if required else info((A, "one"))), "reboot_required": required}
+    done = going(action, monkeypatch, before, came_up(*((B, "two") if required else (A, "one"))), force=force)
+    action._task.check_mode = check_mode
+    result: dict[str, Any] = {"changed": False, "rebooted": False}
+    action._reboot(result, {})
+    assert (result["changed"], result["rebooted"]) == (reboots, reboots)
+    assert result["digest"] == (B if required else A)
+    assert ("diff" in result) is reboots
+    assert bool(done) is (reboots and not check_mode)
+
+
+def test_what_check_mode_foretells_is_a_reboot(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a full one: nothing is known of an image that is not there yet."""
+    before = {**WAITS, **info((A, "one")), "reboot_required": False}
+    going(action, monkeypatch, before, before, digest=B, soft="required")
+    action._task.check_mode = True
+    result: dict[str, Any] = {}
+    action._reboot(result, {})
+    assert (result["changed"], result["digest"], result["soft"]) == (True, B, False)
+
+
+def test_the_control_node_is_not_rebooted(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = going(action, monkeypatch, WAITS, WAITS)
+    action._connection.transport = "local"
+    with pytest.raises(RebootRefused, match="control node") as refusal:
+        action._reboot({}, {})
+    assert (refusal.value.result["error"], done) == ("option_invalid", [])
+
+
+@pytest.mark.parametrize("digest", ["sha256:1", "latest"])
+def test_what_is_no_digest_is_refused(action: ActionModule, monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
+    going(action, monkeypatch, WAITS, WAITS, digest=digest)
+    with pytest.raises(RebootRefused, match="is not a digest") as refusal:
+        action._reboot({}, {})
+    assert refusal.value.result["error"] == "reference_invalid"
+
+
+@pytest.mark.parametrize("capable", [True, False])
+@pytest.mark.parametrize("ability", [True, False])
+@pytest.mark.parametrize("asked", ["never", "auto", "required"])
+def test_a_reboot_is_soft_where_host_and_image_allow_it(action: ActionModule, asked: str, capable: bool, ability: bool) -> None:
+    before = {**WAITS, "soft_reboot_capable": capable, "capabilities": {"soft_reboot": ability}}
+    if asked == "required" and not (capable and ability):
+        with pytest.raises(RebootRefused) as refusal:
+            action._soft({"soft": asked}, before)
+        assert refusal.value.result["error"] == "soft_reboot_unavailable"
+        return
+    assert action._soft({"soft": asked}, before) is (asked != "never" and capable and ability)
+
+
+def test_a_soft_reboot_that_cannot_be_prepared_is_a_full_one(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    for prepared in (True, False):
+        done = going(action, monkeypatch, WAITS, came_up(B, "two"), soft="auto")
+        monkeypatch.setattr(action, "_prepare", lambda _options, _before, prepared=prepared: prepared)
+        result: dict[str, Any] = {}
+        action._reboot(result, {})
+        assert ([one for one in done if isinstance(one, bool)], result["soft"]) == ([prepared], prepared)
+        assert done[0].startswith("if mountpoint") is not prepared
+
+
+def test_what_boots_next_is_the_stage_unless_it_is_locked() -> None:
+    slots = {name: {"image": name, "download_only": False} for name in ("booted", "staged", "rollback")}
+    host = {**slots, "rollback_queued": True}
+    assert _next(host)["image"] == "staged"
+    host["staged"] = {**slots["staged"], "download_only": True}
+    assert _next(host)["image"] == "rollback"
+    assert _next({**host, "rollback_queued": False})["image"] == "booted"
+    assert _next({**host, "staged": None})["image"] == "rollback"
+
+
+def test_an_index_that_the_host_follows_by_its_digest_is_what_boots(action: ActionModule) -> None:
+    before = info((A, "one"), (B, "two"))
+    before["host"]["staged"]["image"] = f"registry.test/os@{C}"
+    assert action._expected({"digest": C}, before) == B
+
+
+@pytest.mark.parametrize(
+    ("transport", "given", "asked"),
+    [
+        ("ssh", {}, KEEPALIVE),
+        ("ssh", {"ssh_extra_args": "-v"}, f"-v {KEEPALIVE}"),
+        ("ssh", {"ssh_args": "-o ServerAliveInterval=60"}, None),
+        ("ssh", {"ssh_common_args": "-o ServerAliveInterval=60"}, None),
+        ("paramiko", {}, None),
+    ],
+)
+def test_ssh_notices_a_connection_that_is_dead(action: ActionModule, transport: str, given: dict[str, str], asked: str | None) -> None:
+    done: list[str] = []
+    action._connection = SimpleNamespace(
+        transport=transport,
+        get_option=given.get,
+        set_option=lambda name, value: done.append(f"{name} {value}"),
+        reset=lambda: done.append("reset"),
+    )
+    action._keep_alive()
+    assert done == ([f"ssh_extra_args {asked}", "reset"] if asked else [])
+
+
+def refused() -> RebootRefused:
+    return RebootRefused("bootc_failed", "nothing can be read", "")
+
+
+@pytest.mark.parametrize(
+    ("answers", "seconds", "outcome"),
+    [
+        (["running"], 600, "boot"),
+        (["stopping", "running"], 600, "boot"),
+        ([AnsibleError("no connection"), refused(), "degraded"], 600, "boot"),
+        (["stopping"] * 99, 60, "it is shutting down"),
+        ([AnsibleError("no connection")] * 99, 60, "no connection"),
+        ([refused()] * 99, 600, "bootc_failed"),
+        ([refused()] * 99, 5, "nothing can be read"),
+    ],
+)
+def test_a_host_that_goes_away_again_is_waited_for(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, answers: list[Any], seconds: int, outcome: str
+) -> None:
+    clock, said = SimpleNamespace(now=1000.0), iter(answers)
+
+    def command(_words: str) -> dict[str, Any]:
+        answer = next(said)
+        if isinstance(answer, Exception):
+            raise answer
+        return {"rc": 0, "stdout": f"{answer}\n", "stderr": ""}
+
+    action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/tmp/x"), reset=lambda: None)
+    monkeypatch.setattr(action, "_command", command)
+    monkeypatch.setattr(action, "_info", lambda _variables: {"digest": B})
+    monkeypatch.setattr(action, "_boot", lambda: ("boot", 0))
+    monkeypatch.setattr(
+        bootc_reboot, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=lambda s: setattr(clock, "now", clock.now + s))
+    )
+    if outcome == "boot":
+        assert action._settled(seconds, {}) == ({"digest": B}, ("boot", 0))
+        return
+    with pytest.raises(RebootRefused) as refusal:
+        action._settled(seconds, {})
+    assert refusal.value.result["error"] == (outcome if outcome == "bootc_failed" else "host_not_back")
+    assert outcome == "bootc_failed" or outcome in refusal.value.result["msg"]
+    assert clock.now - 1000 == (BELIEVED_SECONDS + SETTLE_SECONDS if outcome == "bootc_failed" else seconds)
