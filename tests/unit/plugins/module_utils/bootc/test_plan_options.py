@@ -265,6 +265,26 @@ def test_another_tag_with_the_staged_image_is_locked_once(locked: bool) -> None:
     assert (commands(here), here.after) == ([], host), "what is staged is not in the way"
 
 
+@pytest.mark.parametrize(
+    ("host", "error"),
+    [
+        (sample("not-booted-or-container"), "host_not_managed"),
+        (replace(booted("ostree"), read_only=True), "host_read_only"),
+        (replace(booted("composefs"), read_only=True), "host_read_only"),
+    ],
+)
+def test_nothing_is_planned_for_a_host_that_bootc_does_not_change(host: Host, error: str) -> None:
+    for ask in (
+        lambda: plan_switch(host, Follow(Source("registry.test/os:1")), Remote(NEW)),
+        lambda: plan_upgrade(host, Update(), Remote(NEW)),
+        lambda: plan_rollback(host, GoBack()),
+        lambda: plan_rollback(host, GoBack(queued=False)),
+    ):
+        with pytest.raises(BootcError) as refused:
+            ask()
+        assert refused.value.error == error
+
+
 def test_a_host_that_rpm_ostree_changed_is_not_upgraded() -> None:
     with pytest.raises(BootcError, match="layered packages") as refused:
         plan_upgrade(sample("layered-incompatible"), Update())

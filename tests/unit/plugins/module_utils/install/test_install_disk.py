@@ -17,7 +17,9 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device impor
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import on_disk
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import DiskGone
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Image, Request
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import Installed
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_disk import DiskInstallation, FileInstallation
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.stamp import (
@@ -257,3 +259,77 @@ def test_what_is_no_file_is_not_used_as_one(machine: Any, tmp_path: Path, name: 
         FileInstallation(machine, str(tmp_path / name), None, REQUEST, may_write=True)
     assert (refused.value.error, said in refused.value.message) == ("disk_not_found", True)
     assert not (tmp_path / "missing.raw").exists()
+
+
+@pytest.mark.parametrize(
+    ("started", "undone", "changed", "hint"),
+    [
+        (False, AssertionError(), False, "Try again."),
+        (True, False, False, "Try again."),
+        (True, True, True, "Try again."),
+        (True, ImageModeError("It is held."), True, "Try again. What was written could not be cleared: It is held."),
+    ],
+)
+def test_an_installation_that_failed_says_what_it_changed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, started: bool, undone: Any, changed: bool, hint: str
+) -> None:
+    job, ended = installation(machine), list[str]()
+    monkeypatch.setattr(on_disk.Claim, "end_container", lambda _self: ended.append("container"))
+    monkeypatch.setattr(job, "_undo", lambda: give(undone))
+    error = ImageModeError("It failed.", hint="Try again.")
+    job._give_up(error, started)
+    assert (error.details["changed"], error.hint, ended) == (changed, hint, ["container"])
+
+
+def give(what: Any) -> Any:
+    if isinstance(what, Exception):
+        raise what
+    return what
+
+
+def test_a_failure_of_clearing_is_told_where_nothing_else_tells_of_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = installation(machine)
+    monkeypatch.setattr(on_disk.Claim, "end_container", lambda _self: None)
+    for undone, error in ((DiskGone("It is gone."), ImageModeError("It failed.")), (ImageModeError("It is held."), KeyboardInterrupt())):
+        monkeypatch.setattr(job, "_undo", lambda undone=undone: give(undone))
+        with pytest.raises(ImageModeError) as caught:
+            job._give_up(error, started=True)
+        assert caught.value is undone
+        assert caught.value.details.get("changed") is (True if isinstance(undone, DiskGone) else None)
+
+
+THERE = Installed("ostree", REQUEST.target, "registry", "sha256:1", "default", ("rw",), ("KEY",), "/dev/vdb3")
+
+
+@pytest.mark.parametrize(
+    ("there", "what", "digests", "differs"),
+    [
+        (THERE, Plan("none", ""), ["sha256:1"], {}),
+        (THERE, Plan("repair", "", missing_arguments=("quiet",)), ["sha256:1"], {"kernel_arguments": ["rw", "quiet"]}),
+        (THERE, Plan("repair", "", keys=True), ["sha256:1"], {"root_ssh_keys": 2}),
+        (
+            None,
+            Plan("install", ""),
+            ["sha256:2"],
+            {"backend": None, "digest": "sha256:2", "kernel_arguments": ["a"], "root_ssh_keys": 2, "device": None},
+        ),
+        (
+            THERE,
+            Plan("install", "", wipe=True),
+            ["sha256:2", "sha256:3"],
+            {"backend": None, "digest": None, "kernel_arguments": ["a"], "root_ssh_keys": 2, "device": None},
+        ),
+    ],
+)
+def test_check_mode_tells_what_the_disk_will_hold(
+    machine: Machine, there: Installed | None, what: Plan, digests: list[str], differs: dict[str, Any]
+) -> None:
+    job = installation(machine)
+    job.installed, job._request = there, replace(REQUEST, kernel_arguments=("a",), root_keys=("KEY", "MORE"))
+    assert job.expected(what, frozenset(digests)) == {**THERE.facts(), **differs}
+
+
+def test_nothing_is_foretold_of_a_disk_that_cannot_be_read(machine: Machine) -> None:
+    job = installation(machine)
+    job.installed = None
+    assert job.expected(Plan("none", "by its stamp"), frozenset(["sha256:1"])) is None
