@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from dataclasses import replace
@@ -19,6 +20,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device impor
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs, on_disk
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import stamp as stamps
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import (
     podman_install,
     to_disk,
@@ -39,7 +41,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.image imp
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.installed import BootEntry, Installed
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.on_disk import DiskInstallation
-from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan, additions, plan
+from ansible_collections.imagemode.bootc.plugins.module_utils._install.plan import Plan, additions, differences, plan
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.source import Source, Wanted, manifest_digests
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.stamp import (
     BLOCK,
@@ -92,8 +94,9 @@ def test_an_empty_disk_is_installed_without_wiping() -> None:
 
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_disk_with_this_image_is_left_alone(confirmed: bool) -> None:
-    made = decide(confirmed=confirmed, root_keys=("KEY",), kernel_arguments=("rw",))
-    assert (made.verb, made.changes) == ("none", False)
+    for contents in (CONTENTS, ()):
+        made = decide(contents=contents, confirmed=confirmed, root_keys=("KEY",), kernel_arguments=("rw",))
+        assert (made.verb, made.changes) == ("none", False)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +147,45 @@ def test_another_installation_is_refused_and_replaced_when_confirmed(installed: 
     made = decide(there, confirmed=True, **request_)
     assert (made.verb, made.wipe) == ("install", True)
 
+    assert (caught.value.details["installed"], caught.value.details["contents"]) == (there.facts(), list(CONTENTS))
+    assert caught.value.hint
+    assert "use bootc_switch there" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("installed", "request_", "told"),
+    [
+        ({}, {}, []),
+        ({}, {"composefs": False, "stateroot": "default", "transport": "registry"}, []),
+        ({"backend": "composefs"}, {"composefs": True}, []),
+        ({"backend": "composefs"}, {"stateroot": "ignored"}, []),
+        ({"transport": None}, {}, []),
+        ({"image": None}, {"transport": "oci"}, ["what it follows not known"]),
+        ({"transport": "oci"}, {}, ["by transport oci, not registry"]),
+        ({"digest": OTHER}, {}, [f"digest {OTHER}, not {DIGEST}"]),
+        ({"digest": None}, {}, ["digest not known"]),
+        ({"digest": None, "config": "c0ffee"}, {}, ["image c0ffee, of a digest that is not known"]),
+        ({"config": "c0ffee"}, {}, []),
+        ({"entry": None}, {}, ["no boot entry starts it: an unfinished installation"]),
+        ({"entry": None, "backend": "composefs"}, {}, ["no boot entry that is known to start it"]),
+    ],
+)
+def test_what_differs_is_told_in_words(installed: dict[str, Any], request_: dict[str, Any], told: list[str]) -> None:
+    assert differences(replace(INSTALLED, **installed), replace(REQUEST, **request_), frozenset([DIGEST])) == told
+
+
+def test_an_image_of_which_no_digest_is_known_is_another_one() -> None:
+    assert differences(INSTALLED, REQUEST, frozenset()) == [f"digest {DIGEST}, not that of the image"]
+
 
 def test_foreign_data_is_refused_and_replaced_when_confirmed() -> None:
     with pytest.raises(DiskHasData) as caught:
         decide(None)
-    assert "TARGET01" in (caught.value.hint or "")
+    assert caught.value.message == f"/dev/vdb (serial TARGET01, 12.0 GiB) is not empty. It holds {CONTENTS[0]}."
+    assert (caught.value.details["installed"], caught.value.details["contents"]) == (None, list(CONTENTS))
+    assert caught.value.hint
+    assert "TARGET01" in caught.value.hint
+    assert "bootc_switch" not in caught.value.hint
     assert decide(None, confirmed=True).wipe
 
 
@@ -166,8 +203,31 @@ def test_what_is_missing_is_added_without_installing_anew(request_: dict[str, An
     assert (made.verb, made.missing_arguments, made.keys) == ("repair", arguments, keys)
 
 
+def test_all_that_is_missing_is_told() -> None:
+    made = decide(replace(INSTALLED, lacking=("etc/motd",)), kernel_arguments=("quiet",), root_keys=("OTHER",))
+    assert made.reason == "/dev/vdb3 holds this image already, without kernel arguments quiet, root's SSH keys, /etc/motd as asked"
+    assert made.files == ("etc/motd",)
+    assert decide(replace(INSTALLED, lacking=("etc/motd",))).reason == "/dev/vdb3 holds this image already, without /etc/motd as asked"
+
+
 def test_arguments_of_the_image_that_bootc_left_out_are_added_too() -> None:
     assert additions(INSTALLED, REQUEST, ["rw", "console=ttyS0"]).missing_arguments == ("console=ttyS0",)
+
+
+@pytest.mark.parametrize("installed", [{"kernel_arguments": None}, {"kernel_arguments": None, "entry": None}])
+def test_nothing_is_added_to_arguments_that_cannot_be_read(installed: dict[str, Any]) -> None:
+    asked = replace(REQUEST, kernel_arguments=("quiet",), root_keys=("OTHER",))
+    made = additions(replace(INSTALLED, **installed), asked)
+    assert (made.verb, made.missing_arguments, made.keys) == ("repair", (), True)
+    assert made.reason == "/dev/vdb3 holds this image already, without root's SSH keys"
+
+
+def test_a_unified_kernel_image_needs_no_arguments() -> None:
+    there = replace(INSTALLED, kernel_arguments=None, entry=BootEntry("loader/entries/1.conf", "", uki="/EFI/Linux/a.efi"))
+    assert additions(there, REQUEST).verb == "none"
+    with pytest.raises(ImageModeError) as caught:
+        additions(there, replace(REQUEST, kernel_arguments=("quiet",)))
+    assert caught.value.error == "option_invalid"
 
 
 @pytest.mark.parametrize(
@@ -562,6 +622,31 @@ def test_a_disk_that_takes_no_write_is_told_with_why(path: str, said: str, code:
         assert hint in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.EBUSY, "disk_in_use"),
+        (errno.EROFS, "disk_read_only"),
+        (errno.ENOENT, "disk_gone"),
+        (errno.ENXIO, "disk_gone"),
+        (errno.EIO, "disk_failed"),
+    ],
+)
+def test_what_the_kernel_says_of_a_write_has_its_code(number: int, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any) -> int:
+        raise OSError(number, "it says")
+
+    monkeypatch.setattr(stamps.os, "open", refuse)
+    with pytest.raises(ImageModeError, match="does not take a write: it says") as caught:
+        write_block(DISK, encode(stamped()))
+    assert caught.value.error == code
+    assert read_block(DISK) == b""
+
+
+def test_which_disk_a_stamp_is_for_is_not_shown() -> None:
+    assert stamped().facts() == {"state": "begun", "image": "os:1", "target": REQUEST.target, "digest": DIGEST, "when": ""}
+
+
 ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 
 
@@ -644,7 +729,7 @@ def test_the_disk_is_looked_at_once_more_before_something_is_added_to_it(
 
 
 def test_an_encrypted_disk_is_told_by_its_stamp() -> None:
-    disk = replace(DISK, children=(Device("vdb1", "/dev/vdb1", "part", GIB, filesystem="crypto_LUKS"),))
+    disk = replace(DISK, children=(ESP, Device("vdb3", "/dev/vdb3", "part", GIB, filesystem="crypto_LUKS")))
 
     def decided(stamp: Stamp, **request: Any) -> Plan:
         asked = replace(REQUEST, **request)
@@ -652,6 +737,17 @@ def test_an_encrypted_disk_is_told_by_its_stamp() -> None:
 
     for setup in (None, "tpm2-luks"):
         assert decided(stamped(state="finished"), block_setup=setup).verb == "none"
+    with pytest.raises(DiskHasOtherImage):  # an encrypted data partition beside it hides nothing
+        plan(
+            disk,
+            CONTENTS,
+            replace(INSTALLED, digest=OTHER),
+            REQUEST,
+            frozenset([DIGEST]),
+            confirmed=False,
+            confirmation="TARGET01",
+            stamp=stamped(state="finished"),
+        )
     with pytest.raises(DiskHasData):
         decided(stamped(state="finished"), block_setup="direct")
     for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", target="os:2"), stamped(state="finished", disk="x/1")):
@@ -671,7 +767,7 @@ def test_what_the_disk_does_not_tell_is_told_by_its_stamp() -> None:
     for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", disk="x/1")):
         with pytest.raises(DiskHasOtherImage, match="digest not known"):
             decided(there, other)
-    for wrong in (replace(there, image="os:2"), replace(there, digest=OTHER)):
+    for wrong in (replace(there, image="os:2"), replace(there, digest=OTHER), replace(there, digest=OTHER, entry=None)):
         with pytest.raises(DiskHasOtherImage):
             decided(wrong, stamped(state="finished"))
 
