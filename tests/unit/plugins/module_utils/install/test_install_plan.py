@@ -684,6 +684,7 @@ ROOT = partition(3, ROOT_TYPE, "root", ("ext4", "root"))
         (half_written(partition(1, "e6d6d379-f507-44c2-a23c-238f2a3df928", "root")), stamped(), False),
         (half_written(ESP, partition(3, ROOT_TYPE, None, ("ext4", "customer-data"))), stamped(), False),
         (half_written(ESP, partition(3, ROOT_TYPE, "data")), stamped(), False),
+        (half_written(Device("vdb1", "/dev/vdb1", "part", GIB, partition_label="root")), stamped(), False),
         (half_written(BIOS, ESP, partition(3, ROOT_TYPE, "root", ("ext4", "customer-data"))), stamped(), False),
         (half_written(BIOS, ESP, partition(3, ROOT_TYPE, "root", ("ext4", ""))), stamped(), False),
         (half_written(BIOS, ESP, partition(3, ROOT_TYPE, "root", ("LVM2_member", ""))), stamped(), False),
@@ -750,7 +751,8 @@ def test_an_encrypted_disk_is_told_by_its_stamp() -> None:
         )
     with pytest.raises(DiskHasData):
         decided(stamped(state="finished"), block_setup="direct")
-    for other in (stamped(state="finished", digest=OTHER), stamped(state="finished", target="os:2"), stamped(state="finished", disk="x/1")):
+    finished = stamped(state="finished")
+    for other in (stamped(), replace(finished, digest=OTHER), replace(finished, target="os:2"), replace(finished, disk="x/1")):
         with pytest.raises(DiskHasData):
             decided(other)
 
