@@ -683,6 +683,8 @@ ROOT = partition(3, ROOT_TYPE, "root", ("ext4", "root"))
         (half_written(ROOT, size=13 * GIB), stamped(), False),
         (half_written(partition(1, "e6d6d379-f507-44c2-a23c-238f2a3df928", "root")), stamped(), False),
         (half_written(ESP, partition(3, ROOT_TYPE, None, ("ext4", "customer-data"))), stamped(), False),
+        (half_written(BIOS, partition(2, str(ESP.partition_type), "EFI-SYSTEM", ("vfat", "CUSTOMER")), ROOT), stamped(), False),
+        (half_written(ESP, partition(3, ROOT_TYPE, "root", ("crypto_LUKS", "customer-data"))), stamped(), False),
         (half_written(ESP, partition(3, ROOT_TYPE, "data")), stamped(), False),
         (half_written(Device("vdb1", "/dev/vdb1", "part", GIB, partition_label="root")), stamped(), False),
         (half_written(BIOS, ESP, partition(3, ROOT_TYPE, "root", ("ext4", "customer-data"))), stamped(), False),
@@ -784,6 +786,12 @@ def test_a_stamp_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert file.read_bytes()[: MIB - BLOCK] == b"\1" * (MIB - BLOCK)
     assert file.stat().st_size == MIB
     assert decode(encode(stamped()).replace(b'"digest"', b'"digset"')) is None
+    assert decode(encode(stamped()).replace(b"stamp 1", b"stamp 2")) is None
+
+
+def test_a_stamp_is_for_a_disk_by_its_serial_or_else_its_wwn() -> None:
+    disks = (DISK, replace(DISK, wwn="0x5"), replace(DISK, serial=None, wwn="0x5"), replace(DISK, serial=None))
+    assert [identity(disk) for disk in disks] == [f"{name}/{12 * GIB}" for name in ("TARGET01", "TARGET01", "0x5", "")]
 
 
 @pytest.mark.parametrize("root", [514, 1026, 1024, 513, 5])
