@@ -282,7 +282,7 @@ def test_a_host_is_rebooted_when_that_is_needed_or_forced(
     action._reboot(result, {})
     assert (result["changed"], result["rebooted"]) == (reboots, reboots)
     assert result["digest"] == (B if required else A)
-    assert ("diff" in result) is reboots
+    assert ("diff" in result, result["soft"]) == (reboots, False)
     assert bool(done) is (reboots and not check_mode)
 
 
@@ -415,3 +415,21 @@ def test_a_host_that_goes_away_again_is_waited_for(
     assert refusal.value.result["error"] == (outcome if outcome == "bootc_failed" else "host_not_back")
     assert outcome == "bootc_failed" or outcome in refusal.value.result["msg"]
     assert clock.now - 1000 == (BELIEVED_SECONDS + SETTLE_SECONDS if outcome == "bootc_failed" else seconds)
+
+
+@pytest.mark.parametrize("error", [None, "host_not_back", "rolled_back"])
+def test_a_result_tells_what_came_of_it(action: ActionModule, monkeypatch: pytest.MonkeyPatch, error: str | None) -> None:
+    def reboot(result: dict[str, Any], variables: dict[str, Any]) -> None:
+        assert variables == {}
+        if error:
+            result.update(changed=True, rebooted=True)
+            raise RebootRefused(error, "It did not come back.", "Look at it.", rolled_back=error == "rolled_back")
+
+    monkeypatch.setattr(bootc_reboot.ActionBase, "run", lambda *_arguments: {})
+    monkeypatch.setattr(action, "_reboot", reboot)
+    action._connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/tmp/x"))
+    result = action.run()
+    assert result.pop("elapsed") == 0
+    told = {"failed": True, "error": error, "msg": "It did not come back.", "hint": "Look at it."} if error else {}
+    assert result == {"changed": bool(error), "rebooted": bool(error), "rolled_back": error == "rolled_back", **told}
+    assert action._connection._shell.tmpdir == (None if error == "host_not_back" else "/tmp/x"), "what is to be removed there"
