@@ -164,8 +164,9 @@ class ActionModule(ActionBase):
 
     def _prepare(self, options: dict[str, Any], before: dict[str, Any]) -> bool:
         """Have the pending deployment at /run/nextroot. On ostree a stage is prepared now, a rollback only when it is queued."""
-        prepared: dict[str, Any] = {"rc": 0, "stderr": "no deployment is staged, and bootc_rollback did not prepare one"}
         pending, staged = _next(before["host"]), before["host"]["staged"]
+        why = "bootc prepares what is staged already since 1.12.0" if pending == staged else "bootc_rollback did not prepare it"
+        prepared: dict[str, Any] = {"rc": 0, "stderr": f"nothing is prepared, and {why}"}
         if before["backend"] == "composefs":
             # `bootc upgrade --from-downloaded` prepares only what it unlocks (bootc 1.16.9, bootc_composefs/update.rs).
             self._forget("composefs")

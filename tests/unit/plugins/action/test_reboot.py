@@ -131,6 +131,37 @@ def test_on_ostree_a_locked_stage_is_not_unlocked_for_a_rollback(action: ActionM
     assert shell.ran[-1] == "bootc upgrade --from-downloaded --soft-reboot=required"
 
 
+@pytest.mark.parametrize(("prepared", "mounted"), [(1, 0), (0, 1)])
+@pytest.mark.parametrize("backend", ["ostree", "composefs"])
+def test_only_what_was_prepared_and_is_there_is_rebooted_into(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, backend: str, prepared: int, mounted: int
+) -> None:
+    """What is at /run/nextroot still after a preparation that failed is another deployment."""
+
+    def command(words: str) -> dict[str, Any]:
+        return {"rc": mounted if words == NEXT_ROOT else prepared, "stdout": "", "stderr": "error: no"}
+
+    monkeypatch.setattr(action, "_command", command, raising=False)
+    assert action._prepare({"soft": "auto"}, pending(backend, "staged")) is False
+
+
+@pytest.mark.parametrize(
+    ("what", "said"), [("staged", "bootc prepares what is staged already since 1.12.0"), ("rollback", "bootc_rollback did not prepare it")]
+)
+def test_what_an_older_bootc_did_not_prepare_with_the_stage_is_left_for_a_full_reboot(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, what: str, said: str
+) -> None:
+    shell, before = Shell(mounted=False), pending("ostree", what)
+    monkeypatch.setattr(action, "_command", shell, raising=False)
+    before["capabilities"]["from_downloaded"] = False
+    assert action._prepare({"soft": "auto"}, before) is False
+    with pytest.raises(RebootRefused, match=f"could not be prepared: nothing is prepared, and {said}$") as refusal:
+        action._prepare({"soft": "required"}, before)
+    assert (refusal.value.result["error"], shell.ran) == ("soft_reboot_unavailable", [])
+    shell.mounted = True  # as bootc did when it staged
+    assert action._prepare({"soft": "required"}, before) is True
+
+
 @pytest.mark.parametrize("stacked", [0, 1, 2])
 @pytest.mark.parametrize("backend", ["ostree", "composefs"])
 def test_nothing_stays_prepared_before_a_full_reboot(tmp_path: Path, backend: str, stacked: int) -> None:
@@ -266,6 +297,19 @@ def test_a_reboot_that_leads_nowhere_else_is_told(action: ActionModule, monkeypa
     with pytest.raises(RebootRefused) as refusal:
         action._reboot(result, {})
     assert (refusal.value.result["error"], result["changed"], result["digest"]) == ("rolled_back", True, A)
+    assert result["diff"] == {"before": f"booted: {A}\n", "after": f"booted: {A}\n"}
+
+
+def test_what_stays_prepared_before_a_full_reboot_is_warned_of(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned, alive = list[str](), list[str]()
+    action._display = SimpleNamespace(warning=warned.append)
+    going(action, monkeypatch, WAITS, came_up(B, "two"))
+    monkeypatch.setattr(action, "_keep_alive", lambda: alive.append("asked"))
+    monkeypatch.setattr(action, "_forget", lambda _backend: {"rc": 1})
+    action._reboot({}, {})
+    assert len(warned) == 1
+    assert "/run/nextroot cannot be unmounted" in warned[0]
+    assert alive == ["asked"]
 
 
 @pytest.mark.parametrize(
@@ -433,3 +477,40 @@ def test_a_result_tells_what_came_of_it(action: ActionModule, monkeypatch: pytes
     told = {"failed": True, "error": error, "msg": "It did not come back.", "hint": "Look at it."} if error else {}
     assert result == {"changed": bool(error), "rebooted": bool(error), "rolled_back": error == "rolled_back", **told}
     assert action._connection._shell.tmpdir == (None if error == "host_not_back" else "/tmp/x"), "what is to be removed there"
+
+
+@pytest.mark.parametrize(("came", "rolled_back"), [(A, True), (C, False)])
+def test_without_an_identity_only_the_digest_is_proof(action: ActionModule, came: str, rolled_back: bool) -> None:
+    nothing: Any = None
+    before = info((A, nothing), (B, nothing))
+    action._prove(B, before, info((B, nothing)))
+    with pytest.raises(RebootRefused) as refusal:
+        action._prove(B, before, info((came, nothing)))
+    result = refusal.value.result
+    assert (result["error"], result["rolled_back"]) == ("rolled_back" if rolled_back else "digest_mismatch", rolled_back)
+    assert result["msg"] == f"The host was to boot {B} and came up with {came}" + (
+        ", the deployment it ran before." if rolled_back else "."
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "boot"),
+    [("", ("", None)), ("id\n", ("id", None)), ("id\n\n", ("id", None)), ("id\n3\n", ("id", 3)), ("id\n[not set]\n", ("id", None))],
+)
+def test_a_boot_is_known_by_its_id_and_its_soft_reboots(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, said: str, boot: tuple[str, int | None]
+) -> None:
+    monkeypatch.setattr(
+        action, "_low_level_execute_command", lambda _command, sudoable: {"stdout": said, "sudoable": sudoable}, raising=False
+    )
+    assert action._boot() == boot
+
+
+def test_a_state_that_cannot_be_read_is_told_as_the_module_tells_it(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer: dict[str, Any] = {"failed": True, "error": "not_root", "msg": "It needs root.", "hint": "Set 'become: true'."}
+    monkeypatch.setattr(action, "_execute_module", lambda **_options: answer, raising=False)
+    with pytest.raises(RebootRefused, match="could not be read: It needs root") as refusal:
+        action._info({})
+    assert (refusal.value.result["error"], refusal.value.result["hint"]) == ("not_root", "Set 'become: true'.")
+    answer.pop("failed")
+    assert action._info({}) is answer
