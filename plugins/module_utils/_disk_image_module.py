@@ -18,11 +18,12 @@ from ._disk_image.builders import Builder, HostBuilder, ImageBuilder, MachineBui
 from ._disk_image.ova import Appliance
 from ._disk_image.recipe import Recipe
 from ._disk_image.sidecar import DiskImageFile, Made
-from ._install.image import ARCHITECTURES, Image, Request
+from ._install.image import Image, Request
 from ._install.installed import Installed
 from ._install.loop import release
 from ._install.source import Source
 from ._install_module import InstallModule, not_verified
+from ._instance import ARCHITECTURES
 
 
 class DiskImageModule(InstallModule):

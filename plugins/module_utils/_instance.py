@@ -18,6 +18,9 @@ ZSTD = "io.github.containers.compression.zstd"
 # From the most capable to the most compatible; every other architecture has none.
 _VARIANTS = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
 
+# OCI's names, which are podman's, for what `uname -m` prints; others are the same in both.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "loongarch64": "loong64"}
+
 
 @dataclass(frozen=True)
 class Instance:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._errors import ImageModeError
-from .._instance import Instance, choose
+from .._instance import ARCHITECTURES, Instance, choose
 from .._reference import Reference, digest_of, without_tag
 from .._runner import CommandMissing, Runner
 from . import lock
@@ -32,7 +32,6 @@ AUTH_FILES = ("/run/ostree/auth.json", "/etc/ostree/auth.json", "/usr/lib/ostree
 
 # How skopeo writes bootc's transports.
 _SKOPEO_TRANSPORTS = {"registry": "docker://", "docker": "docker://"}
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}
 
 
 class Bootc:
@@ -198,7 +197,8 @@ class Bootc:
 
 def architecture() -> str:
     """:returns: this machine's architecture as OCI names it, for example C(amd64)"""
-    return _MACHINES.get(os.uname().machine, os.uname().machine)
+    machine = os.uname().machine
+    return ARCHITECTURES.get(machine, machine)
 
 
 def remote_of(raw: str, here: str) -> Remote:

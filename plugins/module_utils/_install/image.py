@@ -17,6 +17,7 @@ from .._disk.device import Device
 from .._disk.guard import DiskTooSmall, require_size
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
+from .._instance import ARCHITECTURES
 from .._runner import Runner
 from . import kargs
 from .errors import BootloaderMissing, ImageNotBootable, arguments_sealed
@@ -40,15 +41,6 @@ _SINCE: tuple[tuple[str, Version], ...] = (
 # Before, the composefs backend wants fs-verity of every file system; of those that bootc makes, xfs has none (prepare_install).
 _COMPOSEFS_XFS_SINCE: Version = (1, 14, 0)
 _GRUB_CC_SINCE: Version = (1, 16, 3)
-# podman's names for what `uname -m` prints.
-ARCHITECTURES = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-    "riscv64": "riscv64",
-    "loongarch64": "loong64",
-}
 
 
 @dataclass(frozen=True)

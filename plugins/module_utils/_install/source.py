@@ -16,10 +16,10 @@ from typing import Any
 from .._bootc.errors import DigestMismatch, classify
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
-from .._instance import Instance, choose
+from .._instance import ARCHITECTURES, Instance, choose
 from .._reference import Reference, digest_of, parse_digest
 from .._runner import CommandFailed, Runner
-from .image import ARCHITECTURES, Image
+from .image import Image
 from .installed import Installed, image_id
 
 FILES = ("oci", "oci-archive", "dir")

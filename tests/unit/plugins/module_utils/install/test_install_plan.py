@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import client
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import DigestMismatch
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
@@ -351,6 +352,25 @@ def test_what_podman_knows_is_checked_first(image: Image, code: str) -> None:
     with pytest.raises(ImageModeError) as caught:
         require_bootable(image, "x86_64")
     assert caught.value.error == code
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture"),
+    [
+        ("x86_64", "amd64"),
+        ("aarch64", "arm64"),
+        ("ppc64le", "ppc64le"),
+        ("s390x", "s390x"),
+        ("riscv64", "riscv64"),
+        ("loongarch64", "loong64"),
+    ],
+)
+def test_an_image_is_for_the_machine_under_the_name_that_images_have_for_it(
+    machine: str, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_bootable(replace(IMAGE, architecture=architecture), machine)
+    monkeypatch.setattr(client.os, "uname", lambda: SimpleNamespace(machine=machine))
+    assert client.architecture() == architecture
 
 
 COMPOSEFS = replace(ABILITIES, bootupd=False, systemd_boot=True)
