@@ -37,6 +37,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._install.image imp
     Request,
     parse_probe,
     require_bootable,
+    require_bound_images,
     require_installable,
     require_room,
 )
@@ -423,7 +424,12 @@ def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[s
     ("abilities", "request_"),
     [
         (ABILITIES, {}),
-        (ABILITIES, {"bootloader": "grub", "stateroot": "mine"}),
+        (ABILITIES, {"bootloader": "grub", "stateroot": "mine", "kernel_arguments": ("quiet",)}),
+        (replace(ABILITIES, configuration={}), {"block_setup": "direct"}),
+        (replace(COMPOSEFS, version=(1, 10, 0)), {"composefs": True}),
+        (replace(ABILITIES, version=(1, 13, 0)), {"bootloader": "none"}),
+        (replace(ABILITIES, version=(1, 16, 3), grub_cc=True), {"bootloader": "grub-cc", "composefs": True}),
+        (replace(ABILITIES, version=(1, 1, 3)), {"bound_images": "skip"}),
         (replace(ABILITIES, bootupd=False), {"bootloader": "none"}),
         (replace(ABILITIES, bootupd=False, configuration={"bootloader": "none"}), {}),
         (replace(ABILITIES, configuration={"filesystem": {"root": {"type": "ext4"}}}), {"filesystem": None}),
@@ -442,6 +448,68 @@ def test_what_bootc_finds_out_after_the_wipe_is_refused_before(abilities: dict[s
 )
 def test_what_can_be_installed_is_let_through(abilities: Abilities, request_: dict[str, Any]) -> None:
     require_installable(abilities, replace(REQUEST, **request_))
+
+
+def test_partitions_that_are_there_need_no_programs_to_make_them() -> None:
+    there, asked = replace(ABILITIES, programs=frozenset(["bootupctl"])), replace(REQUEST, filesystem=None)
+    require_installable(there, asked, formats=False)
+    with pytest.raises(ImageModeError):
+        require_installable(there, asked)
+
+
+@pytest.mark.parametrize(
+    ("version", "request_", "said"),
+    [
+        ((1, 9, 9), {"composefs": True}, "'composefs_backend: True' needs bootc 1.10.0 or newer in the image; it has 1.9.9."),
+        ((1, 12, 1), {"bootloader": "none"}, "'bootloader: none' needs bootc 1.13.0 or newer in the image; it has 1.12.1."),
+        ((1, 1, 2), {"bound_images": "pull"}, "'bound_images: pull' needs bootc 1.1.3 or newer in the image; it has 1.1.2."),
+    ],
+)
+def test_what_an_older_bootc_has_not_is_told_by_the_options_name(version: Any, request_: dict[str, Any], said: str) -> None:
+    with pytest.raises(ImageModeError) as caught:
+        require_installable(replace(ABILITIES, version=version), replace(REQUEST, **request_))
+    assert caught.value.message == said
+    assert f"leave '{said[1:].partition(':')[0]}' out" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(("asked", "looks"), [(None, True), ("stored", True), ("pull", False), ("skip", False)])
+def test_images_that_belong_to_the_image_are_in_the_storage_or_not_needed(asked: str | None, looks: bool) -> None:
+    stored: Any = SimpleNamespace(run=lambda argv, **_options: SimpleNamespace(rc=int(argv[-1] != "r/a:1")))
+    there, request = replace(ABILITIES, bound=("r/a:1", "r/b:1")), replace(REQUEST, bound_images=asked)
+    require_bound_images(replace(there, bound=("r/a:1",)), request, stored)
+    if not looks:
+        return require_bound_images(there, request, stored)
+    with pytest.raises(ImageModeError) as caught:
+        require_bound_images(there, request, stored)
+    assert (caught.value.error, caught.value.details["missing"]) == ("bound_image_missing", ["r/b:1"])
+
+
+@pytest.mark.parametrize(
+    ("said", "bootupd", "firmwares"),
+    [
+        ("program\tbootupctl\n", False, set()),
+        ("updates\t/usr/lib/bootupd/updates/EFI.json\n", False, {"EFI"}),
+        ("program\tbootupctl\nupdates\t/usr/lib/bootupd/updates/BIOS.json\n", True, {"BIOS"}),
+        ("program\tbootupctl\nupdates\t/x/BIOS.json\nupdates\t/x/EFI.json\nupdates\t/x/EFI\n", True, {"EFI", "BIOS"}),
+    ],
+)
+def test_a_boot_loader_needs_bootupd_and_its_files(said: str, bootupd: bool, firmwares: set[str]) -> None:
+    found = parse_probe(f"bootc\tbootc 1.16.9\n{said}")
+    assert (found.bootupd, found.firmwares) == (bootupd, firmwares)
+
+
+def test_a_unified_kernel_image_needs_room_on_the_esp() -> None:
+    small = replace(DISK, size=2 * GIB)
+    require_room(IMAGE, ABILITIES, REQUEST, small)
+    with pytest.raises(ImageModeError):
+        require_room(IMAGE, replace(ABILITIES, ukis=("a.efi",)), REQUEST, small)
+
+
+def test_an_image_with_a_unified_kernel_image_has_the_etc_of_composefs() -> None:
+    there = replace(COMPOSEFS, ukis=("a.efi",), transient_etc=frozenset(["composefs"]))
+    with pytest.raises(ImageModeError) as caught:
+        require_installable(there, replace(REQUEST, root_keys=("KEY",)))
+    assert (caught.value.error, caught.value.details["lost"]) == ("etc_transient", ["root's SSH keys"])
 
 
 @pytest.mark.parametrize(
@@ -600,10 +668,31 @@ def test_a_boot_loader_for_the_other_firmware_is_refused(
     assert caught.value.error == "firmware_mismatch"
 
 
-def test_systemd_boot_does_not_start_from_bios() -> None:
-    with pytest.raises(ImageModeError) as caught:
-        require_installable(COMPOSEFS, replace(REQUEST, composefs=True, bootloader="systemd"), "bios")
+@pytest.mark.parametrize(
+    ("configuration", "bootloader"),
+    [({}, "systemd"), ({"bootloader": "systemd"}, None), ({}, None)],
+    ids=["asked", "of the image", "alone"],
+)
+def test_systemd_boot_does_not_start_from_bios(configuration: dict[str, Any], bootloader: str | None) -> None:
+    there, asked = replace(COMPOSEFS, configuration=configuration), replace(REQUEST, composefs=True, bootloader=bootloader)
+    require_installable(there, asked, "uefi")
+    with pytest.raises(ImageModeError, match=r"started by legacy BIOS firmware, .* for EFI only\.$") as caught:
+        require_installable(there, asked, "bios")
     assert caught.value.error == "firmware_mismatch"
+
+
+def test_an_image_that_brings_no_boot_loader_fits_any_firmware() -> None:
+    there = replace(ABILITIES, configuration={"bootloader": "none"}, firmwares=frozenset(["BIOS"]))
+    require_installable(there, REQUEST, "uefi")
+    with pytest.raises(ImageModeError, match=r"started by UEFI firmware, .* for BIOS only\.$"):
+        require_installable(replace(there, configuration={}), REQUEST, "uefi")
+
+
+@pytest.mark.parametrize(("bootloader", "said"), [(None, "a boot loader: that needs"), ("grub", "a boot loader 'grub': that needs")])
+def test_the_boot_loader_that_was_asked_for_is_named(bootloader: str | None, said: str) -> None:
+    with pytest.raises(ImageModeError, match=said) as caught:
+        require_installable(replace(ABILITIES, bootupd=False), replace(REQUEST, bootloader=bootloader))
+    assert caught.value.details["bootloader"] == bootloader
 
 
 def test_a_network_program_that_the_image_lacks_is_refused() -> None:
