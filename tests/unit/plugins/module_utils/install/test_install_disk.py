@@ -107,6 +107,7 @@ def test_a_disk_that_is_begun_is_stamped_for_the_next_run(machine: Machine) -> N
     assert stamp
     assert (stamp.state, stamp.disk, stamp.image, stamp.digest) == ("begun", identity(machine.disk), "os:1", IMAGE.digest)
     assert stamp.target == REQUEST.target
+    assert machine.ran == ["settle"], "udev looks at it, and keeps the partitioning program from it"
 
 
 @pytest.mark.parametrize("change", [{"serial": "OTHER"}, {"signatures": (Signature("/dev/vdb", "ext4"),)}, {"mountpoints": ("/mnt",)}])
@@ -124,6 +125,11 @@ def test_a_failure_that_wrote_nothing_leaves_the_disk_as_it_was(machine: Machine
     assert begun(machine)._undo() is False
     assert machine.file.read_bytes() == b"\1" * 2 * MIB
     assert not [command for command in machine.ran if command.startswith("wipefs")]
+
+
+def test_a_failure_before_the_first_write_leaves_the_disk_as_it_was(machine: Machine) -> None:
+    assert installation(machine)._undo() is False
+    assert machine.file.read_bytes() == b"\1" * 2 * MIB
 
 
 def test_a_failure_that_wrote_leaves_nothing_bootable(machine: Machine) -> None:
@@ -151,6 +157,21 @@ def test_what_the_installer_left_open_is_closed_before_the_disk_is_cleared(machi
         job._clear()  # it stays open here
     assert refused.value.error == "disk_in_use"
     assert machine.ran == ["cryptsetup close root"]
+
+
+def test_a_disk_that_is_held_for_good_is_not_waited_for_longer(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, clock = begun(machine), iter(range(1000, 2000))
+    monkeypatch.setattr(on_disk, "is_claimed", lambda _path: True)
+    monkeypatch.setattr(on_disk.time, "monotonic", lambda: next(clock))
+    job._release()
+    assert next(clock) == 1016
+
+
+def test_what_was_installed_is_read_again(machine: Machine) -> None:
+    job = begun(machine)
+    job.installed, machine.there = None, written(machine)
+    job._look_again()
+    assert (job.installed, len(job.disk.partitions)) == ("installed", 2)
 
 
 @pytest.mark.parametrize("gone", [True, False])
@@ -222,6 +243,18 @@ def test_what_an_interrupted_run_left_is_ended_and_not_taken_for_an_installation
     assert ended == ([True, False] if asked else [])
 
 
+def test_the_disk_is_looked_at_again_when_what_wrote_to_it_has_ended(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_claim: Any, *, may_write: bool) -> bool:
+        machine.there = written(machine)
+        return may_write
+
+    monkeypatch.setattr(on_disk.Claim, "end_interrupted", end)
+    stamp_disk(machine)
+    job = installation(machine)
+    assert len(job.disk.partitions) == 2
+    assert job.shown(None) == {"disk": machine.disk.path, "serial": "TARGET01", "installed": None}
+
+
 def test_a_disk_in_use_is_refused_before_anything_of_it_is_read(machine: Machine) -> None:
     machine.there = replace(machine.disk, mountpoints=("/mnt",))
     with pytest.raises(ImageModeError) as refused:
@@ -236,6 +269,13 @@ def test_encryption_by_a_tpm_needs_one(monkeypatch: pytest.MonkeyPatch, setup: s
         return on_disk.require_tpm(setup)
     with pytest.raises(ImageModeError) as refused:
         on_disk.require_tpm(setup)
+    assert refused.value.error == "tpm_missing"
+
+
+def test_a_disk_that_a_tpm_is_to_bind_is_not_looked_at_without_one(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_disk.os.path, "exists", lambda _path: False)
+    with pytest.raises(ImageModeError) as refused:
+        DiskInstallation(machine, Hints(serial="TARGET01"), replace(REQUEST, block_setup="tpm2-luks"), may_write=True)
     assert refused.value.error == "tpm_missing"
 
 
