@@ -123,6 +123,14 @@ def test_static_addresses_stay_static_beside_those_of_a_router(
     assert (found["dhcp"], found["accept_ra"], found["addresses"], found["dns"]) == (dhcp, accept_ra, static, dns)
 
 
+def test_a_route_without_a_gateway_and_an_empty_name_server_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _self: True)
+    monkeypatch.setattr(Path, "read_text", lambda _self, **_options: "nameserver \nsearch x y\nnameserver 192.0.2.53\n")
+    routes = [{"dst": "default", "dev": "eth0", "protocol": "static"}, {"dst": "default", "gateway": "192.0.2.1", "dev": "eth9"}]
+    (found,) = on_root.running_network(Answers([card(STATIC4)], routes))  # type: ignore[arg-type]
+    assert (found["gateways"], found["dns"]) == ([], ["192.0.2.53"])
+
+
 def test_router_advertisements_are_accepted_beside_static_addresses() -> None:
     link = {"mac": "52:54:00:00:00:01", "addresses": ["192.0.2.10/24"], "accept_ra": True}
     text = network.files([link], "networkmanager")[0].content.decode()
@@ -200,7 +208,9 @@ def test_files_are_kept_with_mode_and_owner(monkeypatch: pytest.MonkeyPatch, tmp
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
         (tmp_path / name).chmod(0o600)
-    found = on_root.kept(["/etc/ssh/ssh_host_*", "/etc/backup", "/etc/nothing"])
+    for name, target in (("etc/linked", "backup"), ("etc/broken", "nowhere")):
+        (tmp_path / name).symlink_to(target)
+    found = on_root.kept(["/etc/ssh/ssh_host_*", "/etc/backup", "/etc/nothing", "/etc/linked", "/etc/broken"])
     inner = [file.path.removeprefix(str(tmp_path).lstrip("/") + "/") for file in found]
     assert inner == ["etc/ssh/ssh_host_a_key", "etc/ssh/ssh_host_b_key", "etc/backup/sub/key"]
     assert {file.mode for file in found} == {0o600}
@@ -279,6 +289,42 @@ def test_what_the_new_system_does_not_mount_is_told() -> None:
 
 
 @pytest.mark.usefixtures("sizes")
+def test_encryption_below_the_root_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = json.dumps({"blockdevices": [{"type": kind} for kind in ("crypt", "lvm", "crypt", "part", "disk")]})
+    asked: list[str] = []
+
+    def run(argv: list[str], **_options: Any) -> SimpleNamespace:
+        asked.append(" ".join(argv))
+        return SimpleNamespace(rc=0, stdout=layers if argv[0] == "lsblk" else "")
+
+    server = Server({"/": "/dev/mapper/root"})
+    server._runner = SimpleNamespace(run=run)  # type: ignore[assignment]
+    monkeypatch.setattr(Path, "read_text", lambda self: {"/proc/cmdline": "root=/dev/mapper/root"}[str(self)])
+    findings = {finding.name: finding for finding in server._look()}
+    assert (findings["layers"].ok, findings["layers"].said.startswith("Below the root: crypt, lvm, part, disk.")) == (False, True)
+    assert asked[-1].endswith(" /dev/mapper/root")
+    assert findings["root"].said == "The root is /dev/mapper/root (not known); it must be ext4, xfs, btrfs."
+    server._table = ()
+    list(server._look())
+    assert asked[-1].endswith(" TYPE ")
+
+
+@pytest.mark.parametrize("keep_network", [True, False])
+def test_how_the_machine_is_reached_matters_if_its_network_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keep_network: bool
+) -> None:
+    monkeypatch.setattr(note, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(on_root, "OldBoot", lambda *_arguments: None)
+    monkeypatch.setattr(on_root, "uplink", lambda _runner: on_root.Finding("network", False, "Over bond0."))
+    monkeypatch.setattr(on_root, "mount_table", lambda process="self": (MountEntry("", "/", "", f"root of {process}"),))
+    for method in ("_look", "_read"):
+        monkeypatch.setattr(on_root.RootInstallation, method, lambda _self: ())
+    job = on_root.RootInstallation(SimpleNamespace(), Request(target="os:1"), may_write=True, keep_network=keep_network)  # type: ignore[arg-type]
+    assert [finding["name"] for finding in job.facts()["findings"]] == (["network"] if keep_network else [])
+    assert job.facts()["root"] == "root of 1", "a task may have mounts of its own"
+
+
+@pytest.mark.usefixtures("sizes")
 def test_an_image_that_does_not_fit_beside_the_old_system_is_refused() -> None:
     server = Server({"/": "/dev/vda2"})
     server._require_room(SimpleNamespace(size=1 << 30), None)  # type: ignore[arg-type]
@@ -354,6 +400,12 @@ def test_what_the_machine_boots_from_is_saved_once_and_before_the_first_try(take
     assert note.Note("takeover.json").read()["state"] == "finished"
     begin(Taken(tmp_path))
     assert note.Note("takeover.json").read()["state"] == "begun"
+
+
+def test_what_the_machine_will_boot_is_read_again(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Taken, "_read", lambda _self: RUNS_IT)
+    taken._look_again()
+    assert taken.installed == RUNS_IT
 
 
 @pytest.mark.parametrize("had_ostree", [True, False])
