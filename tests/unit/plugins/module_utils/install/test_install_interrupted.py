@@ -73,10 +73,12 @@ def killed(root: Path, *left: str) -> None:
         (root / name).mkdir()
 
 
-def test_what_a_killed_run_left_in_file_systems_is_made_anew_unasked(places: Path) -> None:
+def test_what_a_killed_run_left_in_file_systems_is_made_anew_unasked(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     killed(places, "ostree", "boot")
     programs = Programs()
+    monkeypatch.setattr(Tree, "_read", lambda _self: "half an installation")
     job = tree(places, programs)
+    assert job.installed is None
     made = job.plan(frozenset(), None)
     assert (made.verb, made.wipe, programs.container) == ("install", True, False)
     assert "interrupted" in made.reason

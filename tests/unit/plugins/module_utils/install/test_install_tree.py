@@ -73,6 +73,9 @@ def test_a_var_of_its_own_needs_a_bootc_that_lets_it_be_there(root: Path, names:
     assert (caught.value.error, caught.value.details["bootc_version_needed"]) == ("bootc_unsupported", "1.12.0")
 
 
+INSTALLED = Installed(
+    "ostree", REQUEST.target, "registry", IMAGE.digest, "default", entry=BootEntry("boot/loader/entries/1.conf", ""), device="/dev/vdb3"
+)
 DATA = ("/dev/vdc1", "/srv", "rw")
 
 
@@ -81,7 +84,7 @@ def mounted_at(root: Path, monkeypatch: pytest.MonkeyPatch, *more: tuple[str, st
     table = tuple(MountEntry("", path, options, source) for source, path, options in (("/dev/vda1", "/", "rw"), DATA, *more))
     monkeypatch.setattr(on_tree, "mount_table", lambda: table)
     runner = SimpleNamespace(run=lambda _argv, **_options: SimpleNamespace(rc=0, stdout="UUID\n"))
-    monkeypatch.setattr(TreeInstallation, "_read", lambda _self: None)
+    monkeypatch.setattr(TreeInstallation, "_read", lambda _self: INSTALLED)
     return TreeInstallation(runner, str(root), REQUEST, may_write=True)  # type: ignore[arg-type]
 
 
@@ -93,8 +96,13 @@ def test_file_systems_below_a_directory_are_those_of_the_new_system(root: Path, 
         "uuid": "UUID",
         "mounts": [{"path": str(root), "source": "/dev/vdb3"}, {"path": f"{root}/boot", "source": "/dev/vdb2"}],
     }
+    assert (job.installed, job._var) == (INSTALLED, None)
     job._require_unchanged()
-    mounted_at(root, monkeypatch, ("/dev/vdb3", str(root), "rw"))
+    again = mounted_at(root, monkeypatch, ("/dev/vdb3", str(root), "rw"), ("/dev/vdb4", f"{root}/var", "rw"))
+    assert again._var == root / "var"
+    again.installed = None
+    again._look_again()
+    assert again.installed == INSTALLED
     with pytest.raises(ImageModeError) as refused:
         job._require_unchanged()
     assert refused.value.error == "disk_changed"
@@ -136,11 +144,6 @@ def test_what_only_a_disk_can_have_is_refused(root: Path, option: dict[str, Any]
     assert refused.value.error == "option_invalid"
 
 
-INSTALLED = Installed(
-    "ostree", REQUEST.target, "registry", IMAGE.digest, "default", entry=BootEntry("boot/loader/entries/1.conf", ""), device="/dev/vdb3"
-)
-
-
 @pytest.mark.parametrize(
     ("there", "installed", "confirm", "outcome"),
     [
@@ -173,6 +176,8 @@ def test_what_is_in_a_directory_is_replaced_only_when_confirmed(
         job.plan(frozenset([IMAGE.digest]), confirm)
     assert (refused.value.error, refused.value.details["wipe_confirm_needed"]) == (outcome, "UUID")
     if outcome != "wipe_confirm_mismatch":
+        what = "an installation that differs: digest sha256:2, not sha256:1" if installed else "data"
+        assert refused.value.message == f"The file systems at {root} are not empty. They hold {what}."
         assert refused.value.details["contents"] == list(there)
         assert refused.value.details["installed"] == (installed and installed.facts())
         assert "'wipe_confirm: \"UUID\"'" in refused.value.hint
@@ -201,14 +206,16 @@ def test_an_image_that_does_not_fit_into_a_file_system_is_refused(root: Path, mo
     assert (refused.value.error, refused.value.details["needed"]) == ("disk_too_small", 1101)
 
 
-def test_a_failed_installation_says_whether_it_had_written(root: Path) -> None:
+def test_a_failed_installation_says_whether_it_had_written(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutable: list[Path] = []
+    monkeypatch.setattr(on_tree, "make_mutable", mutable.append)
     job = tree(root)
     assert job._undo() is False
     (root / "ostree").mkdir()
     (root / "ostree/link").symlink_to(root.parent)
     job._mounts = (Mount(".", root, "/dev/vdb3", "rw"),)
     assert job._undo() is True
-    assert list(root.iterdir()) == []
+    assert (list(root.iterdir()), mutable[-1]) == ([], root)
     assert root.parent.is_dir()
 
 
