@@ -183,6 +183,23 @@ def test_what_is_in_a_directory_is_replaced_only_when_confirmed(
         assert "'wipe_confirm: \"UUID\"'" in refused.value.hint
 
 
+def test_what_is_emptied_is_in_the_file_systems_and_not_their_mount_points(root: Path) -> None:
+    job = tree(root)
+    for name in ("boot/efi/EFI", "boot/grub", "boot/lost+found", "var/log/journal", "data"):
+        (root / name).mkdir(parents=True)
+    job._mounts = tuple(Mount(name, root / name, "/dev/vdb3", "rw") for name in (".", "boot", "boot/efi", "var/log"))
+    assert job._contents() == ["data", "boot/grub", "boot/efi/EFI", "var/log/journal"]
+    job._empty()
+    assert job._contents() == []
+    assert all((root / name).is_dir() for name in ("boot/efi", "boot/lost+found", "var/log"))
+
+
+def test_a_file_system_without_a_uuid_is_confirmed_by_its_device(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = mounted_at(root, monkeypatch, ("tmpfs", "/run", "rw"), ("tmpfs", str(root), "rw"))
+    job._runner = SimpleNamespace(run=lambda _argv, **_options: SimpleNamespace(rc=1, stdout="\n"))  # type: ignore[assignment]
+    assert job._identity() == "tmpfs"
+
+
 @pytest.mark.parametrize("wipe", [True, False])
 def test_what_came_into_a_directory_meanwhile_is_emptied_only_if_that_was_agreed(root: Path, wipe: bool) -> None:
     job = tree(root)
