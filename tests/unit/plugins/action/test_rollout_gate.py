@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -151,3 +152,35 @@ def test_a_pause_that_ends_within_a_run_forgets_no_failure(site: Site) -> None:
     site.say("paused")
     site.say("running")
     assert "3 of 5 hosts failed" in site.ask("after", ["e"])["reason"]
+
+
+def test_a_host_that_was_lost_in_its_batch_is_written_down(site: Site) -> None:
+    site.went(a="updated", b="updated")
+    before = site.journal.read_text()
+    site.ask("after", ["b", "c"], check=True, previous=PLANNED.as_dict())
+    assert site.journal.read_text() == before, "check mode writes nothing"
+    assert site.ask("after", ["b", "c"])["failed_hosts"] == ["c"]
+    (line,) = site.journal.read_text().removeprefix(before).splitlines()
+    record = json.loads(line)
+    assert (record["host"], record["result"], record["wave"]) == ("c", "unreachable", "half")
+
+
+def test_check_mode_asks_of_no_host_whether_it_went(site: Site) -> None:
+    assert site.ask("before", ["b", "c"], check=True, previous=PLANNED.as_dict())["go"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_rollout_that_got_as_far_as_it_was_to_go_is_paused(site: Site, check: bool) -> None:
+    site.went(a="updated")
+    written = site.path.read_text()
+    answer = site.ask("end", until="canary", check=check, previous=PLANNED.as_dict())
+    assert (answer["go"], answer["state"], answer["reason"]) == (False, "paused", "it was to go no further than wave canary")
+    assert (site.path.read_text() == written) is check
+    assert site.ask("end", until="canary")["until_reached"] is check, "one that is paused was there before"
+
+
+def test_what_did_not_change_is_not_written(site: Site) -> None:
+    site.path.chmod(0o400)
+    inode = site.path.stat().st_ino
+    assert site.ask("before", ["a"])["go"]
+    assert site.path.stat().st_ino == inode

@@ -385,3 +385,42 @@ def test_vsphere_is_told_what_differs() -> None:
     told = vm_plan({**VSPHERE, "cpus": 4, "disks": VSPHERE["disks"][:1]}, "vmware", VSPHERE_SAID)
     assert told["changes"] == ["cpus 2, not 4"]
     assert told["rebuild"] == ["disk Hard disk 2 is one more than asked for"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"networks": [{"type": "user"}, {"type": "user", "forwards": [{"host": 2222, "guest": 22}]}]}, "Only the first network"),
+        ({"disks": [{"name": f"d{number}", "size": "1GiB", "path": f"/vms/{number}.vdi"} for number in range(9)]}, "More than eight disks"),
+    ],
+)
+def test_what_virtualbox_cannot_have_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=said):
+        vm_plan({**VBOX, **change}, "virtualbox", host=VBOX_HOST)
+
+
+@pytest.mark.parametrize(
+    ("there", "now", "then", "verb"),
+    [
+        (False, False, True, "create"),
+        (True, False, True, "change"),
+        (True, True, False, "change"),
+        (True, True, True, "none"),
+        (True, None, True, "none"),
+    ],
+)
+def test_whether_a_machine_starts_with_its_hypervisor_is_a_change_where_it_is_known(there: bool, now: Any, then: bool, verb: str) -> None:
+    told = vm_plan(PROXMOX, "proxmox", PROXMOX_SAID if there else None, host={**PROXMOX_HOST, "autostarts": now, "autostart": then})
+    assert (told["verb"], len(told["changes"])) == (verb, int(verb != "none"))
+
+
+def test_a_disk_that_is_there_or_comes_from_the_image_needs_no_size() -> None:
+    system, data = ({key: value for key, value in disk.items() if key != "size"} for disk in PROXMOX["disks"])
+    told = vm_plan({**PROXMOX, "disks": [system, data]}, "proxmox", sizes={data["path"]: 5 << 30}, host=PROXMOX_HOST)
+    assert [disk["name"] for disk in told["new_disks"]] == ["system", "data"]
+    with pytest.raises(AnsibleFilterError, match="Disk 'data' of web is new"):
+        vm_plan({**PROXMOX, "disks": [system, data]}, "proxmox", host=PROXMOX_HOST)
+
+
+def test_hyperv_is_looked_at_by_the_machines_name() -> None:
+    assert vm_plan({**HYPERV, "name": "o'web"}, "hyperv", host=HYPERV_HOST)["look"].startswith("$name = 'o''web'\n")
