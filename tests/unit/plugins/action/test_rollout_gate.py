@@ -184,3 +184,13 @@ def test_what_did_not_change_is_not_written(site: Site) -> None:
     inode = site.path.stat().st_ino
     assert site.ask("before", ["a"])["go"]
     assert site.path.stat().st_ino == inode
+
+
+@pytest.mark.parametrize("state", ["paused", "halted", "cancelled"])
+def test_only_a_rollout_that_goes_on_is_ever_done(site: Site, state: str) -> None:
+    site.went(a="updated", b="updated", c="updated", d="updated", e="updated")
+    save(site.path, PLANNED.now(state))
+    assert (site.ask("end")["state"], site.ask("end", until="canary")["until_reached"]) == (state, False)
+    save(site.path, PLANNED)
+    answer = site.ask("end")
+    assert (answer["state"], answer["last_of_wave"], answer["remaining"]) == ("done", True, [])

@@ -638,3 +638,61 @@ def test_a_digest_without_an_algorithm_is_none() -> None:
     assert host.booted.digest is None
     assert host.as_dict()["booted"]["digest"] is None
     assert commands(asked(plan_upgrade, replace(host, staged=None), Update())) == ["bootc upgrade"]
+
+
+def test_a_host_is_told_whole() -> None:
+    """What modules return as `before`, `after` and `host`."""
+    told = sample("switch-sigpolicy-staged").as_dict()
+    staged, slots = told["staged"], ("booted", "staged", "rollback", "other")
+    assert {key: value for key, value in told.items() if key not in slots} == {
+        "managed": True,
+        "backend": "ostree",
+        "image": "quay.io/example/os:2.0",
+        "transport": "registry",
+        "signature": "containerPolicy",
+        "rollback_queued": False,
+        "reboot_required": True,
+        "usr_overlay": None,
+        "read_only": False,
+    }
+    assert staged == {
+        "image": "quay.io/example/os:2.0",
+        "transport": "registry",
+        "signature": "containerPolicy",
+        "digest": "sha256:" + "d" * 64,
+        "version": "2.0",
+        "timestamp": None,
+        "architecture": "amd64",
+        "download_only": False,
+        "pinned": False,
+        "incompatible": False,
+        "soft_reboot_capable": False,
+        "stateroot": "default",
+        "identity": "4" * 64 + ".0",
+        "bootloader": None,
+        "cached_update_digest": None,
+    }
+    assert (told["rollback"], told["other"]) == (None, [])
+    booted = sample("cached-update").as_dict()["booted"]
+    assert (booted["cached_update_digest"], booted["timestamp"]) == ("sha256:" + "b" * 64, "2026-08-01T00:00:00Z")
+    layered = sample("layered-incompatible").as_dict()
+    assert (layered["managed"], layered["image"], layered["booted"]["image"], layered["booted"]["incompatible"]) == (
+        False,
+        None,
+        None,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","status":{"booted":nu',
+        '{"apiVersion":"org.containers.bootc/v1","kind":"SomethingElse"}',
+        '{"apiVersion":"org.containers.bootc/v2","kind":"BootcHost"}',
+    ],
+)
+def test_what_is_no_status_is_not_taken_for_a_host_without_bootc(text: str) -> None:
+    with pytest.raises(BootcError) as refused:
+        parse_status(text)
+    assert refused.value.error == "bootc_status_invalid"
