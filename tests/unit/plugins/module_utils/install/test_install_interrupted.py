@@ -119,6 +119,21 @@ def test_an_image_is_run_by_a_name(name: str | None, run_by: str, places: Path, 
     assert "c0ffee" not in work.argv
 
 
+def test_one_run_at_a_time_writes_to_a_place() -> None:
+    """The lock is of the open file: another process has another one."""
+    programs: Any = Programs()
+    first, second, elsewhere = (claim.Claim(programs, name) for name in ("bootc-install-vdb", "bootc-install-vdb", "bootc-install-vdc"))
+    for held in (first, first, elsewhere):
+        held.take()
+    for ask in (second.take, lambda: second.end_interrupted(may_write=True)):
+        with pytest.raises(ImageModeError) as caught:
+            ask()
+        assert caught.value.error == "install_running"
+    assert programs.container, "it works for the run that holds the lock"
+    assert first.end_interrupted(may_write=True) is True
+    assert first.end_interrupted(may_write=True) is False
+
+
 def test_what_still_writes_is_not_ended_in_check_mode(places: Path) -> None:
     killed(places, "ostree")
     programs = Programs()

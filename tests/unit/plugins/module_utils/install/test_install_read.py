@@ -450,13 +450,27 @@ def test_missing_kernel_arguments_and_keys_are_put_there(tmp_path: Path) -> None
 
 def test_no_keys_asked_takes_the_drop_in_away(tmp_path: Path) -> None:
     roots = {"/dev/vdb3": ostree_root(tmp_path)}
-    for wanted in ((KEY,), ()):
+    for wanted in ((KEY,), (), ()):
         found = read(roots)
         assert found is not None
         repair(roots, found, Plan("repair", "", keys=True), wanted)
         again = read(roots)
         assert again is not None
         assert again.root_keys == wanted
+        assert (roots["/dev/vdb3"] / found.etc / keys.DROP_IN).exists() is bool(wanted)
+
+
+@pytest.mark.parametrize("lacks", ["entry", "entry_device", "arguments of its own"])
+def test_arguments_that_no_boot_entry_takes_are_told(tmp_path: Path, lacks: str) -> None:
+    roots = {"/dev/vdb3": ostree_root(tmp_path)}
+    found = read(roots)
+    assert found is not None
+    assert found.entry is not None
+    found = replace(
+        found, **({lacks: None} if lacks != "arguments of its own" else {"entry": replace(found.entry, uki="/EFI/Linux/a.efi")})
+    )
+    with pytest.raises(InstallIncomplete, match="no boot entry takes them"):
+        repair(roots, found, Plan("repair", "", missing_arguments=("quiet",)), ())
 
 
 @pytest.mark.parametrize(
