@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,21 @@ def test_all_that_fails_is_told_and_nothing_is_pushed(play: Callable[..., Played
     assert "The release is 2" in tasks["tests"][0]["reason"]
     names = subprocess.run(["podman", "ps", "-a", "--format", "{{.Names}}"], capture_output=True, text=True, check=True).stdout
     assert "imagemode-test" not in names
+
+
+def test_playbooks_are_run_on_a_container_of_the_image(play: Callable[..., Played], tmp_path: Path) -> None:
+    for release in "12":
+        tasks = CHECKS.format(release=release).replace("\n", "\n    ")
+        (tmp_path / f"{release}.yml").write_text(f"- hosts: all\n  gather_facts: false\n  tasks:\n    {tasks}\n")
+    options = {"image_name": "localhost/role-played:1", "image_push": False, "image_lint": False}
+    done = play(image_test_playbooks=[str(tmp_path / "1.yml")], **options)
+    assert not done.failed, done.output
+    assert outcomes(report(tmp_path / "report")) == {"tasks": [True]}
+    failed = play(image_test_playbooks=str(tmp_path / "2.yml"), **options)
+    assert failed.failed
+    (suite,) = report(tmp_path / "report")["suites"]
+    assert suite["tests"][0]["reason"] == "Run the playbook: The release is 2"
+    assert not list(Path(tempfile.gettempdir()).glob("ansible.*.json"))
 
 
 def test_a_warning_stops_it_if_asked_to(play: Callable[..., Played], registry: LiveRegistry, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_a_text_of_keys_is_one_key_on_each_line(tmp_path: Path, role: str, optio
     [
         ("image", "__image_platforms"),
         ("image", "__image_test_tasks"),
+        ("image", "__image_test_playbooks"),
         ("image", "__image_sboms"),
         ("image", "__image_sbom_generate"),
         ("builder", "__builder_registries_named"),
