@@ -345,7 +345,7 @@ USUAL_SECONDS = {
     "demo": 1100,
     "ruff": 5,
     "mypy": 40,
-    "units": 500,
+    "units": 700,
     "sanity": 300,
     "conformance": 1300,
     "images": 1200,
