@@ -280,17 +280,19 @@ def below(ancestor: int, parents: Mapping[int, int] | None = None) -> list[int]:
 
 def _parents() -> dict[int, int]:
     """:returns: each living process and its parent"""
-    parents = {}
-    for directory in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{directory}/stat", encoding="utf-8", errors="replace") as file:
-                # proc(5): pid (comm) state ppid …; comm may hold spaces and parentheses.
-                state, parent = file.read().rpartition(")")[2].split()[:2]
-        except (OSError, ValueError):
-            continue
-        if state != "Z":
-            parents[int(directory)] = int(parent)
-    return parents
+    stats = {int(directory): process_stat(directory) for directory in os.listdir("/proc") if directory.isdigit()}
+    return {process: int(stat[1]) for process, stat in stats.items() if stat}
+
+
+def process_stat(process: str) -> list[str]:
+    """:returns: fields of C(/proc/PID/stat) from the third one on, which is the state; none if the process does not live. proc(5)"""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            # The second one is the name, which may hold spaces and parentheses.
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+    return [] if fields[:1] == ["Z"] else fields
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

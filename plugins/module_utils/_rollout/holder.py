@@ -10,6 +10,7 @@ import fcntl
 from pathlib import Path
 
 from .._errors import ImageModeError
+from .._runner import process_stat
 
 
 class RolloutBusy(ImageModeError):
@@ -41,10 +42,6 @@ def hold(rollout: Path, process: int) -> None:
 
 
 def _began(process: str) -> str | None:
-    """:returns: when a process began, so that another one with its number is not taken for it; C(None) if it does not run. proc(5)"""
-    try:
-        # What stands after the name, which may hold anything: the state is the third field, the time the 22nd.
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
+    """:returns: when a process began, so that another one with its number is not taken for it; C(None) if it does not run"""
+    fields = process_stat(process)
+    return fields[19] if fields else None  # the 22nd of proc(5)
