@@ -23,7 +23,7 @@ from ._install.installed import Installed
 from ._install.loop import release
 from ._install.source import Source
 from ._install_module import InstallModule, not_verified
-from ._instance import ARCHITECTURES
+from ._instance import oci_architecture
 
 
 class DiskImageModule(InstallModule):
@@ -130,12 +130,12 @@ class DiskImageModule(InstallModule):
 
     def _build(self, file: DiskImageFile, request: Request, builder: Builder) -> tuple[Made, dict[str, Any]]:
         self.forget_file()  # passwords, and the content of files: the image's code must not find them
-        wanted, machine = self.params["format"], os.uname().machine
+        wanted = self.params["format"]
         with file.scratch() as folder:
             built = builder.build(folder)
             path, size = built.path, built.path.stat().st_size
             if built.format != wanted:
-                path = formats.convert(self.runner, path, wanted, self._appliance(), ARCHITECTURES.get(machine, machine))
+                path = formats.convert(self.runner, path, wanted, self._appliance(), oci_architecture(os.uname().machine))
             elif wanted in formats.QEMU_IMG:
                 size = formats.virtual_size(self.runner, path)
             os.chmod(path, 0o600)

@@ -19,7 +19,12 @@ ZSTD = "io.github.containers.compression.zstd"
 _VARIANTS = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
 
 # OCI's names, which are podman's, for what `uname -m` prints; others are the same in both.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "loongarch64": "loong64"}
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "loongarch64": "loong64"}
+
+
+def oci_architecture(machine: str) -> str:
+    """:param machine: C(uname -m)"""
+    return _ARCHITECTURES.get(machine, machine)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._errors import ImageModeError
-from .._instance import ARCHITECTURES, Instance, choose
+from .._instance import Instance, choose, oci_architecture
 from .._reference import Reference, digest_of, without_tag
 from .._runner import CommandMissing, Runner
 from . import lock
@@ -197,8 +197,7 @@ class Bootc:
 
 def architecture() -> str:
     """:returns: this machine's architecture as OCI names it, for example C(amd64)"""
-    machine = os.uname().machine
-    return ARCHITECTURES.get(machine, machine)
+    return oci_architecture(os.uname().machine)
 
 
 def remote_of(raw: str, here: str) -> Remote:

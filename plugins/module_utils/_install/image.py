@@ -17,7 +17,7 @@ from .._disk.device import Device
 from .._disk.guard import DiskTooSmall, require_size
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
-from .._instance import ARCHITECTURES
+from .._instance import oci_architecture
 from .._runner import Runner
 from . import kargs
 from .errors import BootloaderMissing, ImageNotBootable, arguments_sealed
@@ -245,7 +245,7 @@ def require_bootable(image: Image, machine: str) -> None:
             "The image has neither the label 'containers.bootc' nor 'ostree.bootable': it is not an operating system.",
             hint="Check the image's name; build it from a bootc base image.",
         )
-    expected = ARCHITECTURES.get(machine, machine)
+    expected = oci_architecture(machine)
     if image.architecture and image.architecture != expected:
         raise ImageModeError(
             f"The image is for {image.architecture}, this machine is {expected} ({machine}).",

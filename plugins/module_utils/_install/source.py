@@ -16,7 +16,7 @@ from typing import Any
 from .._bootc.errors import DigestMismatch, classify
 from .._disk.size import human
 from .._errors import ImageModeError, OptionError
-from .._instance import ARCHITECTURES, Instance, choose
+from .._instance import Instance, choose, oci_architecture
 from .._reference import Reference, digest_of, parse_digest
 from .._runner import CommandFailed, Runner
 from .image import Image
@@ -152,7 +152,7 @@ class Source:
             return None
         raw = self._manifest(self.wanted.url, auth_file)
         if self.wanted.reference is not None:
-            inner = platform_digest(raw, ARCHITECTURES.get(machine, machine))
+            inner = platform_digest(raw, oci_architecture(machine))
             raw = self._manifest(f"docker://{self.wanted.reference.with_digest(inner)}", auth_file) if inner else raw
         config = json.loads(raw).get("config") or {}
         return (image_id(config["digest"]), digest_of(raw.encode())) if config.get("digest") else None
@@ -254,7 +254,7 @@ class Source:
         """
         if self._runner.find("skopeo") is None:
             return None
-        return manifest_digests(self._manifest(self.wanted.url, auth_file), ARCHITECTURES.get(machine, machine))
+        return manifest_digests(self._manifest(self.wanted.url, auth_file), oci_architecture(machine))
 
     def _manifest(self, url: str, auth_file: Path | None) -> str:
         """:returns: manifest or index, byte for byte"""
