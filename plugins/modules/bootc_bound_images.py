@@ -98,7 +98,7 @@ from typing import Any
 
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.bound import bound_to, has_registry
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc, architecture, remote_of
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import BootcError, NotManaged
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import INSTALL_FIRST, BootcError, NotManaged
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.sameness import pinned
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
@@ -131,7 +131,7 @@ def main() -> None:
         bootc = Bootc(timeout=module.params["timeout"] or None)
         host = bootc.status()
         if not host.managed:
-            raise NotManaged("This host is not managed by bootc: its image binds none.", hint="Install a machine with bootc_install.")
+            raise NotManaged("This host is not managed by bootc: its image binds none.", hint=INSTALL_FIRST)
         before = after = bound_to(host)
         named = [bound for bound in before if has_registry(bound["image"])]
         for bound in before:
