@@ -68,6 +68,7 @@ class ActionModule(ControllerAction):
 
     def act(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         path = Path(options["path"])
+        # Before it is read, so that nobody writes it meanwhile. A new one only with its plan: one that is refused leaves nothing.
         if path.exists() and not self._task.check_mode:
             _hold(path)
         before = find(path, options["previous"])

@@ -99,13 +99,13 @@ def require_free(disk: Device) -> None:
 
 def _way_out(disk: Device) -> str:
     """:returns: what somebody can do about a disk in use, with the commands that end the uses which are known"""
-    if any(mountpoint in _RUNNING_SYSTEM for device in disk.tree() for mountpoint in device.mountpoints):
+    devices = list(disk.tree())
+    mountpoints = {mountpoint for device in devices for mountpoint in device.mountpoints}
+    if mountpoints.intersection(_RUNNING_SYSTEM):
         return (
             "The running system needs this disk. Choose another one with the hints; to replace the system itself, "
             "boot the machine from a live system, or use bootc_install_existing_root."
         )
-    devices = list(disk.tree())
-    mountpoints = {mountpoint for device in devices for mountpoint in device.mountpoints}
     commands = [f"umount {shlex.quote(mountpoint)}" for mountpoint in sorted(mountpoints, reverse=True)]
     commands += [f"swapoff {device.path}" for device in devices if device.swap]
     commands += filter(None, map(_closed_by, reversed(devices)))
