@@ -120,9 +120,7 @@ def prep_soft_reboot(options: Any) -> None:
         name, (deployment, _image) = found
         if name == "Booted":
             raise BootcError("Cannot soft-reboot to currently booted deployment")
-        if not sysroot.soft_reboot_capable(deployment):
-            raise BootcError("Cannot soft-reboot to deployment with a different kernel state")
-        softreboot.prepare_deployment(deployment)
+        softreboot.prepare_chosen(sysroot, deployment)
         print("Soft reboot setup complete")
 
 

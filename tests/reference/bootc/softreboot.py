@@ -35,14 +35,20 @@ def prepare(sysroot: Sysroot, *, required: bool) -> None:
             raise BootcError("Soft reboot was required but staged deployment is not soft-reboot capable")
         return
     print("Staged deployment is soft-reboot capable, preparing for soft-reboot...", flush=True)
-    prepare_deployment(staged)
+    _prepare(staged)
 
 
 def command(_options: Any) -> None:
     raise BootcError("soft-reboot only implemented for composefs")
 
 
-def prepare_deployment(deployment: Deployment) -> None:
+def prepare_chosen(sysroot: Sysroot, deployment: Deployment) -> None:
+    if not sysroot.soft_reboot_capable(deployment):
+        raise BootcError("Cannot soft-reboot to deployment with a different kernel state")
+    _prepare(deployment)
+
+
+def _prepare(deployment: Deployment) -> None:
     try:
         _mount_where_everybody_sees_it(deployment.path)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -57,10 +63,7 @@ def admin(what: str) -> None:
     if what == "--reset":
         return reset()
     sysroot = Sysroot()
-    deployment = sysroot.deployments[int(what)]
-    if not sysroot.soft_reboot_capable(deployment):
-        raise BootcError("Cannot soft-reboot to deployment with a different kernel state")
-    prepare_deployment(deployment)
+    prepare_chosen(sysroot, sysroot.deployments[int(what)])
 
 
 def reset() -> None:
