@@ -191,7 +191,23 @@ def refusal(code: str, message: str, hint: str | None = None) -> BootcError:
 def failure(command: str, rc: int, stderr: str) -> BootcError:
     """:returns: the typed error for a command that ended with a return code other than 0"""
     code, hint = classify(stderr)
-    lines = [line for line in stderr.strip().splitlines() if line.strip()]
+    lines = readable(stderr)
     errors = [line for line in lines if line.startswith(("error: ", "ERROR "))]
     said = (errors or lines or ["it said nothing"])[-1 if errors else 0]
     return BootcError(f"'{command}' failed: {said}", error=code, hint=hint, rc=rc, cmd=command, stderr="\n".join(lines[-20:]))
+
+
+def readable(stderr: str) -> list[str]:
+    """:returns: the lines that are not empty; a program that failed is one line, as it was called and with what it said last
+
+    bootc 1.16.9 shows such a call as C(Command {), its fields on some twenty lines, and C(}).
+    """
+
+    def call(shown: re.Match[str]) -> str:
+        words = re.findall(r'^ {8}"(.*)",$', shown[0], re.MULTILINE) or re.findall(r'^ {4}program: "(.*)",$', shown[0], re.MULTILINE)
+        earlier = stderr[: shown.start()].splitlines()[:-1]
+        last = f" (before that: {earlier[-1].strip()})" if earlier else ""
+        return f"'{' '.join(words)}'{last}"
+
+    plain = re.sub(r"Command \{\n(?: .*\n)*\}", call, stderr)
+    return [line for line in plain.splitlines() if line.strip()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from .._bootc.errors import readable
 from .._errors import ImageModeError, OptionError
 
 
@@ -97,6 +98,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         r"bootupd is required|bootupctl.*No such file",
         "Build bootupd into the image, or set 'bootloader: none' and bring your own boot loader.",
     ),
+    (
+        "bootloader_failed",
+        r"Installing bootloader",
+        "What the boot loader's own program said is in 'stderr'; repair the image, or choose another 'bootloader' if it has one.",
+    ),
     ("block_setup_unsupported", r"Block setup \S+ is not enabled", "Allow it in the image: 'block' in /usr/lib/bootc/install/*.toml."),
     (
         "filesystem_missing",
@@ -146,6 +152,6 @@ def failure(command: str, rc: int, stderr: str) -> InstallError:
         if re.search(pattern, stderr):
             code, hint = candidate, advice
             break
-    lines = [line for line in stderr.strip().splitlines() if line.strip()]
+    lines = readable(stderr)
     said = next((line for line in lines if line.startswith(("error: ", "ERROR "))), lines[-1] if lines else "it said nothing")
     return InstallError(f"'{command}' failed: {said}", error=code, hint=hint, rc=rc, cmd=command, stderr="\n".join(lines[-20:]))

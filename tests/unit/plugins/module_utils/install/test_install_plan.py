@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import client
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import DigestMismatch
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import DigestMismatch, readable
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
@@ -953,6 +953,55 @@ def test_only_a_disk_that_holds_nothing_is_cleared_before_bootc_wipes_it(
 )
 def test_an_old_file_system_in_the_way_has_its_code(said: str) -> None:
     assert failure("x", 1, said).error == "disk_has_data"
+
+
+# bootc 1.16.9, with a bootupctl that calls grub-install.
+BOOTLOADER_FAILED = """grub-install: warning: cannot open directory `/usr/share/locale': No such file or directory.
+grub-install: error: cannot open `/usr/lib/grub/i386-pc/blscfg.mod': No such file or directory.
+error: Installing to disk: Installing bootloader: Failed to run command: Command {
+    program: "bootupctl",
+    args: [
+        "bootupctl",
+        "backend",
+        "install",
+        "--device",
+        "/dev/vdb",
+        "/",
+    ],
+    env: CommandEnv {
+        clear: true,
+        vars: {
+            "PATH": Some(
+                "/bin:/usr/bin",
+            ),
+        },
+    },
+    create_pidfd: false,
+}
+"""
+
+
+def test_a_boot_loader_that_fails_is_told_in_its_own_words() -> None:
+    failed = failure("bootc install", 1, BOOTLOADER_FAILED)
+    assert failed.error == "bootloader_failed"
+    assert failed.message == (
+        "'bootc install' failed: error: Installing to disk: Installing bootloader: Failed to run command: "
+        "'bootupctl backend install --device /dev/vdb /' (before that: "
+        "grub-install: error: cannot open `/usr/lib/grub/i386-pc/blscfg.mod': No such file or directory.)"
+    )
+    assert len(failed.details["stderr"].splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ('Command {\n    program: "true",\n    args: [],\n}', "'true'"),
+        ("one\n\n  two", "one"),
+        ("Command {", "Command {"),
+    ],
+)
+def test_other_texts_stay_as_they_are(said: str, line: str) -> None:
+    assert readable(said)[0] == line
 
 
 CODES = {
