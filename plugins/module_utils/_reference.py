@@ -62,6 +62,12 @@ def parse_digest(text: str) -> str:
     return text
 
 
+def has_registry(image: str) -> bool:
+    """:returns: whether an image's name begins with a registry; otherwise it is a short one, which each tool completes by its own rule"""
+    first, slash, _rest = image.partition("/")
+    return bool(slash) and (first == "localhost" or "." in first or ":" in first or first != first.lower())
+
+
 @dataclass(frozen=True)
 class Reference:
     """An image in a registry, normalised.
@@ -100,9 +106,8 @@ class Reference:
             rest, tag = rest[:colon], rest[colon + 1 :]
             if not _TAG.match(tag):
                 raise _invalid(text, f"'{tag}' is not a tag")
-        first, slash, remainder = rest.partition("/")
-        if slash and (first == "localhost" or "." in first or ":" in first or first != first.lower()):
-            registry, repository = first, remainder
+        if has_registry(rest):
+            registry, _slash, repository = rest.partition("/")
         else:
             registry, repository = DEFAULT_REGISTRY, rest
         if registry in ("index.docker.io", "registry-1.docker.io"):

@@ -96,12 +96,13 @@ hint:
 from collections.abc import Collection
 from typing import Any
 
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.bound import bound_to, has_registry
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.bound import bound_to
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.client import Bootc, architecture, remote_of
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import INSTALL_FIRST, BootcError, NotManaged
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.sameness import pinned
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Source
 from ansible_collections.imagemode.bootc.plugins.module_utils._module import CollectionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import has_registry
 
 
 def lacking(bootc: Bootc, bound: dict[str, Any], latest: bool) -> bool:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .._reference import same_reference
+from .._reference import has_registry, same_reference
 from .errors import BootcError
 from .status import Deployment, Host
 
@@ -37,10 +37,6 @@ def bound_to(host: Host) -> list[dict[str, Any]]:
     """
     booted = bound_images(ROOT)
     return booted + [bound for bound in (_deployed(host.staged) if host.staged else []) if bound not in booted]
-
-
-def has_registry(image: str) -> bool:
-    return "." in image.partition("/")[0]
 
 
 def _deployed(deployment: Deployment) -> list[dict[str, Any]]:

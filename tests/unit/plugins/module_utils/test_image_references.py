@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import (
     Reference,
     ReferenceInvalid,
+    has_registry,
     is_digest,
     parse_digest,
     same_reference,
@@ -121,3 +122,19 @@ def test_two_texts_name_one_image(one: str, other: str, same: bool) -> None:
 )
 def test_a_tag_is_left_out_only_beside_a_digest(text: str, left: str) -> None:
     assert without_tag(text) == left
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("localhost:5000/app", True),
+        ("localhost/app", True),
+        ("registry:5000/app:1", True),
+        ("registry.example.com/app@sha256:" + "0" * 64, True),
+        ("nginx:1.25", False),
+        ("library/nginx:1.25", False),
+        ("registry.example.com", False),
+    ],
+)
+def test_a_short_name_is_told_by_what_stands_before_the_first_slash(image: str, said: bool) -> None:
+    assert has_registry(image) is said
