@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measure what a large fleet costs its controller: `python3 bench/load.py [converge] [rollout]`.
+"""Measure what a large fleet costs its controller: `python3 bench/load.py [converge] [update] [rollout]`.
 
 Hosts are simulated (tests/fleet). CPU of the controller is counted, not time, so that what else the machine does matters little.
-`converge` takes some minutes, `rollout` of 200 hosts that all run on this machine the better part of an hour.
+`converge` and `update` take some minutes, `rollout` of 200 hosts that all run on this machine the better part of an hour.
 What was measured is kept in bench/results, with a description of the machine.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import sys
 import tempfile
@@ -27,10 +28,27 @@ from prepare import ROOT, enter, environment
 from record import Result, keep
 
 HOSTS, FORKS, FLEET, WAVES, SHARE = 1000, 50, 200, 5, 0.05
+UPDATED = 40
 
 
 def converge(base: Path) -> Iterator[Result]:
     yield from growth.converge(base, HOSTS, FORKS, (1.2, 1024, 1))
+
+
+def update(base: Path) -> Iterator[Result]:
+    """A rollout in which every host is updated; what runs on the hosts, which are on this machine, is taken off."""
+    from fleet import IMAGE, NEW, Fleet
+
+    fleet = Fleet(base, UPDATED)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    rc, output = fleet.play("imagemode.bootc.rollout", rollout_image=IMAGE, rollout_digest=NEW, rollout_waves=[{"name": "all", "size": "100%"}])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if rc:
+        print(output[-3000:])
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - fleet.cpu()
+    what = f"rollout of {UPDATED} hosts in one wave"
+    yield Result(what, "hosts not updated", UPDATED - list(fleet.digests().values()).count(NEW), 0)
+    yield Result("", "seconds of the controller's CPU a host", cpu / UPDATED)
 
 
 def rollout(base: Path) -> Iterator[Result]:
@@ -71,7 +89,7 @@ def rollout(base: Path) -> Iterator[Result]:
 
 
 def main(names: list[str]) -> int:
-    parts = {"converge": converge, "rollout": rollout}
+    parts = {"converge": converge, "update": update, "rollout": rollout}
     if set(names) - set(parts):
         print(f"There are: {', '.join(parts)}.", file=sys.stderr)
         return 2

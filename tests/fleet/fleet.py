@@ -85,6 +85,11 @@ class Fleet:
     def digests(self) -> dict[str, str]:
         return {name: self.state(name)["booted"]["digest"] for name in self.names}
 
+    def cpu(self) -> float:
+        """:returns: seconds of CPU that ran on the hosts, as their shells counted them"""
+        text = "".join(path.read_text() for path in self.base.glob("*/times"))
+        return sum(60 * int(minutes) + float(seconds) for minutes, seconds in re.findall(r"(\d+)m([\d.]+)s", text))
+
     def requests(self) -> int:
         path = self.base / "requests"
         return len(path.read_text().splitlines()) if path.exists() else 0

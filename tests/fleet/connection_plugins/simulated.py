@@ -30,6 +30,7 @@ from ansible.plugins.connection.local import Connection as LocalConnection
 ENTER = """
 set -e
 host={host}
+trap 'times >> "$host/times"' EXIT
 mount --bind "$host/run" /run
 mount --bind "$host/lib" /var/lib
 mount --bind "$host/boot_id" /proc/sys/kernel/random/boot_id
