@@ -9,14 +9,14 @@ import platform
 import subprocess
 from pathlib import Path
 
-from . import store
+from . import base, store
 from .say import say
 
 # Two emulated threads sometimes see each other's half-patched code: a guest kernel panicked in one boot of fifteen.
 EMULATED = ["-accel", "tcg,thread=multi", "-smp", "1"]
 # Instructions for vectors cost more than they save where each is emulated: a boot takes a fifth longer with them (QEMU 7.2). Images of
 # others may need them.
-CPU = "max" if os.environ.get("BASE_IMAGE") else "qemu64"
+CPU = "max" if base.is_chosen() else "qemu64"
 KVM = ["-accel", "kvm", "-smp", "2", "-cpu", "host"]
 
 

@@ -67,6 +67,11 @@ def exists(image: str) -> bool:
     return subprocess.run(["podman", "image", "exists", image], check=False).returncode == 0
 
 
+def is_chosen() -> bool:
+    """Whether it is an image that somebody named, with a bootc of its own."""
+    return bool(os.environ.get("BASE_IMAGE"))
+
+
 def base() -> str:
     """Load the base image into local storage and return its reference; BASE_IMAGE names another one."""
     chosen = os.environ.get("BASE_IMAGE")

@@ -42,6 +42,8 @@ INSTALL = (
 )
 # The composefs backend ignores the kernel arguments that the image brings.
 BACKEND = {"ostree": "", "composefs": "--composefs-backend --karg rw --karg panic=1"}
+# A real bootc has systemd-boot there, which needs UEFI; the stand-in has GRUB under either backend.
+REAL_COMPOSEFS = " --bootloader systemd"
 
 
 def _in_lab(*words: str) -> None:
@@ -90,10 +92,12 @@ def repository(flavour: str) -> str:
 def install(flavour: str) -> None:
     name = NAMES[flavour]
     machine.remove(name)
-    machine.up(name, live=True, disks=[f"{SERIAL}:10G"], memory=None, keys=[], firmware=None)
+    real = flavour == "composefs" and base.is_chosen()
+    machine.up(name, live=True, disks=[f"{SERIAL}:10G"], memory=None, keys=[], firmware="uefi" if real else None)
     machine.wait(name, timeout=600)
     with progress(f"installing machine {name}"):
-        command = INSTALL.format(image=f"{repository(flavour)}:1", serial=SERIAL, backend=BACKEND[flavour])
+        backend = BACKEND[flavour] + (REAL_COMPOSEFS if real else "")
+        command = INSTALL.format(image=f"{repository(flavour)}:1", serial=SERIAL, backend=backend)
         run(machine.ssh_command(machine.state(name), command), log=store.directory("log") / "conformance.log", stdin=subprocess.DEVNULL)
     machine.down(name)
     machine.save(name)
