@@ -41,7 +41,9 @@ def update(base: Path) -> Iterator[Result]:
 
     fleet = Fleet(base, UPDATED)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rc, output = fleet.play("imagemode.bootc.rollout", rollout_image=IMAGE, rollout_digest=NEW, rollout_waves=[{"name": "all", "size": "100%"}])
+    rc, output = fleet.play(
+        "imagemode.bootc.rollout", rollout_image=IMAGE, rollout_digest=NEW, rollout_waves=[{"name": "all", "size": "100%"}]
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if rc:
         print(output[-3000:])

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from . import _kargs as kargs
 from ._auth import Credentials, merged, temporary_auth_file
 from ._disk.size import parse_size
 from ._install import files, keys, network
@@ -129,7 +130,7 @@ class InstallModule(CollectionModule):
             target=self.wanted.target,
             transport=params["target_transport"],
             bootloader=params["bootloader"],
-            kernel_arguments=tuple(params["kernel_arguments"]),
+            kernel_arguments=kargs.checked(params["kernel_arguments"]),
             root_keys=keys.checked(lines) if lines is not None else None,
             stateroot=params["stateroot"],
             bound_images=params["bound_images"],

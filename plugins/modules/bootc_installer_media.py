@@ -209,6 +209,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._engine import cho
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint import lock
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys, network
+from ansible_collections.imagemode.bootc.plugins.module_utils._kargs import checked
 from ansible_collections.imagemode.bootc.plugins.module_utils._media import settings
 from ansible_collections.imagemode.bootc.plugins.module_utils._media.medium import Medium, Wanted
 from ansible_collections.imagemode.bootc.plugins.module_utils._media.shelf import Shelf
@@ -243,7 +244,7 @@ def wanted(module: CollectionModule, runner: Runner) -> Wanted:
         raise OptionError(f"'{cd}' is not the name of a file in 'directory'.", hint="Leave the directory out of 'cd'.")
     return Wanted(
         image=choose_engine("podman", runner).need(stored_name(module.need("image"))),
-        kernel_arguments=tuple(params["kernel_arguments"] or ()),
+        kernel_arguments=checked(params["kernel_arguments"] or ()),
         keys=keys.checked(params["root_ssh_authorized_keys"] or ()),
         hosts=settings.hosts(params["hosts"] or (), params["network_renderer"] or "networkmanager"),
         cd=None if cd == "none" else cd,

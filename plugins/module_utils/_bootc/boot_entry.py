@@ -12,12 +12,12 @@ carries them along from 2026.1 on.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._kargs import split
 from .errors import BootcError
 from .gvariant import read_string_dict, read_strings, read_vardict
 from .status import Deployment, Host
@@ -49,14 +49,9 @@ class BootEntry:
         return self.kargs, {name: frozenset(words) for name, words in self.sources.items()}
 
 
-def split_kargs(text: str) -> tuple[str, ...]:
-    """Split a kernel command line at blanks outside of double quotes, as the kernel does."""
-    return tuple(re.findall(r'(?:[^\s"]|"[^"]*"?)+', text))
-
-
 def running_kargs() -> tuple[str, ...]:
     """:returns: what the running kernel was started with, all of it"""
-    return split_kargs(Path(ROOT, "proc/cmdline").read_text(errors="replace"))
+    return split(Path(ROOT, "proc/cmdline").read_text(errors="replace"))
 
 
 def next_entry(host: Host) -> BootEntry:
@@ -111,7 +106,7 @@ def _find(deployment: Deployment | None) -> tuple[str, str]:
     """The text of a deployment's boot entry, and where the deployment is. /proc/cmdline cannot tell after a soft reboot."""
     identity = deployment.identity if deployment else None
     for text in _texts():
-        for word in split_kargs(_keys(text).get("options", "")):
+        for word in split(_keys(text).get("options", "")):
             if word.startswith("ostree=/"):
                 path = os.path.realpath(Path(ROOT, "sysroot", word[len("ostree=/") :]))
                 if os.path.basename(path) == identity:
@@ -121,7 +116,7 @@ def _find(deployment: Deployment | None) -> tuple[str, str]:
 
 def _entry(text: str) -> BootEntry:
     keys = _keys(text)
-    return BootEntry(_without_ostree(split_kargs(keys.get("options", ""))), _sources(keys))
+    return BootEntry(_without_ostree(split(keys.get("options", ""))), _sources(keys))
 
 
 def _keys(text: str) -> dict[str, str]:
@@ -130,7 +125,7 @@ def _keys(text: str) -> dict[str, str]:
 
 def _sources(keys: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """An empty value is bootc's way to forget a source: libostree cannot take a key away."""
-    return {key[len(OWNER) :]: split_kargs(value) for key, value in keys.items() if key.startswith(OWNER) and value.strip()}
+    return {key[len(OWNER) :]: split(value) for key, value in keys.items() if key.startswith(OWNER) and value.strip()}
 
 
 def _without_ostree(words: list[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .._kargs import checked, split
 from .._replace import replace_file
 from . import boot_entry
 from .boot_entry import BootEntry
@@ -56,9 +57,9 @@ def check_source(name: str) -> None:
 
 
 def check_kargs(kargs: Kargs) -> None:
-    """:raises BootcError: C(option_invalid), an item is not one kernel argument"""
-    for word in kargs:
-        if boot_entry.split_kargs(word) != (word,) or word.startswith("ostree="):
+    """:raises ImageModeError: C(option_invalid), an item is not one kernel argument"""
+    for word in checked(kargs):
+        if split(word) != (word,) or word.startswith("ostree="):
             raise BootcError(
                 f"'{word}' is not one kernel argument that can be set.",
                 error="option_invalid",

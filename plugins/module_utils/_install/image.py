@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import _kargs as kargs
 from .._bootc.errors import Unsupported
 from .._bootc.version import Version, parse_version
 from .._disk.device import Device
@@ -19,7 +20,6 @@ from .._disk.size import human
 from .._errors import ImageModeError, OptionError
 from .._instance import oci_architecture
 from .._runner import Runner
-from . import kargs
 from .errors import BootloaderMissing, ImageNotBootable, arguments_sealed
 from .files import PlacedFile
 

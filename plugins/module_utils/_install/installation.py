@@ -14,10 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .. import _kargs as kargs
 from .._errors import ImageModeError
 from .._runner import Runner
 from .._scratch import private_directory
-from . import errors, kargs, keys
+from . import errors, keys
 from .claim import Claim
 from .command import podman_install, probe_first
 from .container import InstallContainer

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import kargs
+from .. import _kargs as kargs
 
 # Before the fs-verity digest in the name of a unified kernel image (bootc 1.14.0, composefs_consts.rs); older ones are named by it alone.
 _UKI_PREFIX = "bootc_composefs-"

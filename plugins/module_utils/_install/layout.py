@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import kargs
+from .. import _kargs as kargs
 from .files import Deployed, PlacedFile, inside, lacking
 from .installed import BootEntry, Installed, aleph_digest, commit_digest, parse_aleph, parse_entry, parse_imginfo, parse_menu, parse_origin
 from .keys import DROP_IN, from_drop_in, home_in

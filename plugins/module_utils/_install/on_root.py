@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import _kargs as kargs
 from .._disk.guard import DiskTooSmall
 from .._disk.scan import mount_table
 from .._disk.size import human
 from .._errors import ImageModeError
 from .._runner import Runner
-from . import kargs, keys
+from . import keys
 from . import plan as plans
 from .claim import Claim
 from .command import TARGET_IN_CONTAINER, to_existing_root

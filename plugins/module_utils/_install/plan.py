@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .. import _kargs as kargs
 from .._disk.device import Device
 from .._disk.hints import describe
 from .._reference import same_reference
-from . import kargs
 from .errors import DiskHasData, DiskHasOtherImage, arguments_sealed
 from .image import Request
 from .installed import Installed

@@ -23,9 +23,10 @@ FAKE = Path(__file__).with_name("fake_host.py")
 AS_A_MODULE = """
 import os, runpy, sys
 from ansible_collections.imagemode.bootc.plugins.module_utils import _host_module
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, bound, job, lock
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, bound, client, job, lock
 base, name = sys.argv[1:]
 job.DIRECTORY, lock.PATH, _host_module.PATIENCE_SECONDS = f"{base}/job", f"{base}/ostree/lock", 0.5
+client.BOOT = job.BOOT = f"{base}/boot"
 boot_entry.ROOT = bound.ROOT = f"{base}/root"
 _host_module.prepared = lambda: os.path.exists(f"{base}/nextroot")
 sys.argv[1:] = []
@@ -42,6 +43,7 @@ class FakeHost:
         self.job = base / "job"
         self._bin = base / "bin"
         self._bin.mkdir()
+        (base / "boot").mkdir()
         for program in ("bootc", "ostree", "skopeo", "umount"):
             link = self._bin / program
             link.write_text(f"#!{sys.executable}\n" + FAKE.read_text())

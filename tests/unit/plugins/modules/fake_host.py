@@ -7,6 +7,7 @@
 It exists because no bootc host can run beside unit tests. FAKE_HOST names the directory:
 status (text that `bootc status` prints), refusal (its error instead), steps.json (command line → rc, stdout, stderr,
 after, files below root/ in base64, seconds that it takes),
+boot (a directory; bootc fails where nobody has it open),
 registry.json (image → digest, manifest or stderr; "config IMAGE" → its configuration), config.json (the configuration of every
 other image, where it is not a good one),
 calls (what was run, appended).
@@ -21,6 +22,12 @@ import sys
 import time
 from pathlib import Path
 
+
+def held(boot: Path) -> bool:
+    """Whether whoever runs this keeps an automount where it is, which bootc cannot bring back."""
+    return any(os.path.realpath(link) == str(boot) for process in ("self", os.getppid()) for link in Path(f"/proc/{process}/fd").iterdir())
+
+
 CONFIGURATION = '{"architecture": "amd64", "config": {"Labels": {"containers.bootc": "1"}}}'
 
 
@@ -30,6 +37,9 @@ def main() -> int:
     command = " ".join([program, *(word for word in sys.argv[1:] if word != "--")]).replace(" --progress-fd 3", "")
     with (base / "calls").open("a") as calls:
         calls.write(command + "\n")
+    if program == "bootc" and not held(base / "boot"):
+        sys.stderr.write("error: Status: opendir(boot): Operation not permitted\n")
+        return 1
     if command == "bootc --version":
         print((base / "version").read_text() if (base / "version").exists() else "bootc 1.16.9")
         return 0

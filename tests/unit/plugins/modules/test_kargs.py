@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.boot_entry import split_kargs
+from ansible_collections.imagemode.bootc.plugins.module_utils._kargs import split
 
 HERE = Path(__file__).parents[1] / "module_utils/bootc"
 RECORDING = Path(__file__).parents[3] / "reference/recordings/ostree.jsonl"
@@ -197,7 +197,7 @@ def test_a_boot_entry_that_is_not_there(host: Any) -> None:
 
 
 def test_a_command_line_is_split_as_the_kernel_does() -> None:
-    assert split_kargs('a=1 dyndbg="file x +p; y" b  "c d"=e\n') == ("a=1", 'dyndbg="file x +p; y"', "b", '"c d"=e')
+    assert split('a=1 dyndbg="file x +p; y" b  "c d"=e\n') == ("a=1", 'dyndbg="file x +p; y"', "b", '"c d"=e')
 
 
 def test_a_booted_deployment_without_a_boot_entry_is_an_error_of_its_own(host: Any) -> None:

@@ -32,6 +32,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
         ("Soft rebooting: Cannot soft-reboot to currently booted deployment", "soft_reboot_unavailable"),
         ("Preparing /run/nextroot for a soft-reboot: soft reboot not supported without composefs", "soft_reboot_unavailable"),
         ("Deployment is already in unlocked state: development", "bootc_refused"),
+        ('Pulling image into composefs repository: Directory entry "usr" does not exist', "image_not_bootable"),
     ],
 )
 def test_a_failure_has_its_code(said: str, code: str) -> None:

@@ -15,12 +15,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils import _kargs as kargs
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import client
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import DigestMismatch, readable
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Signature
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import Hints
-from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs, on_disk
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import on_disk
 from ansible_collections.imagemode.bootc.plugins.module_utils._install import stamp as stamps
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.command import (
     podman_install,
@@ -1002,6 +1003,19 @@ def test_a_boot_loader_that_fails_is_told_in_its_own_words() -> None:
 )
 def test_other_texts_stay_as_they_are(said: str, line: str) -> None:
     assert readable(said)[0] == line
+
+
+@pytest.mark.parametrize("rest", ["115200", "115200n8", "8250"])
+def test_what_yaml_cut_off_at_a_comma_is_no_argument(rest: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        kargs.checked(["quiet", "console=ttyS0", rest])
+    assert caught.value.hint is not None
+    assert f"'console=ttyS0,{rest}'" in caught.value.hint
+
+
+@pytest.mark.parametrize("words", [["3"], ["quiet", "3"], ["115200"], ["quiet", "8250.nr_uarts=4"], ["a", "x11"]])
+def test_other_words_are_arguments(words: list[str]) -> None:
+    assert kargs.checked(words) == tuple(words)
 
 
 CODES = {

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils import _kargs as kargs
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
-from ansible_collections.imagemode.bootc.plugins.module_utils._install import kargs, keys
+from ansible_collections.imagemode.bootc.plugins.module_utils._install import keys
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.errors import InstallIncomplete, InstallUnread
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.files import PlacedFile
 from ansible_collections.imagemode.bootc.plugins.module_utils._install.image import Abilities, Image, Request

@@ -9,8 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ._errors import OptionError
+
 # kernel-parameters(7): blanks separate, double quotes keep blanks together.
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+
+
+# No argument's name begins so; C([console=ttyS0,115200n8]) in YAML ends so.
+_CUT_OFF = re.compile(r"\d{2}[^=]*\Z")
+
+
+def checked(arguments: Iterable[str]) -> tuple[str, ...]:
+    """:raises OptionError: one is the rest of another, which YAML divided at its comma"""
+    asked = tuple(arguments)
+    for before, argument in zip(asked, asked[1:]):
+        if _CUT_OFF.match(argument):
+            raise OptionError(
+                f"'{argument}' is no kernel argument.",
+                hint=f"In a list in brackets a comma divides: if '{before},{argument}' is one argument, put it into quotes.",
+            )
+    return asked
 
 
 def split(line: str) -> tuple[str, ...]:
