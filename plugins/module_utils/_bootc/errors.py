@@ -87,7 +87,8 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         "image_not_bootable",
         # The last two are composefs's, of an image without /usr, or without what a kernel needs (bootc 1.16.9).
-        r"does not have (?:ostree\.bootable|containers\.bootc) label|No boot entries|Directory entry \S+ does not exist|initramfs not found",
+        r"does not have (?:ostree\.bootable|containers\.bootc) label|No boot entries"
+        r"|Directory entry \S+ does not exist|initramfs not found",
         "The image is not a bootable container; build it from a bootc base image.",
     ),
     (
