@@ -13,6 +13,8 @@ from typing import Any
 
 from labkit import machine, namespace, store
 
+# Where /boot is an automount, bootc in a mount namespace of its own cannot bring it back.
+STATUS = "ls /boot > /dev/null; bootc status --json --format-version=1"
 MEDIA_TYPES = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -28,7 +30,7 @@ def check(holds: bool, otherwise: str) -> None:
 
 def status(name: str) -> dict[str, Any]:
     """What `bootc status` on the machine says."""
-    answer = machine.ssh(name, "bootc status --json --format-version=1", timeout=120)
+    answer = machine.ssh(name, STATUS, timeout=120)
     check(answer.returncode == 0, f"bootc status on {name} failed: {answer.stderr.strip()}")
     document: dict[str, Any] = json.loads(answer.stdout)
     return document
