@@ -27,6 +27,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot
 base, name = sys.argv[1:]
 job.DIRECTORY, lock.PATH, _host_module.PATIENCE_SECONDS = f"{base}/job", f"{base}/ostree/lock", 0.5
 client.BOOT = job.BOOT = f"{base}/boot"
+os.makedirs(f"{base}/boot", exist_ok=True)
 boot_entry.ROOT = bound.ROOT = f"{base}/root"
 _host_module.prepared = lambda: os.path.exists(f"{base}/nextroot")
 sys.argv[1:] = []
@@ -43,7 +44,6 @@ class FakeHost:
         self.job = base / "job"
         self._bin = base / "bin"
         self._bin.mkdir()
-        (base / "boot").mkdir()
         for program in ("bootc", "ostree", "skopeo", "umount"):
             link = self._bin / program
             link.write_text(f"#!{sys.executable}\n" + FAKE.read_text())

@@ -37,7 +37,7 @@ def main() -> int:
     command = " ".join([program, *(word for word in sys.argv[1:] if word != "--")]).replace(" --progress-fd 3", "")
     with (base / "calls").open("a") as calls:
         calls.write(command + "\n")
-    if program == "bootc" and not held(base / "boot"):
+    if program == "bootc" and (base / "boot").exists() and not held(base / "boot"):
         sys.stderr.write("error: Status: opendir(boot): Operation not permitted\n")
         return 1
     if command == "bootc --version":
