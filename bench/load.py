@@ -12,7 +12,6 @@ What was measured is kept in bench/results, with a description of the machine.
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import sys
 import tempfile
@@ -38,25 +37,21 @@ def converge(base: Path) -> Iterator[Result]:
 def update(base: Path) -> Iterator[Result]:
     """A rollout in which every host is updated; what runs on the hosts, which are on this machine, is taken off."""
     from fleet import IMAGE, NEW, Fleet
+    from load import PING, cost
 
     fleet = Fleet(base, UPDATED)
-    (base / "ping.yml").write_text("- {hosts: bootc_hosts, gather_facts: false, tasks: [{ansible.builtin.ping: {}}]}\n")
 
-    def cpu(playbook: str, **options: object) -> float:
-        """The controller's, in seconds a host."""
-        before, hosts = resource.getrusage(resource.RUSAGE_CHILDREN), fleet.cpu()
-        rc, output = fleet.play(playbook, **options)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if rc:
-            print(output[-3000:])
-        return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - fleet.cpu() + hosts) / UPDATED
+    def seconds(playbook: str, **options: object) -> float:
+        """The controller's, for each host."""
+        before = fleet.cpu()
+        return (cost(fleet, playbook, 10, **options).cpu + before - fleet.cpu()) / UPDATED
 
-    ping = cpu(str(base / "ping.yml"))
+    ping = seconds(PING)
     waves = [{"name": "all", "size": "100%"}]
-    update = cpu("imagemode.bootc.rollout", rollout_image=IMAGE, rollout_digest=NEW, rollout_waves=waves)
+    updated = seconds("imagemode.bootc.rollout", rollout_image=IMAGE, rollout_digest=NEW, rollout_waves=waves)
     what = f"rollout of {UPDATED} hosts in one wave"
     yield Result(what, "hosts not updated", UPDATED - list(fleet.digests().values()).count(NEW), 0)
-    yield Result("", "seconds of the controller's CPU a host", update)
+    yield Result("", "seconds of the controller's CPU a host", updated)
     yield Result("", "of a ping", ping)
 
 

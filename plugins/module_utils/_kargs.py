@@ -13,8 +13,6 @@ from ._errors import OptionError
 
 # kernel-parameters(7): blanks separate, double quotes keep blanks together.
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
-
-
 # No argument's name begins so; C([console=ttyS0,115200n8]) in YAML ends so.
 _CUT_OFF = re.compile(r"\d{2}[^=]*\Z")
 

@@ -29,6 +29,7 @@ from labkit.say import LabError
 from play import Player, PlayFailed
 from prepare import LOGS, VENV, prepare
 from proof import Failed, Registry, check
+from recorded import STATUS
 
 NAME = "rack"
 PORT = namespace.PORTS[NAME]
@@ -204,7 +205,7 @@ class Site:
 
     def proven(self, which: rack.Machine) -> None:
         """What the role claims, seen by other means."""
-        status = json.loads(self.ssh(which, "bootc status --json --format-version=1"))["status"]["booted"]["image"]
+        status = json.loads(self.ssh(which, STATUS))["status"]["booted"]["image"]
         check(status["imageDigest"] == self.digest, f"{which.name} runs {status['imageDigest']}, not {self.digest}")
         serial = self.ssh(which, "lsblk -nso SERIAL $(findmnt -nvo SOURCE /sysroot)").split()
         check(next(iter(which.disks)) in serial, f"{which.name} runs from {serial}")

@@ -12,9 +12,8 @@ import urllib.request
 from typing import Any
 
 from labkit import machine, namespace, store
+from recorded import STATUS
 
-# Where /boot is an automount, bootc in a mount namespace of its own cannot bring it back.
-STATUS = "ls /boot > /dev/null; bootc status --json --format-version=1"
 MEDIA_TYPES = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
 

@@ -27,6 +27,7 @@ from labkit.say import LabError
 from play import Player, PlayFailed
 from prepare import LOGS, TREE, VENV, prepare
 from proof import Failed, Registry, check
+from recorded import STATUS
 
 NAME = "vm"
 PLAYBOOK = "imagemode.bootc.provision_vm"
@@ -180,7 +181,7 @@ class Vms:
         return max(self.player.folder.glob("*.log"), key=lambda path: path.stat().st_mtime).read_text()
 
     def runs(self, name: str) -> str:
-        digest = json.loads(ssh(name, "bootc status --json --format-version=1"))["status"]["booted"]["image"]["imageDigest"]
+        digest = json.loads(ssh(name, STATUS))["status"]["booted"]["image"]["imageDigest"]
         check(digest == Registry(self.name).digest("os", "1"), f"{name} runs {digest}")
         return f"{name} runs {digest}"
 

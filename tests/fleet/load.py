@@ -31,6 +31,20 @@ class Cost:
     memory: float
 
 
+def cost(fleet: Fleet, playbook: str, forks: int, **options: Any) -> Cost:
+    """Of the controller, and of all that it runs on this machine."""
+    command, environment = fleet.command(playbook, (), forks, options)
+    with (fleet.base / "output").open("w") as output:
+        child = subprocess.Popen(command, env=environment, cwd=fleet.base, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        most, done = 0.0, 0
+        while not done:
+            most = max(most, memory(child.pid))
+            time.sleep(1)
+            done, status, usage = os.wait4(child.pid, os.WNOHANG)
+    assert status == 0, (fleet.base / "output").read_text()[-5000:]
+    return Cost(usage.ru_utime + usage.ru_stime, most)
+
+
 class Load:
     """`size` hosts that run OLD already; `busy` requests to their registry are refused first."""
 
@@ -68,24 +82,12 @@ class Load:
         found: dict[str, Any] = json.loads(path.read_text())
         return found
 
-    def cost(self, playbook: str, forks: int, **options: Any) -> Cost:
-        command, environment = self.fleet.command(playbook, (), forks, options)
-        with (self.fleet.base / "output").open("w") as output:
-            child = subprocess.Popen(command, env=environment, cwd=self.fleet.base, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-            most, done = 0.0, 0
-            while not done:
-                most = max(most, memory(child.pid))
-                time.sleep(1)
-                done, status, usage = os.wait4(child.pid, os.WNOHANG)
-        assert status == 0, (self.fleet.base / "output").read_text()[-5000:]
-        return Cost(usage.ru_utime + usage.ru_stime, most)
-
     def ping(self, forks: int) -> Cost:
-        return self.cost(PING, forks)
+        return cost(self.fleet, PING, forks)
 
     def converge(self, forks: int) -> Cost:
         """The playbook, with a digest that the registry has to tell."""
-        return self.cost("imagemode.bootc.update", forks, update_image=self.image, update_registry_options={"plain_http": True})
+        return cost(self.fleet, "imagemode.bootc.update", forks, update_image=self.image, update_registry_options={"plain_http": True})
 
 
 def faults(fleet_size: int, share: float) -> dict[str, str]:

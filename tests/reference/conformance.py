@@ -23,10 +23,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import recorded
-from recorded import Step
+from recorded import STATUS, Step
 
-# Where /boot is an automount, bootc in a mount namespace of its own cannot bring it back.
-STATUS = "ls /boot > /dev/null; bootc status --json --format-version=1"
 BOOTS = "cat /proc/sys/kernel/random/boot_id; systemctl show -p SoftRebootsCount; systemctl is-system-running | grep -v stopping"
 # Name, in what the host was different, and a remark.
 Verdict = tuple[str, list[str], str]

@@ -20,6 +20,8 @@ RECORDINGS = Path(__file__).with_name("recordings")
 BACKENDS = ("ostree", "composefs")
 REGISTRY = "registry.test:5000"
 REPOSITORY = f"{REGISTRY}/os"
+# What a host is asked for its state; where /boot is an automount, bootc in a mount namespace of its own cannot bring it back.
+STATUS = "ls /boot > /dev/null; bootc status --json --format-version=1"
 
 # The registry did not change but for the moving tag: from this step on it is the image with this tag.
 STABLE_FROM = {

@@ -20,9 +20,9 @@ from .._errors import ImageModeError
 from .._instance import Instance, choose, oci_architecture
 from .._reference import Reference, digest_of, without_tag
 from .._runner import CommandMissing, Runner
-from . import lock
+from . import boot_mount, lock
 from .errors import INSTALL_FIRST, BootcError, NotManaged, failure
-from .job import BOOT, Job
+from .job import Job
 from .plan import Plan, Remote, needs_of_composefs
 from .status import Deployment, Host, Source, parse_status
 from .version import Capabilities, parse_version
@@ -181,7 +181,7 @@ class Bootc:
         if argv[0] == "bootc":
             lock.wait(self._lock_timeout)
         try:
-            with _boot_in_use():
+            with boot_mount.in_use():
                 completed = self._runner.run(argv, timeout=self._timeout, check=False)
         except CommandMissing:
             if argv[0] != "bootc":
@@ -247,24 +247,6 @@ def layers_of(configuration: str) -> str:
         return " ".join(json.loads(configuration)["rootfs"]["diff_ids"])
     except (ValueError, KeyError, TypeError) as error:
         raise BootcError(f"The registry sent something that is no image configuration: {error!r}.", error="manifest_invalid") from None
-
-
-@contextmanager
-def _boot_in_use() -> Iterator[None]:
-    """Keep C(/boot) mounted.
-
-    Where systemd-gpt-auto-generator has made it an automount it goes after two idle minutes, and bootc, in a mount namespace of its
-    own, cannot bring it back: C(opendir(boot): Operation not permitted) (bootc 1.16.9, libostree 2026.4, systemd 262).
-    """
-    try:
-        directory = os.open(BOOT, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:  # there is none, or it cannot be mounted: bootc says what it lacks
-        yield
-        return
-    try:
-        yield
-    finally:
-        os.close(directory)
 
 
 @contextmanager

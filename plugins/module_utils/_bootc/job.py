@@ -24,15 +24,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._runner import CommandTimeout
+from . import boot_mount
 from .errors import BootcError, failure
 
 DIRECTORY = "/run/imagemode-bootc"
-BOOT = "/boot"
 
 # bootc wants a pipe for its progress (contract.md 1.12), hence the cat. What bootc makes must not have the mask of
-# what is made here. An automount of /boot must not go meanwhile, see client.py.
+# what is made here.
 SCRIPT = """cd {directory} && rm -f run || exit 1
-(: < {boot}) 2> /dev/null && exec 9< {boot}
+{boot}
 umask 0077
 echo $$ > pid
 {environment}
@@ -95,7 +95,7 @@ class Job:
                 "run",
                 SCRIPT.format(
                     directory=DIRECTORY,
-                    boot=BOOT,
+                    boot=boot_mount.in_shell(),
                     environment="\n".join(
                         f"export {name}={shlex.quote(value)}" for name, value in environment.items() if name.isidentifier()
                     ),

@@ -16,7 +16,7 @@ from .say import say
 EMULATED = ["-accel", "tcg,thread=multi", "-smp", "1"]
 # Instructions for vectors cost more than they save where each is emulated: a boot takes a fifth longer with them (QEMU 7.2). Images of
 # others may need them.
-CPU = "max" if base.is_chosen() else "qemu64"
+CPU = "max" if base.chosen() else "qemu64"
 KVM = ["-accel", "kvm", "-smp", "2", "-cpu", "host"]
 
 

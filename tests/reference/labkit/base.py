@@ -67,20 +67,20 @@ def exists(image: str) -> bool:
     return subprocess.run(["podman", "image", "exists", image], check=False).returncode == 0
 
 
-def is_chosen() -> bool:
-    """Whether it is an image that somebody named, with a bootc of its own."""
-    return bool(os.environ.get("BASE_IMAGE"))
+def chosen() -> str | None:
+    """The image that somebody named, with a bootc of its own."""
+    return os.environ.get("BASE_IMAGE") or None
 
 
 def base() -> str:
     """Load the base image into local storage and return its reference; BASE_IMAGE names another one."""
-    chosen = os.environ.get("BASE_IMAGE")
-    if chosen:
-        if not exists(chosen):
-            with progress(f"pulling {chosen}"):
-                arguments, environment = namespace.command(["podman", "pull", "-q", chosen])
+    named = chosen()
+    if named:
+        if not exists(named):
+            with progress(f"pulling {named}"):
+                arguments, environment = namespace.command(["podman", "pull", "-q", named])
                 run(arguments, env=environment)
-        return chosen
+        return named
     tree = root()
     inputs = [IMAGE / "files", IMAGE / "Containerfile", store.REFERENCE / "bootc"]
     key = store.fingerprint(inputs, tree.name)

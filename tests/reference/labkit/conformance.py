@@ -92,7 +92,7 @@ def repository(flavour: str) -> str:
 def install(flavour: str) -> None:
     name = NAMES[flavour]
     machine.remove(name)
-    real = flavour == "composefs" and base.is_chosen()
+    real = bool(flavour == "composefs" and base.chosen())
     machine.up(name, live=True, disks=[f"{SERIAL}:10G"], memory=None, keys=[], firmware="uefi" if real else None)
     machine.wait(name, timeout=600)
     with progress(f"installing machine {name}"):

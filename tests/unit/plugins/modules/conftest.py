@@ -23,10 +23,10 @@ FAKE = Path(__file__).with_name("fake_host.py")
 AS_A_MODULE = """
 import os, runpy, sys
 from ansible_collections.imagemode.bootc.plugins.module_utils import _host_module
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, bound, client, job, lock
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, boot_mount, bound, job, lock
 base, name = sys.argv[1:]
 job.DIRECTORY, lock.PATH, _host_module.PATIENCE_SECONDS = f"{base}/job", f"{base}/ostree/lock", 0.5
-client.BOOT = job.BOOT = f"{base}/boot"
+boot_mount.PATH = f"{base}/boot"
 os.makedirs(f"{base}/boot", exist_ok=True)
 boot_entry.ROOT = bound.ROOT = f"{base}/root"
 _host_module.prepared = lambda: os.path.exists(f"{base}/nextroot")

@@ -22,13 +22,12 @@ import sys
 import time
 from pathlib import Path
 
+CONFIGURATION = '{"architecture": "amd64", "config": {"Labels": {"containers.bootc": "1"}}}'
+
 
 def held(boot: Path) -> bool:
     """Whether whoever runs this keeps an automount where it is, which bootc cannot bring back."""
     return any(os.path.realpath(link) == str(boot) for process in ("self", os.getppid()) for link in Path(f"/proc/{process}/fd").iterdir())
-
-
-CONFIGURATION = '{"architecture": "amd64", "config": {"Labels": {"containers.bootc": "1"}}}'
 
 
 def main() -> int:
