@@ -7,7 +7,7 @@ PYTHON ?= python3
 
 help:
 	@echo "make demo        the whole road: build, push, install, boot, update, roll back (root)"
-	@echo "make test        the tests, as many as fit into IMAGEMODE_TEST_MINUTES (75; 0 for all) (root)"
+	@echo "make test        the tests, as many as fit into IMAGEMODE_TEST_MINUTES (70; 0 for all) (root)"
 	@echo "make check       the part of the tests that takes two minutes"
 	@echo "make chaos       kills at random moments of everything that does something, and what is there afterwards (root)"
 	@echo "make bench       measure the collection beside what it stands on"

@@ -5,7 +5,7 @@
 """Run the project's checks: `python3 tests/run.py check` (two minutes), `… test`, or stages by name.
 
 `test` takes its stages in the order of CHAINS, and does not begin one that would not be over within IMAGEMODE_TEST_MINUTES
-(75; 0 is without an end): it says at the end which these were. On two cores under emulation all but the last two fit into an hour.
+(70; 0 is without an end): it says at the end which these were. On two cores under emulation all but the last two fit into an hour.
 Those that take long, or are new, are run by name only: modules, layouts, faults, takeover, metal, vm, vsphere, matrix, site, canaries.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     prepare()
     os.environ["IMAGEMODE_PREPARED"] = "1"
-    minutes = float(os.environ.get("IMAGEMODE_TEST_MINUTES") or 75) if everything else 0
+    minutes = float(os.environ.get("IMAGEMODE_TEST_MINUTES") or 70) if everything else 0
     budget = Budget(60 * minutes, USUAL_SECONDS)
     left: list[str] = []
 

@@ -16,6 +16,8 @@ options:
     default: auto
     choices: [auto, podman, buildah, docker]
 requirements:
-  - Podman 4.3, Buildah 1.28 or Docker 20.10, or newer
+  - Podman 4.3, Buildah 1.28 or Docker 20.10, or newer. Each serves a user who is not root, too - Podman and Buildah with subordinate
+    ids (C(newuidmap), C(/etc/subuid)), Docker with a daemon of the user's own (C(dockerd-rootless.sh)), whose socket is E(DOCKER_HOST)
+    in the task's environment.
   - Python library requests
 """

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,10 +35,14 @@ PLAIN = {"plain_http": True}
 
 
 class Rootless:
-    """A user whom the machine itself does not know: /etc is another one in a mount namespace of each command."""
+    """A user whom the machine itself does not know: /etc is another one in a mount namespace of each command.
+
+    :ivar more: variables of each command
+    """
 
     def __init__(self, base: Path) -> None:
         self.base, self.home = base, base / "home"
+        self.more: dict[str, str] = {}
         self.home.mkdir()
         self.context = self.home / "context"
         (self.context / "root").mkdir(parents=True)
@@ -80,6 +85,7 @@ class Rootless:
             "PATH": os.defpath,
             "BUILDAH_ISOLATION": "chroot",
             "PYTHONPATH": f"{self.base}/tree:{self.base}/python",
+            **self.more,
             **variables,
         }
         restrictions = os.environ.get("CONTAINERS_CONF") or (
@@ -147,9 +153,45 @@ def user(made: Rootless) -> Iterator[Rootless]:
     made.run("podman", "system", "migrate")
 
 
-@pytest.mark.parametrize("engine", ["podman", "buildah"])
-def test_the_whole_road_as_an_ordinary_user(user: Rootless, registry: LiveRegistry, engine: str) -> None:
+@pytest.fixture
+def docker_daemon(user: Rootless) -> Iterator[str]:
+    """A daemon of Docker that is the user's own, as Docker's C(dockerd-rootless.sh) starts it, on the machine's network.
+
+    :returns: its address
+    """
+    if not shutil.which("rootlesskit") or not os.path.exists("/usr/sbin/dockerd"):
+        pytest.skip("a user's own daemon of Docker needs Debian's packages docker.io and rootlesskit")
+    place = user.home / "docker"
+    place.mkdir()
+    user.chown()
+    address = f"unix://{place}/socket"
+    words = ["rootlesskit", "--net=host", "--copy-up=/etc", "--copy-up=/run", "--propagation=rslave", f"--state-dir={place}/kit"]
+    # What the machine's own daemon has there is no business of this one.
+    words += ["sh", "-c", 'rm -f /run/docker /run/containerd /run/xtables.lock; exec dockerd "$@"', "sh", "--rootless"]
+    words += [f"--data-root={place}/data", f"--exec-root={place}/exec", f"--pidfile={place}/pid", f"--host={address}"]
+    words += ["--iptables=false", "--ip6tables=false", "--bridge=none"]
+    argv, environment = user.command(words, PATH=f"/usr/sbin:{os.defpath}", XDG_RUNTIME_DIR=str(place))
+    with (user.base / "docker.log").open("w") as log:
+        daemon = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, cwd="/")
+    deadline = time.monotonic() + 60
+    while user.run("docker", "info", DOCKER_HOST=address).returncode != 0:
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            daemon.kill()
+            pytest.skip(f"no daemon of a user's own on this machine: {(user.base / 'docker.log').read_text()[-300:]}")
+        time.sleep(0.2)
+    assert "rootless" in user.run("docker", "info", "--format={{.SecurityOptions}}", DOCKER_HOST=address).stdout
+    yield address
+    daemon.terminate()
+    daemon.wait(30)
+
+
+@pytest.mark.parametrize("engine", ["podman", "buildah", "docker"])
+def test_the_whole_road_as_an_ordinary_user(
+    request: pytest.FixtureRequest, user: Rootless, registry: LiveRegistry, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No XDG_RUNTIME_DIR, a working directory that the user may not enter, and nothing of root's."""
+    if engine == "docker":
+        monkeypatch.setattr(user, "more", {"DOCKER_HOST": request.getfixturevalue("docker_daemon")})
     name = f"{registry.address}/rootless-by-{engine}:1"
     text = "FROM scratch\nCOPY root /\nRUN --mount=type=secret,id=token cat /run/secrets/token > /token\n"
     build: dict[str, Any] = {
@@ -174,7 +216,8 @@ def test_the_whole_road_as_an_ordinary_user(user: Rootless, registry: LiveRegist
     pushed = user.module("oci_image_push", name=name, engine=engine, **PLAIN)
     assert (pushed["changed"], pushed["digest"]) == (True, registry.digest(f"rootless-by-{engine}", "1")), pushed
     assert not user.module("oci_image_push", name=name, engine=engine, **PLAIN)["changed"]
-    again = user.module("oci_image_push", name=name, to=[f"{name}-zstd"], compression="zstd", engine=engine, **PLAIN)
+    other = {} if engine == "docker" else {"compression": "zstd"}
+    again = user.module("oci_image_push", name=name, to=[f"{name}-again"], engine=engine, **other, **PLAIN)
     assert again["changed"], again
     told = user.module("oci_image_info", name=name, **PLAIN)
     assert told["digest"] == pushed["digest"], told

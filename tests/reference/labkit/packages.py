@@ -23,6 +23,7 @@ NEEDED = {  # command or file → Debian package
     "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
     "docker-registry": "docker-registry",
     "/usr/sbin/dockerd": "docker.io",
+    "rootlesskit": "rootlesskit",
     "htpasswd": "apache2-utils",
     "go": "golang-go",
     "xorriso": "xorriso",
