@@ -7,7 +7,7 @@
 Everything is done by the collection's own playbooks. What they claim is then proven by other means: the registry's
 answers and its log, `bootc status` over SSH, the bytes of the other disk.
 BASE_IMAGE names a bootable image to use instead of the reference host's; DEMO_FIRMWARE is bios or uefi. DEMO_MACHINES=1 makes two
-more machines at the same time, a virtual one from a disk image and one that is booted by its BMC, as the stages `vm` and `metal` do.
+more machines beside all that, a virtual one from a disk image and one that is booted by its BMC, as the stages `vm` and `metal` do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "reference")]
 
 import metal
-from labkit import base, hypervisor, installer, machine, packages, registry
+from labkit import accel, base, hypervisor, installer, machine, packages, registry
 from labkit.say import LabError
 from play import Player, PlayFailed
 from prepare import LOGS, ROOT, VENV, prepare
@@ -46,6 +46,7 @@ KEPT = {"/etc/demo-kept": "mine", "/var/lib/demo-kept": "mine, too"}
 
 @dataclass
 class Step:
+    number: int
     title: str
     seconds: float
     said: str
@@ -60,6 +61,7 @@ class Demo:
     digests: dict[int, str] = field(default_factory=dict)
     data: str = ""
     steps: list[Step] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     # Before there is a machine
 
@@ -75,7 +77,7 @@ class Demo:
 
     def base_and_installer(self) -> str:
         self.base_image = base.base()
-        installer.installer()
+        accel.arguments(installer.installer() / "vmlinuz")
         return self.base_image
 
     def registry(self) -> str:
@@ -163,12 +165,16 @@ class Demo:
 
     def virtual_machine(self) -> str:
         """A qcow2 made in a throw-away machine, a copy of it that QEMU runs, and the same playbook again."""
-        vms = Vms(Player(self.player.folder / "vm", VENV, label="vm: "), "main")
+        vms = Vms(Player(self.player.folder / "vm", VENV, label="vm: "))
         vms.clean()
+        # A registry of its own: the other one's log shows what the update pulls.
+        registry.up(vms.name)
+        vms.take(f"{NAME}:1")
         vms.inventory("first")
         said = vms.first()
         vms.again()
         vms.remove()
+        vms.clean()
         return f"{said}; changed=0"
 
     def bare_metal(self) -> str:
@@ -232,12 +238,15 @@ class Demo:
         check(_sum(machine.where(MACHINE) / f"disk-{DATA}.raw") == self.data, f"the disk {DATA} was written to")
 
 
-ROAD: list[tuple[str, Callable[[Demo], str]]] = [
+Steps = list[tuple[str, Callable[[Demo], str]]]
+IMAGES: Steps = [
     ("Look for the tools", Demo.tools),
     ("Make the base image and the live installer", Demo.base_and_installer),
     ("Start a registry", Demo.registry),
     ("Build, test and push os:1", Demo.build_first),
     ("Build it again", Demo.build_again),
+]
+ROAD: Steps = [
     ("Power a machine on", Demo.power_on),
     ("Install os:1 and boot it", Demo.install),
     ("Install again", Demo.install_again),
@@ -248,7 +257,7 @@ ROAD: list[tuple[str, Callable[[Demo], str]]] = [
     ("Roll back again", Demo.roll_back_again),
     ("Power the machine off", Demo.power_off),
 ]
-MORE: list[tuple[str, Callable[[Demo], str]]] = [
+MORE: Steps = [
     ("Make a virtual machine from a disk image", Demo.virtual_machine),
     ("Make a machine of bare metal by its BMC", Demo.bare_metal),
 ]
@@ -268,42 +277,43 @@ def main() -> int:
     prepare()
     demo = Demo(Player(LOGS / "demo", VENV))
     started = time.monotonic()
-    # The two machines have nothing to do with each other, and one alone keeps one core busy.
-    groups = [[each] for each in ROAD] + ([MORE] if MACHINES else [])
-    total = sum(map(len, groups))
-    for group in groups:
-        numbered = [(number, *step) for number, step in enumerate(group, len(demo.steps) + 1)]
-        for number, title, _do in numbered:
-            print(f"\n━━ {number}/{total} {title}", flush=True)
-        with ThreadPoolExecutor(len(group)) as pool:
-            outcomes = list(pool.map(lambda step: _timed(demo, *step), numbered))
-        demo.steps += [outcome for outcome in outcomes if isinstance(outcome, Step)]
-        failures = [outcome for outcome in outcomes if not isinstance(outcome, Step)]
-        if failures:
+    # One machine keeps one core busy, and these have nothing to do with each other.
+    for lanes in ([IMAGES], [ROAD, *([MORE] if MACHINES else [])]):
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            list(pool.map(lambda lane: walk(demo, lane), lanes))
+        if demo.failures:
             print(
-                "\n" + "\n".join(failures) + f"\nLogs are in {demo.player.folder}; the machine's console is "
+                "\n" + "\n".join(demo.failures) + f"\nLogs are in {demo.player.folder}; the machine's console is "
                 f"{machine.where(MACHINE) / 'console.log'}. `make demo-clean` stops and removes everything.",
                 flush=True,
             )
-            print(f"{len(demo.steps)} passed, {len(failures)} failed")
+            print(f"{len(demo.steps)} passed, {len(demo.failures)} failed")
             return 1
     print()
-    for step in demo.steps:
+    for step in sorted(demo.steps, key=lambda step: step.number):
         print(f"{step.title:44} {step.seconds:5.0f} s  {step.said}")
     print(f"{'All of it':44} {time.monotonic() - started:5.0f} s")
     print(f"{len(demo.steps)} passed, 0 failed")
     return 0
 
 
-def _timed(demo: Demo, number: int, title: str, do: Callable[[Demo], str]) -> Step | str:
-    """:returns: what was done, or how it failed"""
-    begun = time.monotonic()
-    try:
-        said = do(demo)
-    except (LabError, PlayFailed, Failed, subprocess.SubprocessError) as error:
-        return f"FAILED at step {number}, {title}: {error}"
-    print(f"   ✓ {said}", flush=True)
-    return Step(title, time.monotonic() - begun, said)
+def walk(demo: Demo, lane: Steps) -> None:
+    """Do one step after the other, until one fails, in this lane or in another."""
+    titles = [title for title, _do in (*IMAGES, *ROAD, *(MORE if MACHINES else ()))]
+    for title, do in lane:
+        if demo.failures:
+            return
+        number = titles.index(title) + 1
+        print(f"\n━━ {number}/{len(titles)} {title}", flush=True)
+        begun = time.monotonic()
+        try:
+            said = do(demo)
+        except (LabError, PlayFailed, Failed, subprocess.SubprocessError) as error:
+            demo.failures.append(f"FAILED at step {number}, {title}: {error}")
+            print(f"   ✗ {demo.failures[-1]}", flush=True)
+            return
+        print(f"   ✓ {said}", flush=True)
+        demo.steps.append(Step(number, title, time.monotonic() - begun, said))
 
 
 if __name__ == "__main__":

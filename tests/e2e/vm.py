@@ -40,11 +40,13 @@ PYTHON = "/usr/bin/python3"  # Debian's binding of libvirt is for Debian's Pytho
 class Vms:
     """The steps, in the order of `ROAD`.
 
-    :param name: of the registry that has the image os:1
+    :ivar name: of the registry that has the image os:1
     """
 
-    def __init__(self, player: Player, name: str = NAME) -> None:
-        self.player, self.name, self.image = player, name, f"{registry.address(name)}/os:1"
+    name = NAME
+
+    def __init__(self, player: Player) -> None:
+        self.player, self.image = player, f"{registry.address(NAME)}/os:1"
         self.folder = store.directory("vm")
         self.uri = hypervisor.uri_of(store.CACHE / "libvirt")
 
@@ -61,9 +63,14 @@ class Vms:
         conformance.push_images(self.image.rpartition(":")[0], "1")
         return self.image
 
+    def take(self, image: str) -> None:
+        """Have an image of another of the lab's registries in this one."""
+        plain = {"plain_http": True}
+        module("oci_image_copy", {"src": image, "dest": self.image, "src_registry": plain, "dest_registry": plain})
+
     def clean(self) -> str:
         hypervisor.clean(self.folder)
-        registry.remove(NAME)
+        registry.remove(self.name)
         return "nothing is left"
 
     def rehearse(self) -> str:
