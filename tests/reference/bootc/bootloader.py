@@ -37,10 +37,11 @@ MODULES = [
 ]
 # Made where the root, or /boot, may be on LVM or RAID.
 STACKED = ["lvm", "mdraid1x", "mdraid09"]
+# No countdown: where a machine's host is short of time, GRUB gets its clock wrong, and a second took six minutes once.
 CONFIG = """serial --unit=0 --speed=115200
 terminal_output serial console
 set default=0
-set timeout=1
+set timeout=0
 syslinux_source -s {prefix}/loader/syslinux.cfg
 """
 SECTOR = 512
