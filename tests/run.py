@@ -6,7 +6,8 @@
 
 `test` takes its stages in the order of CHAINS, and does not begin one that would not be over within IMAGEMODE_TEST_MINUTES
 (70; 0 is without an end): it says at the end which these were. On two cores under emulation all but the last two fit into an hour.
-Those that take long, or are new, are run by name only: modules, layouts, faults, takeover, metal, vm, vsphere, matrix, site, canaries.
+Those that take long, or are new, are run by name only: modules, layouts, faults, takeover, metal, many, vm,
+vsphere, matrix, site, canaries.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs
@@ -273,6 +274,11 @@ def metal(output: int) -> int:
     return run([sys.executable, str(ROOT / "tests/e2e/metal.py")], output, cwd=ROOT)
 
 
+def many(output: int) -> int:
+    """Ten machines installed at once."""
+    return run([sys.executable, str(ROOT / "tests/e2e/many.py")], output, cwd=ROOT)
+
+
 def vm(output: int) -> int:
     """A disk image made in a throw-away machine, and virtual machines from it on QEMU and libvirt."""
     return run([sys.executable, str(ROOT / "tests/e2e/vm.py")], output, cwd=ROOT)
@@ -325,6 +331,7 @@ STAGES: dict[str, Callable[[int], int]] = {
     "chaos": chaos,
     "vsphere": vsphere,
     "metal": metal,
+    "many": many,
     "vm": vm,
     "conformance": conformance,
     "modules": modules,

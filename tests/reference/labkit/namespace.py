@@ -26,6 +26,7 @@ PORTS = {
     "rack": 5008,
     "vm": 5009,
     "chaos": 5011,
+    "many": 5012,
 }
 INSECURE = "".join(f'[[registry]]\nlocation = "{{host}}:{port}"\ninsecure = true\n' for port in PORTS.values())
 HOSTS = "127.0.0.1 localhost\n{address} registry.test\n"
