@@ -173,7 +173,6 @@ class Demo:
         vms.inventory("first")
         said = vms.first()
         vms.again()
-        vms.remove()
         vms.clean()
         return f"{said}; changed=0"
 
