@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -31,7 +32,8 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parent / "reference"))
 
 from budget import Budget
-from labkit import machine
+from labkit import machine, packages
+from labkit.say import LabError
 from prepare import CACHE, COLLECTION, LOGS, ROOT, TREE, environment, prepare, say
 
 HEARTBEAT_SECONDS = 20
@@ -164,7 +166,9 @@ def canaries(output: int) -> int:
 
 
 def fleet(output: int) -> int:
-    """Rollouts over simulated hosts, and the report in a browser where there is one."""
+    """Rollouts over simulated hosts, and the report in a browser, which is installed on Debian."""
+    with suppress(LabError):
+        packages.packages(True, {"chromium": "chromium"})
     return run(["python", "-m", "pytest", "-q", "tests/fleet"], output, PYTHONPATH=str(TREE))
 
 
