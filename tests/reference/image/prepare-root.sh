@@ -43,6 +43,6 @@ chroot "$root" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_al
     dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount
 mkdir -p "$root/etc/systemd/system-generators"
 ln -s /dev/null "$root/etc/systemd/system-generators/systemd-ssh-generator"
-printf 'blacklist %s\n' kvm_amd kvm_intel kvm powernow_k8 ata_piix ata_generic i2c_piix4 psmouse pcspkr joydev serio_raw evdev button \
+printf 'blacklist %s\n' kvm_amd kvm_intel kvm powernow_k8 ata_piix ata_generic i2c_piix4 psmouse pcspkr joydev serio_raw \
     aesni_intel ghash_clmulni_intel sha512_ssse3 sha256_ssse3 sha1_ssse3 crct10dif_pclmul crc32_pclmul polyval_clmulni \
     > "$root/usr/lib/modprobe.d/reference.conf"
