@@ -150,10 +150,7 @@ class Source:
             return image.id, image.digest
         if pull == "never" or self._runner.find("skopeo") is None:
             return None
-        raw = self._manifest(self.wanted.url, auth_file)
-        if self.wanted.reference is not None:
-            inner = platform_digest(raw, oci_architecture(machine))
-            raw = self._manifest(f"docker://{self.wanted.reference.with_digest(inner)}", auth_file) if inner else raw
+        raw = self._platform_manifest(auth_file, machine)
         config = json.loads(raw).get("config") or {}
         return (image_id(config["digest"]), digest_of(raw.encode())) if config.get("digest") else None
 
@@ -225,14 +222,8 @@ class Source:
         """
         if self._runner.find("skopeo") is None or self._runner.run(["podman", "images", "--quiet"]).stdout.strip():
             return  # an image that is there may share layers, which are not pulled again
-        auth = ["--authfile", str(auth_file)] if auth_file else []
-        try:
-            argv = ["skopeo", "inspect", "--no-tags", *self._tls, *auth, self.wanted.url]
-            said = self._runner.run(argv, timeout=self._timeout, parsed=True).stdout
-        except CommandFailed as error:
-            raise _failure(f"There is no answer for '{self.wanted.name}'", error) from None
-        layers = json.loads(said).get("LayersData") or ()
-        needed = sum(int(layer["Size"]) for layer in layers)
+        layers = json.loads(self._platform_manifest(auth_file, os.uname().machine)).get("layers") or ()
+        needed = sum(int(layer["size"]) for layer in layers)
         place = self._runner.run(["podman", "info", "--format", "{{.Store.GraphRoot}}"], parsed=True).stdout.strip()
         room = os.statvfs(place)
         free = room.f_bavail * room.f_frsize
@@ -255,6 +246,12 @@ class Source:
         if self._runner.find("skopeo") is None:
             return None
         return manifest_digests(self._manifest(self.wanted.url, auth_file), oci_architecture(machine))
+
+    def _platform_manifest(self, auth_file: Path | None, machine: str) -> str:
+        """:returns: byte for byte the manifest, of an index in a registry that of the image for this machine"""
+        raw = self._manifest(self.wanted.url, auth_file)
+        inner = platform_digest(raw, oci_architecture(machine)) if self.wanted.reference else None
+        return self._manifest(f"docker://{self.wanted.reference.with_digest(inner)}", auth_file) if self.wanted.reference and inner else raw
 
     def _manifest(self, url: str, auth_file: Path | None) -> str:
         """:returns: manifest or index, byte for byte"""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,3 +76,42 @@ def test_an_image_that_cannot_be_had_has_its_code(tmp_path: Path, way: str, stde
 )
 def test_the_disk_that_is_too_small_is_told_from_the_storage_that_is_full(stderr: str, error: str) -> None:
     assert failure("podman run", 125, stderr).error == error
+
+
+class Empty:
+    """Podman without an image, on a machine where there is an index with one for each of two architectures."""
+
+    def __init__(self) -> None:
+        self.calls: list[Sequence[str]] = []
+
+    def find(self, program: str) -> str | None:
+        return f"/usr/bin/{program}"
+
+    def run(self, argv: Sequence[str], **_options: Any) -> SimpleNamespace:
+        self.calls.append(argv)
+        images = {"amd64": "sha256:" + "a" * 64, "arm64": "sha256:" + "b" * 64}
+        if argv[:2] == ["podman", "pull"]:
+            raise CommandFailed("it failed", stderr="manifest unknown", rc=125)
+        if argv[0] == "podman":
+            return SimpleNamespace(rc=125 if "inspect" in argv else 0, stdout="/storage" if "info" in argv else "")
+        for architecture, digest in images.items():
+            if argv[-1].endswith(digest):
+                sizes = (1000, 24) if architecture == "amd64" else (5000,)
+                return SimpleNamespace(rc=0, stdout=json.dumps({"layers": [{"size": size} for size in sizes]}))
+        manifests = [{"digest": digest, "platform": {"os": "linux", "architecture": name}} for name, digest in images.items()]
+        return SimpleNamespace(rc=0, stdout=json.dumps({"manifests": manifests}))
+
+
+@pytest.mark.parametrize(("free", "error"), [(1023, "disk_full"), (1024, "image_missing")])
+def test_what_does_not_fit_is_not_begun_and_no_blob_is_asked_for(monkeypatch: pytest.MonkeyPatch, free: int, error: str) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=free if path == "/storage" else 0, f_frsize=1))
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    runner: Any = Empty()
+    with pytest.raises(ImageModeError) as refused:
+        Source(runner, Wanted.parse(IMAGE, None), validate_certs=True, timeout=1).fetch(None, "always")
+    assert refused.value.error == error
+    assert (("podman", "pull") in [tuple(call[:2]) for call in runner.calls]) == (error == "image_missing")
+    # Without --raw skopeo asks for the configuration, too, which Podman asks for again.
+    assert all("--raw" in call for call in runner.calls if call[0] == "skopeo")
+    if error == "disk_full":
+        assert (refused.value.details["needed"], refused.value.details["free"]) == (1024, 1023)
