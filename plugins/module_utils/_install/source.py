@@ -222,8 +222,7 @@ class Source:
         """
         if self._runner.find("skopeo") is None or self._runner.run(["podman", "images", "--quiet"]).stdout.strip():
             return  # an image that is there may share layers, which are not pulled again
-        layers = json.loads(self._platform_manifest(auth_file, os.uname().machine)).get("layers") or ()
-        needed = sum(int(layer["size"]) for layer in layers)
+        needed = self._packed_size(auth_file)
         place = self._runner.run(["podman", "info", "--format", "{{.Store.GraphRoot}}"], parsed=True).stdout.strip()
         room = os.statvfs(place)
         free = room.f_bavail * room.f_frsize
@@ -247,17 +246,33 @@ class Source:
             return None
         return manifest_digests(self._manifest(self.wanted.url, auth_file), oci_architecture(machine))
 
+    def _packed_size(self, auth_file: Path | None) -> int:
+        """:returns: bytes of all layers. In a registry the manifest tells them: skopeo by itself would ask for the configuration, too,
+        which Podman asks for again. Of an index in files it finds the image for this machine.
+        """
+        if self.wanted.files:
+            layers = json.loads(self._inspect("--no-tags", self.wanted.url, auth_file)).get("LayersData") or ()
+            return sum(int(layer["Size"]) for layer in layers)
+        layers = json.loads(self._platform_manifest(auth_file, os.uname().machine)).get("layers") or ()
+        return sum(int(layer["size"]) for layer in layers)
+
     def _platform_manifest(self, auth_file: Path | None, machine: str) -> str:
         """:returns: byte for byte the manifest, of an index in a registry that of the image for this machine"""
         raw = self._manifest(self.wanted.url, auth_file)
-        inner = platform_digest(raw, oci_architecture(machine)) if self.wanted.reference else None
-        return self._manifest(f"docker://{self.wanted.reference.with_digest(inner)}", auth_file) if self.wanted.reference and inner else raw
+        if self.wanted.reference is not None:
+            inner = platform_digest(raw, oci_architecture(machine))
+            if inner:
+                return self._manifest(f"docker://{self.wanted.reference.with_digest(inner)}", auth_file)
+        return raw
 
     def _manifest(self, url: str, auth_file: Path | None) -> str:
         """:returns: manifest or index, byte for byte"""
+        return self._inspect("--raw", url, auth_file)
+
+    def _inspect(self, option: str, url: str, auth_file: Path | None) -> str:
         auth = ["--authfile", str(auth_file)] if auth_file else []
         try:
-            return self._runner.run(["skopeo", "inspect", "--raw", *self._tls, *auth, url], timeout=self._timeout, parsed=True).stdout
+            return self._runner.run(["skopeo", "inspect", option, *self._tls, *auth, url], timeout=self._timeout, parsed=True).stdout
         except CommandFailed as error:
             raise _failure(f"There is no answer for '{self.wanted.name}'", error) from None
 

@@ -35,7 +35,7 @@ EVIL = (f"--{MARK}={SHELL}", f"x{SHELL}\n--{MARK}\n[{MARK}]")
 WORDS = ("str", "path", "raw", None)
 PROGRAMS = ("podman", "buildah", "docker", "cosign", "gpg", "lsblk", "findmnt", "mount", "umount", "wipefs", "blkid", "losetup", "sfdisk")
 # Options after which the next word is a word of its own.
-SWITCHES = {"--quiet", "--raw", "--check", "--json", "--rm", "--wipe", "--force", "--detach", "--apply", "--all", "--batch"}
+SWITCHES = {"--quiet", "--raw", "--no-tags", "--check", "--json", "--rm", "--wipe", "--force", "--detach", "--apply", "--all", "--batch"}
 
 IMAGE, AWAY = "registry.test/os:1", {"name": "127.0.0.1:9/os:1", "retries": 0}
 # What each module needs to get going, in a directory of its own.

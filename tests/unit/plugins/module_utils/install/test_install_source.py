@@ -92,6 +92,8 @@ class Empty:
         images = {"amd64": "sha256:" + "a" * 64, "arm64": "sha256:" + "b" * 64}
         if argv[:2] == ["podman", "pull"]:
             raise CommandFailed("it failed", stderr="manifest unknown", rc=125)
+        if "--no-tags" in argv:
+            return SimpleNamespace(rc=0, stdout=json.dumps({"LayersData": [{"Size": 1000}, {"Size": 24}]}))
         if argv[0] == "podman":
             return SimpleNamespace(rc=125 if "inspect" in argv else 0, stdout="/storage" if "info" in argv else "")
         for architecture, digest in images.items():
@@ -115,3 +117,11 @@ def test_what_does_not_fit_is_not_begun_and_no_blob_is_asked_for(monkeypatch: py
     assert all("--raw" in call for call in runner.calls if call[0] == "skopeo")
     if error == "disk_full":
         assert (refused.value.details["needed"], refused.value.details["free"]) == (1024, 1023)
+
+
+def test_an_index_in_files_is_measured_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=1023, f_frsize=1))
+    runner: Any = Empty()
+    with pytest.raises(ImageModeError) as refused:
+        Source(runner, Wanted.parse(f"oci:{tmp_path}", None, IMAGE), validate_certs=True, timeout=1).fetch(None, "always")
+    assert (refused.value.error, refused.value.details["needed"]) == ("disk_full", 1024)
