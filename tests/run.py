@@ -6,8 +6,8 @@
 
 `test` takes its stages in the order of CHAINS, and does not begin one that would not be over within IMAGEMODE_TEST_MINUTES
 (70; 0 is without an end): it says at the end which these were. On two cores under emulation all but the last two fit into an hour.
-Those that take long, or are new, are run by name only: modules, layouts, faults, takeover, metal, many, vm,
-vsphere, matrix, site, canaries.
+Those that take long, or are new, are run by name only: modules, layouts, faults, takeover, metal, many, vm, vsphere,
+matrix, site, canaries.
 
 Everything that it makes is under .cache/ (IMAGEMODE_CACHE): a Python environment, a copy of the collection where
 ansible-test wants it, and one log for each stage. It needs Python 3.11 with venv; a real run needs root and installs

@@ -168,7 +168,6 @@ class Demo:
         vms = Vms(Player(self.player.folder / "vm", VENV, label="vm: "))
         vms.clean()
         # A registry of its own: the other one's log shows what the update pulls.
-        registry.up(vms.name)
         vms.take(f"{NAME}:1")
         vms.inventory("first")
         said = vms.first()

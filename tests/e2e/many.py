@@ -52,8 +52,10 @@ class Memory:
     @contextmanager
     def watched(self) -> Iterator[None]:
         threading.Thread(target=self._look, daemon=True).start()
-        yield
-        self._done.set()
+        try:
+            yield
+        finally:
+            self._done.set()
 
 
 def _command(pid: int) -> bytes:

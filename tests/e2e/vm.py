@@ -38,12 +38,7 @@ PYTHON = "/usr/bin/python3"  # Debian's binding of libvirt is for Debian's Pytho
 
 
 class Vms:
-    """The steps, in the order of `ROAD`.
-
-    :ivar name: of the registry that has the image os:1
-    """
-
-    name = NAME
+    """The steps, in the order of `ROAD`."""
 
     def __init__(self, player: Player) -> None:
         self.player, self.image = player, f"{registry.address(NAME)}/os:1"
@@ -59,18 +54,19 @@ class Vms:
         packages.packages(True, hypervisor.PACKAGES)
         self.clean()
         hypervisor.up()
-        registry.up(self.name)
+        registry.up(NAME)
         conformance.push_images(self.image.rpartition(":")[0], "1")
         return self.image
 
     def take(self, image: str) -> None:
-        """Have an image of another of the lab's registries in this one."""
+        """Instead of `prepare`: have an image of another of the lab's registries in this one."""
+        registry.up(NAME)
         plain = {"plain_http": True}
         module("oci_image_copy", {"src": image, "dest": self.image, "src_registry": plain, "dest_registry": plain})
 
     def clean(self) -> str:
         hypervisor.clean(self.folder)
-        registry.remove(self.name)
+        registry.remove(NAME)
         return "nothing is left"
 
     def rehearse(self) -> str:
@@ -189,7 +185,7 @@ class Vms:
 
     def runs(self, name: str) -> str:
         digest = json.loads(ssh(name, STATUS))["status"]["booted"]["image"]["imageDigest"]
-        check(digest == Registry(self.name).digest("os", "1"), f"{name} runs {digest}")
+        check(digest == Registry(NAME).digest("os", "1"), f"{name} runs {digest}")
         return f"{name} runs {digest}"
 
 

@@ -19,7 +19,7 @@ import time
 import traceback
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -144,6 +144,33 @@ def storage_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     shutil.rmtree(base, ignore_errors=True)
 
 
+def docker_options(base: Path) -> list[str]:
+    """Of a daemon that has all that is its own in a directory, its socket as C(socket), and leaves the machine's network alone."""
+    places = [f"--data-root={base}/data", f"--exec-root={base}/exec", f"--pidfile={base}/pid", f"--host=unix://{base}/socket"]
+    return [*places, "--iptables=false", "--ip6tables=false", "--bridge=none"]
+
+
+Command = tuple[list[str], dict[str, str]]
+
+
+@contextmanager
+def running_docker(command: Command, asking: Command, log: Path) -> Iterator[None]:
+    """A daemon of Docker from when it answers what is asked; the test is skipped where it does not run."""
+    with log.open("w") as output:
+        daemon = subprocess.Popen(command[0], stdout=output, stderr=output, env=command[1], cwd="/")
+    deadline = time.monotonic() + 60
+    while subprocess.run(asking[0], env=asking[1], cwd="/", capture_output=True, check=False).returncode != 0:
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            daemon.kill()
+            pytest.skip(f"Docker's daemon does not run on this machine: {log.read_text()[-300:]}")
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+
+
 @pytest.fixture(scope="session")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A real daemon of Docker of the tests' own, with its client first on PATH; stopped when all is done."""
@@ -151,8 +178,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         pytest.skip("Docker's daemon needs root and Debian's package docker.io")
     base = tmp_path_factory.mktemp("docker")
     address = f"unix://{base}/socket"
-    command = ["dockerd", f"--data-root={base}/data", f"--exec-root={base}/exec", f"--pidfile={base}/pid", f"--host={address}",
-               "--iptables=false", "--ip6tables=false", "--bridge=none"]  # fmt: skip
+    command = ["dockerd", *docker_options(base)]
     variables = {
         "DOCKER_HOST": address,
         "CONTAINERD_ADDRESS": f"{base}/exec/containerd/containerd.sock",
@@ -161,17 +187,9 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     }
     # In a mount namespace with what containers need, where the machine itself does not have it.
     words, environment = namespace.command(command)
-    with (base / "log").open("w") as log:
-        daemon = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
-    deadline = time.monotonic() + 60
-    while subprocess.run(["/usr/bin/docker", "info"], env={**os.environ, **variables}, capture_output=True, check=False).returncode != 0:
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            daemon.kill()
-            pytest.skip(f"Docker's daemon does not run on this machine: {(base / 'log').read_text()[-300:]}")
-        time.sleep(0.2)
-    yield variables
-    daemon.terminate()
-    daemon.wait(30)
+    asking = ["/usr/bin/docker", "info"], {**os.environ, **variables}
+    with running_docker((words, environment), asking, base / "log"):
+        yield variables
     shutil.rmtree(base, ignore_errors=True)
 
 

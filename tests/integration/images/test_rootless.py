@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils import _errors
 from labkit import namespace
 
-from .conftest import LiveRegistry
+from .conftest import LiveRegistry, docker_options, running_docker
 from .test_killed import descendants, wait_for_run
 
 NAME, UID = "builder-of-tests", 54321
@@ -168,21 +167,11 @@ def docker_daemon(user: Rootless) -> Iterator[str]:
     words = ["rootlesskit", "--net=host", "--copy-up=/etc", "--copy-up=/run", "--propagation=rslave", f"--state-dir={place}/kit"]
     # What the machine's own daemon has there is no business of this one.
     words += ["sh", "-c", 'rm -f /run/docker /run/containerd /run/xtables.lock; exec dockerd "$@"', "sh", "--rootless"]
-    words += [f"--data-root={place}/data", f"--exec-root={place}/exec", f"--pidfile={place}/pid", f"--host={address}"]
-    words += ["--iptables=false", "--ip6tables=false", "--bridge=none"]
-    argv, environment = user.command(words, PATH=f"/usr/sbin:{os.defpath}", XDG_RUNTIME_DIR=str(place))
-    with (user.base / "docker.log").open("w") as log:
-        daemon = subprocess.Popen(argv, stdout=log, stderr=log, env=environment, cwd="/")
-    deadline = time.monotonic() + 60
-    while user.run("docker", "info", DOCKER_HOST=address).returncode != 0:
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            daemon.kill()
-            pytest.skip(f"no daemon of a user's own on this machine: {(user.base / 'docker.log').read_text()[-300:]}")
-        time.sleep(0.2)
-    assert "rootless" in user.run("docker", "info", "--format={{.SecurityOptions}}", DOCKER_HOST=address).stdout
-    yield address
-    daemon.terminate()
-    daemon.wait(30)
+    words += docker_options(place)
+    starting = user.command(words, PATH=f"/usr/sbin:{os.defpath}", XDG_RUNTIME_DIR=str(place))
+    with running_docker(starting, user.command(["docker", "info"], DOCKER_HOST=address), user.base / "docker.log"):
+        assert "rootless" in user.run("docker", "info", "--format={{.SecurityOptions}}", DOCKER_HOST=address).stdout
+        yield address
 
 
 @pytest.mark.parametrize("engine", ["podman", "buildah", "docker"])
