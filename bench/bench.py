@@ -85,7 +85,10 @@ class Bench:
 
 
 def build(bench: Bench) -> Iterator[Result]:
-    """A context of 5,000 files and 230 MB in which nothing changed; what any task costs is taken off both sides."""
+    """A context of 5,000 files and 230 MB in which nothing changed; what any task costs is taken off both sides.
+
+    The first task of a module in a play packs it, which Ansible does once for all its tasks and hosts.
+    """
     context = bench.player.folder / "context"
     for number in range(FILES):
         path = context / f"files/{number % 50}/{number}"
@@ -95,9 +98,10 @@ def build(bench: Bench) -> Iterator[Result]:
     options = {"image": f"{REPOSITORY}:bench", "context": str(context)}
     bench.play("build", **options)
     seconds = bench.tasks("build", ROUNDS, **options)
-    own = seconds["Module"] - seconds["Nothing"]
-    yield Result(f"unchanged build, {FILES} files", "to cached `podman build`", own / (seconds["Bare"] - seconds["Nothing"]), 0.1)
-    yield Result("", "to containers.podman.podman_image", own / (seconds["Peer"] - seconds["Nothing"]), 1)
+    own = {task: median - seconds["Nothing"] for task, median in seconds.items()}
+    yield Result(f"unchanged build, {FILES} files", "to cached `podman build`", own["Module again"] / own["Bare"], 0.1)
+    yield Result("", "the same, packed first", own["Module"] / own["Bare"])
+    yield Result("", "to containers.podman.podman_image", own["Module"] / own["Peer"], 1)
 
 
 def fingerprint(bench: Bench) -> Iterator[Result]:
