@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What bootc_install refuses, does and repairs, on real disks of a machine of the lab.
+"""What bootc_install refuses, does and repairs, on real disks of a machine of the lab, and what power cuts leave of it.
 
-With `faults` as its argument: what happens to an installer, images that are refused, file systems made by the user, and
-what boots in the end.
+With `layouts` as its argument: dangerous disks. With `faults`: installers that are killed, images that are refused, file systems
+made by the user, and what boots in the end.
 """
 
 from __future__ import annotations
@@ -94,13 +94,13 @@ def refuse_images(player: Player) -> None:
     player.play(str(ROOT / "tests/e2e/secrets.yml"), {"target_serial": TARGET, "login": LOGIN, **images})
 
 
-def interrupt_and_boot(player: Player, cuts: list[Path]) -> None:
-    """Everything that can interrupt an installation; then the machine boots what came of it."""
-    disk = machine.where(MACHINE) / f"disk-{TARGET}.raw"
+def interrupt(player: Player) -> None:
+    """Kills, and a disk that is pulled out; then the machine boots what came of it."""
+    options: dict[str, object] = {"target_serial": TARGET, "login": LOGIN, "key": key()}
+    check(player.play(interruptions.FAULTS, {**options, "image": f"{REPOSITORY}:1"}) > 0, "installing changed nothing")
+    refuse_images(player)
     conformance.push_image(f"{CLOSED}:1", f"FROM {base.base()}\n", f"--creds={LOGIN['username']}:{LOGIN['password']}")
-    interruptions.look_at_cuts(player, MACHINE, disk, TARGET, cuts)
-    options: dict[str, object] = {"image": f"{CLOSED}:1", "target_serial": TARGET, "login": LOGIN, "key": key()}
-    interruptions.interrupt(player, MACHINE, TARGET, options, interruptions.seeded())
+    interruptions.interrupt(player, MACHINE, TARGET, {**options, "image": f"{CLOSED}:1"}, interruptions.seeded())
 
 
 def boot(player: Player, serial: str, commands: dict[str, str]) -> None:
@@ -140,25 +140,20 @@ def live(player: Player) -> None:
 
 
 def install_guards(player: Player) -> None:
-    player.play(
-        str(ROOT / "tests/e2e/install_guards.yml"),
-        {
-            "image": f"{REPOSITORY}:1",
-            "other_image": f"{REPOSITORY}:2",
-            "target_serial": TARGET,
-            "other_serial": OTHER,
-        },
-    )
-
-
-def power_cuts(player: Player) -> list[Path]:
-    """:returns: disks as power cuts left them during an installation"""
+    """Meanwhile the power fails ten times, and each disk that this leaves is looked at afterwards."""
     disk = machine.where(MACHINE) / f"disk-{TARGET}.raw"
-    options: dict[str, object] = {"image": f"{REPOSITORY}:1", "target_serial": TARGET, "login": LOGIN, "key": key()}
     with interruptions.PowerCuts(MACHINE, disk, interruptions.seeded(), wanted=10, first=1, last=12) as power:
-        check(player.play(interruptions.FAULTS, options) > 0, "installing changed nothing")
-    check(len(power.cuts) == 10, f"only {len(power.cuts)} moments of the installation were caught")
-    return power.cuts
+        player.play(
+            str(ROOT / "tests/e2e/install_guards.yml"),
+            {
+                "image": f"{REPOSITORY}:1",
+                "other_image": f"{REPOSITORY}:2",
+                "target_serial": TARGET,
+                "other_serial": OTHER,
+            },
+        )
+    check(len(power.cuts) == 10, f"only {len(power.cuts)} moments of the installations were caught")
+    interruptions.look_at_cuts(player, MACHINE, disk, TARGET, power.cuts)
 
 
 def refuse_and_repair(player: Player) -> None:
@@ -174,9 +169,7 @@ def refuse_dangerous_disks(player: Player) -> None:
 
 def interrupt_and_boot_all(player: Player) -> None:
     live(player)
-    cuts = power_cuts(player)
-    refuse_images(player)
-    interrupt_and_boot(player, cuts)
+    interrupt(player)
     conformance.push_image(f"{REPOSITORY}:lvm", (ROOT / "tests/e2e/volumes.Containerfile").read_text().format(base=base.base()))
     player.play(str(ROOT / "tests/e2e/volumes.yml"), {"image": f"{REPOSITORY}:lvm", "volume_serial": VOLUMES, "key": key()})
     boot(
