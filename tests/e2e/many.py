@@ -30,8 +30,9 @@ from processes import descendants, memory
 from proof import Failed, Registry, check, status
 
 NAME, COUNT, MEMORY = "many", 10, 1536
-# Of this machine for each, in MiB: QEMU has half a GiB of translated code.
+# Of this machine for each, in MiB: QEMU has up to a GiB of translated code; what machines have in common counts once, see L(merged).
 NEEDED = MEMORY + 512
+KSM = {"pages_to_scan": "5000", "run": "1"}
 LIMIT = 200  # MiB of the controller
 IMAGE = f"{registry.address(NAME)}/os:1"
 PATIENCE = 3600  # seconds that a machine may take to boot beside all the others
@@ -56,6 +57,23 @@ class Memory:
             yield
         finally:
             self._done.set()
+
+
+@contextmanager
+def merged() -> Iterator[None]:
+    """Where the kernel can, it keeps equal pages of the machines once: each has the live system and the image in its memory.
+
+    With ten machines that is 9 of 23 GiB.
+    """
+    files = {Path("/sys/kernel/mm/ksm", name): value for name, value in KSM.items()}
+    before = {path: path.read_text() for path in files if path.exists()}
+    try:
+        for path in before:
+            path.write_text(files[path])
+        yield
+    finally:
+        for path, value in before.items():
+            path.write_text(value)
 
 
 def _command(pid: int) -> bytes:
@@ -130,7 +148,8 @@ def main(words: list[str]) -> int:
     for step in (install, install_again):
         started = time.monotonic()
         try:
-            step(player, names)
+            with merged():
+                step(player, names)
         except (LabError, PlayFailed, Failed, subprocess.SubprocessError) as error:
             print(f"FAILED at {step.__name__}: {error}\n{passed} passed, 1 failed; the machines are left for you to look at")
             return 1
