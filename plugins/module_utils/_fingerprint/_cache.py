@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # What is written within this time of being read may have been written again without a trace in its times: the
@@ -52,6 +52,12 @@ def write(path: Path, content: bytes) -> None:
             raise
     except OSError:
         pass
+
+
+def used(path: Path) -> None:
+    """Let the file be one of the newest, so that it is kept."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def prune(directory: Path, keep: int) -> None:

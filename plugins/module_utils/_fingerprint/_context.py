@@ -21,6 +21,8 @@ from ._ignore import Rules
 
 _VERSION = 2
 _BLOCK = 1 << 20
+# Contexts that are remembered; one of 5,000 files takes a megabyte.
+_KEEP = 64
 _TAKEN_ALONG = ("security.capability", "security.ima")
 
 
@@ -93,6 +95,7 @@ def read_context(directory: Path, rules: Rules, containerfile: Path | None = Non
         signature = _signature(seen, apart)
         cached = _header(cache_file)
         if cached and cached["signature"] == signature:
+            _cache.used(cache_file)
             return Context(cached["digest"], cached["top"], len(seen), None, cache_file)
         return _hashed(root, seen, apart, cache_file, signature, started)
     except OSError as error:
@@ -156,6 +159,7 @@ def _hashed(root: str, seen: list[_Seen], apart: str, cache_file: Path, signatur
     digest, top = _digests(lines)
     header = {"version": _VERSION, "signature": "" if racy else signature, "digest": digest, "top": top}
     _cache.write(cache_file, b"\n".join(json.dumps(part).encode() for part in (header, stamps, lines)))
+    _cache.prune(cache_file.parent, _KEEP)
     return Context(digest, top, len(seen), lines)
 
 

@@ -100,6 +100,23 @@ def test_what_is_below_an_ignored_directory_is_not_looked_at(context: Path, monk
     assert read_context(context, Rules("left\n!left/in\n")).count == 3
 
 
+def test_what_is_remembered_of_contexts_that_are_gone_is_no_more_than_of_some(context: Path, tmp_path: Path) -> None:
+    """An archive is unpacked to another place each time."""
+    for number in range(2 * _context._KEEP):
+        read_context(context.rename(tmp_path / f"context-{number}"), Rules())
+        (tmp_path / f"context-{number}").rename(context)
+    assert len(list((tmp_path / "cache/imagemode/contexts").iterdir())) == _context._KEEP
+
+
+def test_a_context_that_is_read_again_and_again_stays_remembered(context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2 * _context._KEEP):
+        (tmp_path / f"other-{number}").mkdir()
+        read_context(tmp_path / f"other-{number}", Rules())
+        read_context(context, Rules())
+    monkeypatch.setattr(_context, "_content", lambda path: pytest.fail(f"{path} was opened"))
+    read_context(context, Rules())
+
+
 @pytest.mark.parametrize("header", ["", "[]", "{}", '{"version": 2}', '{"version": 2, "top": {}, "digest": null, "signature": "x"}'])
 def test_a_cache_that_is_damaged_is_none(context: Path, tmp_path: Path, header: str) -> None:
     before = read_context(context, Rules())
