@@ -93,8 +93,8 @@ def containerfile_in(context: Path, given: str | None) -> Path:
 def text_of(file: Path) -> str:
     """:raises ContextMissing: it cannot be read"""
     try:
-        # Engines take bytes; what is not UTF-8 is no word that anything depends on.
-        return file.read_text(errors="surrogateescape")
+        # Engines take bytes; what is not UTF-8 is no word that anything depends on. The ends of lines stay what they are.
+        return file.read_bytes().decode(errors="surrogateescape")
     except OSError as error:
         raise ContextMissing(
             f"'{file}' cannot be read where the task runs: {error.strerror}.", hint="Correct its permissions.", path=str(file)

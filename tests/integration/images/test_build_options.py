@@ -510,6 +510,20 @@ def test_what_is_not_utf_8_is_built(module: Module, context: Path, engine: str) 
     assert module("oci_image_build", check_mode=True, **options)["changed"]
 
 
+def test_other_ends_of_lines_are_another_containerfile(module: Module, context: Path, engine: str) -> None:
+    """It is a file of the context, too, and so of the image."""
+    options = {"name": f"lines-{engine}:1", "context": str(context), "engine": engine}
+    text = b"# escape=`\nFROM scratch AS One\nCOPY `\n . /\nFROM one\nARG FROM=ONE\nCOPY --from=${FROM} etc/motd /motd\n"
+    image_ids = []
+    for content in (text, text.replace(b"\n", b"\r\n")):
+        (context / "Containerfile").write_bytes(content)
+        built = module("oci_image_build", **options)
+        assert built["changed"], built
+        assert not module("oci_image_build", **options)["changed"]
+        image_ids.append(built["image_id"])
+    assert image_ids[0] != image_ids[1]
+
+
 def test_the_output_is_shown_as_it_comes(context: Path, tmp_path: Path) -> None:
     """The build waits for a file that is made only when its first word was seen."""
     programs(context)
