@@ -19,6 +19,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from ansible_collections.imagemode.bootc.tests.unit.roles import playing
 from labkit import namespace
 
 from .conftest import LiveRegistry
@@ -178,6 +179,18 @@ def test_everything_empty_is_everything_unset(play: Callable[..., Played], regis
     done = play(**options)
     assert not done.failed, done.output
     assert registry.digest("role-empty", "1")
+
+
+def test_the_first_second_of_all_is_a_date(context: Path, tmp_path: Path) -> None:
+    """As reproducible builds have it."""
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.image"]}]
+    for timestamp, date in ((0, "0"), ("", None)):
+        options = {"image_name": f"localhost/role-dated:{date}", "image_context": str(context), "image_engine": "podman"}
+        rc, output = playing.play(tmp_path, plays, {"builder": {}}, "--tags", "build", image_timestamp=timestamp, **options)
+        assert rc == 0, output
+        inspected = ["podman", "image", "inspect", "--format", "{{.Created.Unix}}", options["image_name"]]
+        dated = subprocess.run(inspected, capture_output=True, text=True, check=True).stdout.strip()
+        assert (dated == "0") == (date == "0"), dated
 
 
 @pytest.mark.parametrize("named", [True, False])
