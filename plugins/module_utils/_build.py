@@ -38,6 +38,7 @@ from ._fingerprint import (
     from_labels,
     here_document,
     ignore_file,
+    mounts_files,
     read_context,
     reasons,
     recall_files,
@@ -246,6 +247,7 @@ class Build:
         caches = [Reference.parse(text) for text in (*self.params["cache_from"], *self.params["cache_to"])]
         with private_directory() as directory, output_file(self.params["log_path"]) as on_line, access_to_each(options, caches) as access:
             request = self._request(decision, here, directory, access)
+            request = replace(request, no_cache=request.no_cache or (mounts_files(self.text) and not engine.caches_by_mounts))
             result = engine.build(request, on_line)
             built = engine.need(result.image_id)
             taken = fits(built, self.platform) and _has(from_labels(built.labels), decision.fingerprint)

@@ -113,6 +113,7 @@ class Engine(abc.ABC):
     :ivar takes_ids: whether FROM may name an image by its id
     :ivar short_is_local: whether a name without a registry may mean an image of C(localhost), or one of the registries that
         registries.conf has for it; otherwise it is Docker Hub's
+    :ivar caches_by_mounts: whether a cached layer of RUN is taken only if what C(--mount) shows to it is the same
     :ivar blanks_in_labels: whether the name of a label may have blanks in it
     :ivar lacks: options of the collection's modules that this engine has nothing for
     :ivar hints: what to do about a fault by its code, where that is not the same with every engine
@@ -126,6 +127,7 @@ class Engine(abc.ABC):
     heredocs_since: tuple[int, int]
     takes_ids = True
     short_is_local = True
+    caches_by_mounts = True
     blanks_in_labels = True
 
     def __init__(self, runner: Runner) -> None:
@@ -257,6 +259,8 @@ class _Containers(Engine):
     """Podman and Buildah: both build with Buildah's code."""
 
     tidies = True
+    # Buildah 1.28 and Podman 4.3 look at the text of the instruction alone, and later ones not at every mount (buildah issues 5400, 6609).
+    caches_by_mounts = False
     _build_options: tuple[str, ...]
     _root: str
     _remove: tuple[str, ...]

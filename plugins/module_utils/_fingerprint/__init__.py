@@ -7,7 +7,17 @@
 from __future__ import annotations
 
 from ._cache import cache_directory, lock
-from ._containerfile import Base, BaseInvalid, ContainerfileInvalid, bases, here_document, lower_stages, stage_name, write_platforms
+from ._containerfile import (
+    Base,
+    BaseInvalid,
+    ContainerfileInvalid,
+    bases,
+    here_document,
+    lower_stages,
+    mounts_files,
+    stage_name,
+    write_platforms,
+)
 from ._context import Context, ContextMissing, read_context
 from ._fingerprint import LABEL, PARTS_LABEL, Fingerprint, Inputs, from_labels, reasons, take
 from ._ignore import IgnoreInvalid, ignore_file
@@ -31,6 +41,7 @@ __all__ = [
     "ignore_file",
     "lock",
     "lower_stages",
+    "mounts_files",
     "read_context",
     "reasons",
     "recall_files",

@@ -22,6 +22,8 @@ _HEREDOC = re.compile(r"(?<!<)<<(-?)([\"']?)([^\s<\"']+)\2")
 _VARIABLE = re.compile(r"\\(\$)|\$(?:(\w+)|\{(\w+)(?::?([-+?])((?:[^{}]|\{[^{}]*\})*))?\})")
 # What is left of an expansion that is none of these: ${NAME%.x}, for example.
 _UNKNOWN = re.compile(r"(?<!\\)\$\{[^}]*\}?")
+# Of mounts, those that bring no files of a build along; without a type it is a bind mount.
+_OWN_MOUNTS = frozenset({"type=cache", "type=secret", "type=ssh", "type=tmpfs"})
 
 
 class ContainerfileInvalid(ImageModeError):
@@ -179,6 +181,12 @@ def _replace(lines: list[str], instruction: _Instruction, pattern: str, name: st
     lines[first:behind] = [changed, *[""] * (behind - first - 1)]
 
 
+def mounts_files(text: str) -> bool:
+    """:returns: whether an instruction is shown files of the context, a stage or an image by C(RUN --mount)"""
+    runs = (instruction for instruction in _instructions(text) if instruction.word == "RUN")
+    return any(name == "--mount" and _shows_files(value) for run in runs for name, value in _flags(run))
+
+
 def here_document(text: str) -> int | None:
     """:returns: the first line with a here-document that the builder itself has to know; C(None) if there is none, or if the
     Containerfile brings a builder (C(# syntax=…)) that does
@@ -287,15 +295,24 @@ def _from(instruction: _Instruction, variables: Mapping[str, str]) -> _Stage:
 
 def _uses(instruction: _Instruction) -> Iterator[str]:
     """Images and stages of C(COPY --from=…) and C(RUN --mount=…,from=…)."""
-    for word in instruction.rest.split():
-        if not word.startswith("--"):
-            return
-        name, _equals, value = word.partition("=")
-        value = value.strip("\"'")
+    for name, value in _flags(instruction):
         if name == "--from":
             yield value
         elif name == "--mount":
             yield from (part[len("from=") :] for part in value.split(",") if part.startswith("from="))
+
+
+def _flags(instruction: _Instruction) -> Iterator[tuple[str, str]]:
+    for word in instruction.rest.split():
+        if not word.startswith("--"):
+            return
+        name, _equals, value = word.partition("=")
+        yield name, value.strip("\"'")
+
+
+def _shows_files(mount: str) -> bool:
+    parts = mount.split(",")
+    return not _OWN_MOUNTS.intersection(parts) or any(part.startswith("from=") for part in parts)
 
 
 def _expand(text: str, variables: Mapping[str, str], instruction: _Instruction | None) -> str:

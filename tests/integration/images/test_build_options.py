@@ -211,6 +211,22 @@ def test_a_run_instruction_sees_what_the_task_gives_it(
     assert built["changed"], built
 
 
+@pytest.mark.parametrize("mount", ["source=etc,target=/seen", "type=bind,from=files,target=/seen"])
+def test_a_run_instruction_sees_the_files_that_it_mounts_as_they_are_now(module: Module, context: Path, engine: str, mount: str) -> None:
+    programs(context)
+    text = (
+        f'FROM scratch AS files\nCOPY etc /\nFROM scratch\nCOPY root /\nRUN --mount={mount} read -r word < /seen/motd; echo "it is $word"\n'
+    )
+    options = {"name": f"mounts-{engine}:1", "context": str(context), "engine": engine, "network": "host", "content": text}
+    # Docker knows the same files again, whatever mounted them.
+    for word in (f"first-{context.parent.name}", f"second-{context.parent.name}"):
+        (context / "etc/motd").write_text(f"{word}\n")
+        built = module("oci_image_build", **options)
+        assert built["changed"], built
+        assert any(f"it is {word}" in line for line in built["log"]), built["log"]
+    assert not module("oci_image_build", **options)["changed"]
+
+
 def test_a_run_instruction_sees_the_ssh_key_that_it_names(module: Module, context: Path, tmp_path: Path, engine: str) -> None:
     """Of a file with a key the engine makes an agent; the key itself is not in the container."""
     programs(context)

@@ -17,6 +17,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._fingerprint impor
     bases,
     here_document,
     lower_stages,
+    mounts_files,
     stage_name,
     write_platforms,
 )
@@ -226,3 +227,21 @@ def test_what_cannot_be_told_of_a_base_names_the_instruction_and_what_to_do(text
 )
 def test_a_here_document_is_found(text: str, line: int | None) -> None:
     assert here_document(text) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "mounts"),
+    [
+        ("FROM a.test/os:1\nRUN --mount=source=a,target=/a true\n", True),
+        ("FROM a.test/os:1\nrun --network=none \\\n --mount=type=bind,target=/a true\n", True),
+        ("FROM a.test/os:1\nRUN --mount=type=cache,target=/c --mount=type=bind,from=ctx,target=/a true\n", True),
+        ("FROM a.test/os:1\nRUN --mount=type=cache,from=ctx,target=/c true\n", True),
+        (
+            "FROM a.test/os:1\nRUN --mount=type=cache,target=/c --mount=type=secret,id=s --mount=type=ssh --mount=type=tmpfs true\n",
+            False,
+        ),
+        ("FROM a.test/os:1\nRUN mount --mount=type=bind\nCOPY --from=ctx a b\n", False),
+    ],
+)
+def test_mounts_that_show_files_of_the_build_are_found(text: str, mounts: bool) -> None:
+    assert mounts_files(text) is mounts
