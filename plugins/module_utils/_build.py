@@ -247,7 +247,8 @@ class Build:
         caches = [Reference.parse(text) for text in (*self.params["cache_from"], *self.params["cache_to"])]
         with private_directory() as directory, output_file(self.params["log_path"]) as on_line, access_to_each(options, caches) as access:
             request = self._request(decision, here, directory, access)
-            request = replace(request, no_cache=request.no_cache or (mounts_files(self.text) and not engine.caches_by_mounts))
+            shown = mounts_files(self.text) or bool(self.params["volumes"])
+            request = replace(request, no_cache=request.no_cache or (shown and not engine.caches_by_mounts))
             result = engine.build(request, on_line)
             built = engine.need(result.image_id)
             taken = fits(built, self.platform) and _has(from_labels(built.labels), decision.fingerprint)

@@ -22,7 +22,7 @@ description:
   - What RUN and ADD instructions fetch from elsewhere is not known beforehand - packages, files at a URL. Where that is to be
     fresh, build with O(force=true) on a schedule, or name a version in a build argument.
   - Podman and Buildah take cached layers of C(RUN --mount) although the files changed that it mounts. A Containerfile that mounts files
-    of the context, of a stage or of an image is built without cached layers there.
+    of the context, of a stage or of an image is built without cached layers there, and so is one with O(volumes).
 options:
   name:
     description: The name of the image, for example V(registry.example.com/os:1). Without a registry it is C(localhost/…).

@@ -113,7 +113,7 @@ class Engine(abc.ABC):
     :ivar takes_ids: whether FROM may name an image by its id
     :ivar short_is_local: whether a name without a registry may mean an image of C(localhost), or one of the registries that
         registries.conf has for it; otherwise it is Docker Hub's
-    :ivar caches_by_mounts: whether a cached layer of RUN is taken only if what C(--mount) shows to it is the same
+    :ivar caches_by_mounts: whether a cached layer of RUN is taken only if what mounts and volumes show to it is the same
     :ivar blanks_in_labels: whether the name of a label may have blanks in it
     :ivar lacks: options of the collection's modules that this engine has nothing for
     :ivar hints: what to do about a fault by its code, where that is not the same with every engine

@@ -227,6 +227,19 @@ def test_a_run_instruction_sees_the_files_that_it_mounts_as_they_are_now(module:
     assert not module("oci_image_build", **options)["changed"]
 
 
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_a_run_instruction_sees_another_volume_where_there_was_one(module: Module, context: Path, tmp_path: Path, builder: str) -> None:
+    programs(context)
+    text = 'FROM scratch\nCOPY root /\nRUN read -r word < /given/word; echo "it is $word"\n'
+    options = {"name": f"volumes-{builder}:1", "context": str(context), "engine": builder, "content": text}
+    for word in ("first", "second"):
+        (tmp_path / word).mkdir()
+        (tmp_path / word / "word").write_text(f"{word}\n")
+        built = module("oci_image_build", volumes=[f"{tmp_path / word}:/given:ro"], **options)
+        assert built["changed"], built
+        assert any(f"it is {word}" in line for line in built["log"]), built["log"]
+
+
 def test_a_run_instruction_sees_the_ssh_key_that_it_names(module: Module, context: Path, tmp_path: Path, engine: str) -> None:
     """Of a file with a key the engine makes an agent; the key itself is not in the container."""
     programs(context)
