@@ -43,20 +43,32 @@ def without(deletions: Iterable[str], arguments: Iterable[str]) -> tuple[str, ..
     """:param deletions: C(NAME) for all of that name, or exactly C(NAME=VALUE), as bootc has them (install.rs, delete_kargs)
     :param arguments: an entry may hold several
     """
-    # The kernel, and bootc with it, takes "-" and "_" in names for the same.
-    gone = {_same_name(word) for word in deletions}
+    gone = {meaning(word) for word in deletions}
     words = (word for entry in arguments for word in split(entry))
-    return tuple(word for word in words if not gone & {_same_name(word), _same_name(word.partition("=")[0])})
+    return tuple(word for word in words if not gone & {meaning(word), meaning(word.partition("=")[0])})
 
 
-def _same_name(word: str) -> str:
-    name, equals, rest = word.partition("=")
-    return f"{name.replace('-', '_')}{equals}{rest}"
+def meaning(word: str) -> str:
+    """What tells one argument from another: in names "-" and "_" are the same, and quotes only keep blanks together.
+
+    So it is for the kernel, and for bootc, which does not add an argument that is there in other words (kernel_cmdline/src/bytes.rs).
+    """
+    name, equals, value = word.removeprefix('"').removesuffix('"').partition("=")
+    return f"{name.replace('-', '_')}{equals}" + value.removeprefix('"')
 
 
 def missing(asked: Iterable[str], there: Iterable[str]) -> tuple[str, ...]:
     """:param asked: arguments, an entry may hold several
-    :returns: those that are not there, once each, in their order
+    :returns: those that are not there, be it in other words, once each, in their order
     """
-    have = set(there)
-    return tuple(dict.fromkeys(word for entry in asked for word in split(entry) if word not in have))
+    have = {meaning(word) for word in there}
+    words: dict[str, str] = {}
+    for word in (word for entry in asked for word in split(entry)):
+        words.setdefault(meaning(word), word)
+    return tuple(word for means, word in words.items() if means not in have)
+
+
+def present(asked: Iterable[str], there: Iterable[str]) -> tuple[str, ...]:
+    """:returns: those that are there, be it in other words"""
+    have = {meaning(word) for word in there}
+    return tuple(word for word in asked if meaning(word) in have)

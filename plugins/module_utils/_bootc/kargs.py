@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .._kargs import checked, split
+from .._kargs import checked, missing, present, split
 from .._replace import replace_file
 from . import boot_entry
 from .boot_entry import BootEntry
@@ -109,24 +109,25 @@ def plan_kargs(entry: BootEntry, record: Record, source: str, wanted: Kargs, *, 
     :param native: whether `bootc loader-entries` can do it
     :param deploy: else, the command that stages the deployment; the arguments are put before its last word
     """
-    wanted = tuple(dict.fromkeys(wanted))
+    wanted = missing(wanted, ())
     before = record.with_owners(entry)
     owned = before.sources.get(source, ())
     # What was set before `bootc loader-entries` was there has to become bootc's, too.
     adopted = native and bool(owned) and source not in entry.sources
-    if set(owned) == set(wanted) and set(wanted) <= set(entry.kargs) and not adopted:
+    other = bool(missing(owned, wanted) or missing(wanted, owned))
+    if not other and not missing(wanted, entry.kargs) and not adopted:
         return KargsPlan(_said(source, wanted, "already"), before, before)
-    kept = [word for word in entry.kargs if word not in owned]
-    kept += [word for word in wanted if word not in kept]
+    kept = tuple(word for word in entry.kargs if missing((word,), owned))
+    kept += missing(wanted, kept)
     sources = {name: words for name, words in before.sources.items() if name != source}
-    after = BootEntry(tuple(kept), {**sources, source: wanted} if wanted else sources)
+    after = BootEntry(kept, {**sources, source: wanted} if wanted else sources)
     reason = _said(source, wanted, "from the next boot on")
     if native:
-        first = [_set(source, owned)] if adopted and set(owned) != set(wanted) else []
+        first = [_set(source, owned)] if adopted and other else []
         return KargsPlan(reason, before, after, (*first, _set(source, wanted)), () if source in record.sources else None)
     stage = (*deploy[:-1], *(f"--karg-append={word}" for word in kept), *deploy[-1:])
     steps = (stage,) if after.kargs != entry.kargs else ()
-    return KargsPlan(reason, before, after, steps, tuple(dict.fromkeys((*record.sources.get(source, ()), *wanted))))
+    return KargsPlan(reason, before, after, steps, missing((*wanted, *record.sources.get(source, ())), ()))
 
 
 def deploy_command(host: Host) -> Step:
@@ -185,12 +186,11 @@ class Record:
 
     def with_owners(self, entry: BootEntry) -> BootEntry:
         """:returns: the entry with the owners that only the record knows"""
-        owned = {name: tuple(word for word in words if word in entry.kargs) for name, words in self.sources.items()}
+        owned = {name: present(words, entry.kargs) for name, words in self.sources.items()}
         return replace(entry, sources={**{name: words for name, words in owned.items() if words}, **entry.sources})
 
     def write(self, source: str, kargs: Kargs) -> None:
-        alive = boot_entry.all_kargs()
-        self.sources[source] = tuple(word for word in kargs if word in alive)
+        self.sources[source] = present(kargs, boot_entry.all_kargs())
         self.sources = {name: words for name, words in self.sources.items() if words}
         path = Path(boot_entry.ROOT, RECORD)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,25 @@ def test_another_order_is_no_change(host: Any) -> None:
     assert host.run("bootc_kargs", kargs=["foo=bar", "quiet"])["changed"] is False
 
 
+@pytest.mark.parametrize("ostree", [NEW_OSTREE, OLD_OSTREE])
+def test_an_argument_that_is_there_in_other_words_is_not_added(host: Any, ostree: dict[str, Any]) -> None:
+    """bootc compares as the kernel does (kernel_cmdline/src/bytes.rs), and would add nothing."""
+    there, asked = ["systemd.unified_cgroup_hierarchy=1", 'foo="bar"'], ["systemd.unified-cgroup-hierarchy=1", "foo=bar", '"foo=bar"']
+    host.set(unstaged(), ostree)
+    install(host, unstaged(), [*MACHINE, *there])
+    predicted = host.run("bootc_kargs", check_mode=True, kargs=asked)
+    assert predicted["after"] == {"kargs": [*MACHINE, *there], "sources": {"ansible": asked[:2]}}
+    if ostree is NEW_OSTREE:
+        entry = host.root / "boot/loader/entries/ostree-1.conf"
+        entry.write_text(entry.read_text() + f"x-options-source-ansible {' '.join(asked[:2])}\n")
+    else:
+        assert host.run("bootc_kargs", kargs=asked)["changed"]
+    again = host.run("bootc_kargs", kargs=asked)
+    assert (again["changed"], again["commands"]) == (False, [])
+    other = host.run("bootc_kargs", check_mode=True, kargs=["systemd.unified_cgroup_hierarchy=1"])
+    assert (other["changed"], other["after"]["sources"]) == (True, {"ansible": ["systemd.unified_cgroup_hierarchy=1"]})
+
+
 def test_owners_that_libostree_loses_are_noticed(host: Any) -> None:
     host.set(unstaged(), {**NEW_OSTREE, f"{SET} --options quiet foo=bar": step(recorded("kargs-remove"), "unowned")})
     install(host, unstaged(), MACHINE)
