@@ -117,14 +117,19 @@ def plan_kargs(entry: BootEntry, record: Record, source: str, wanted: Kargs, *, 
     other = bool(missing(owned, wanted) or missing(wanted, owned))
     if not other and not missing(wanted, entry.kargs) and not adopted:
         return KargsPlan(_said(source, wanted, "already"), before, before)
-    kept = tuple(word for word in entry.kargs if missing((word,), owned))
-    kept += missing(wanted, kept)
     sources = {name: words for name, words in before.sources.items() if name != source}
+    theirs = tuple(word for words in sources.values() for word in words)
+    kept = tuple(word for word in entry.kargs if missing((word,), owned) or (present((word,), theirs) and not native))
+    kept += missing(wanted, kept)
+    # bootc takes away what the source gives up, also what another source has, too (loader_entries.rs, compute_merged_options).
+    robbed = [name for name, words in sources.items() if missing(present(words, entry.kargs), kept)]
+    kept += missing((word for name in robbed for word in sources[name]), kept)
     after = BootEntry(kept, {**sources, source: wanted} if wanted else sources)
     reason = _said(source, wanted, "from the next boot on")
     if native:
         first = [_set(source, owned)] if adopted and other else []
-        return KargsPlan(reason, before, after, (*first, _set(source, wanted)), () if source in record.sources else None)
+        again = [_set(name, sources[name]) for name in robbed]
+        return KargsPlan(reason, before, after, (*first, _set(source, wanted), *again), () if source in record.sources else None)
     stage = (*deploy[:-1], *(f"--karg-append={word}" for word in kept), *deploy[-1:])
     steps = (stage,) if after.kargs != entry.kargs else ()
     return KargsPlan(reason, before, after, steps, missing((*wanted, *record.sources.get(source, ())), ()))

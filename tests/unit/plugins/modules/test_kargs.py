@@ -111,6 +111,30 @@ def test_an_argument_that_is_there_in_other_words_is_not_added(host: Any, ostree
     assert (other["changed"], other["after"]["sources"]) == (True, {"ansible": ["systemd.unified_cgroup_hierarchy=1"]})
 
 
+@pytest.mark.parametrize("ostree", [NEW_OSTREE, OLD_OSTREE])
+def test_what_another_source_owns_too_stays(host: Any, ostree: dict[str, Any]) -> None:
+    """`bootc loader-entries` takes it away, whoever else has it (loader_entries.rs, compute_merged_options)."""
+    host.set(unstaged(), ostree)
+    owners = {"ansible": ["quiet", "foo=bar"], "tuned": ["nohz=on", "quiet"], "other": ["lost"]}
+    install(host, unstaged(), [*MACHINE, "quiet", "foo=bar", "nohz=on"])
+    if ostree is NEW_OSTREE:
+        entry = host.root / "boot/loader/entries/ostree-1.conf"
+        entry.write_text(entry.read_text() + "".join(f"x-options-source-{name} {' '.join(words)}\n" for name, words in owners.items()))
+    else:
+        record = host.root / "var/lib/imagemode-bootc/kargs.json"
+        record.parent.mkdir(parents=True)
+        record.write_text(json.dumps(owners))
+    result = host.run("bootc_kargs", check_mode=True, state="absent")
+    assert result["after"]["sources"]["tuned"] == owners["tuned"]
+    if ostree is NEW_OSTREE:
+        assert result["after"]["kargs"] == [*MACHINE, "nohz=on", "quiet"]
+        assert result["commands"] == [SET, f"{SET.replace('ansible', 'tuned')} --options nohz=on quiet"]
+    else:
+        assert result["after"]["kargs"] == [*MACHINE, "quiet", "nohz=on"]
+        (command,) = result["commands"]
+        assert command.endswith(_deploy([*MACHINE, "quiet", "nohz=on"]))
+
+
 def test_owners_that_libostree_loses_are_noticed(host: Any) -> None:
     host.set(unstaged(), {**NEW_OSTREE, f"{SET} --options quiet foo=bar": step(recorded("kargs-remove"), "unowned")})
     install(host, unstaged(), MACHINE)
