@@ -36,6 +36,7 @@ options:
       - The digest that O(image) must have, of the index or of the manifest for the host's platform.
       - A host that follows O(image) and has this digest booted or staged is found by C(bootc status) alone.
         Otherwise the registry is asked, and a tag that was moved is an error instead of a surprise.
+      - What was downloaded by O(imagemode.bootc.bootc_upgrade#module:download_only) and has this digest is applied at the next boot.
     type: str
   enforce_container_sigpolicy:
     description:

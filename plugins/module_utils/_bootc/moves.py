@@ -36,8 +36,8 @@ def converge(
     if remote.is_in(host.booted) and (composefs or not new_source):
         return _stay(host, source, cancel_rollback)
     if composefs:
-        if remote.is_in(host.staged):
-            return Plan("this image is staged already", host, warnings=_other_name(host.staged, source))
+        if host.staged and remote.is_in(host.staged):
+            return replace(settle_lock(host, host.staged, Update(download_only=locked)), warnings=_other_name(host.staged, source))
         if remote.is_in(host.rollback):
             if locked:  # a queued rollback would be applied
                 return Plan("this image is here already, as the rollback deployment: there is nothing to download", host)

@@ -45,7 +45,7 @@ def _switch(host: Host, want: Follow, remote: Remote | None) -> Plan:
     if host.spec and same_source(host.spec, source):
         if digest is None:
             return keep(host, "the host follows this image already")
-        present = _present(host, digest, remote)
+        present = _present(host, digest, remote, Update(soft_reboot=want.soft_reboot))
         if present:
             return present
         if remote is None:
@@ -96,9 +96,7 @@ def _upgrade(host: Host, want: Update, remote: Remote | None) -> Plan:
         if not same_source(host.spec, source):
             return _change_tag(host, want, source, remote)
     if want.digest:
-        if host.staged and satisfied(host.staged, want.digest, remote):
-            return settle_lock(host, host.staged, want)
-        present = _present(host, want.digest, remote)
+        present = _present(host, want.digest, remote, want)
         if present:
             return present
     else:
@@ -207,10 +205,10 @@ def plan_rollback(host: Host, want: GoBack) -> Plan:
     return go_back(host, "the next boot goes to the rollback deployment", want.soft_reboot)
 
 
-def _present(host: Host, digest: str, remote: Remote | None) -> Plan | None:
+def _present(host: Host, digest: str, remote: Remote | None, want: Update) -> Plan | None:
     """The plan if the image with this digest is staged or booted already; the registry is not needed then."""
     if host.staged and satisfied(host.staged, digest, remote):
-        return Plan("the image with this digest is staged already", host)
+        return settle_lock(host, host.staged, want)
     if not satisfied(host.booted, digest, remote):
         return None
     if host.staged:

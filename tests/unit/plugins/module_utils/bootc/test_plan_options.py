@@ -436,6 +436,29 @@ def test_what_is_staged_under_another_name_is_not_staged_again_on_composefs() ->
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_switch_to_the_digest_that_was_downloaded_applies_it(backend: str) -> None:
+    host = asked(plan_upgrade, booted(backend), Update(download_only=True)).after
+    assert host.spec
+    assert host.staged
+    for want, expected in (
+        (Follow(host.spec, digest=NEW), []),
+        (Follow(host.spec, digest=NEW, soft_reboot="auto"), ["--soft-reboot=auto"]),
+    ):
+        plan = asked(plan_switch, host, want)
+        assert commands(plan) == [" ".join(["bootc upgrade --from-downloaded", *expected])]
+        assert plan.after == replace(host, staged=replace(host.staged, download_only=False))
+        assert plan_switch(plan.after, want).steps == ()
+
+
+def test_what_was_downloaded_under_another_name_is_applied_on_composefs() -> None:
+    host = asked(plan_upgrade, booted("composefs"), Update(download_only=True)).after
+    plan = asked(plan_switch, host, Follow(Source(tagged(host, "next"))))
+    assert commands(plan) == ["bootc upgrade --from-downloaded"]
+    assert plan.after.reboot_required
+    assert "goes on following that name" in plan.warnings[0]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
     host = booted(backend)
     queued = plan_rollback(host, GoBack(soft_reboot="auto"))
