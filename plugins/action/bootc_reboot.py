@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors import INSTALL_FIRST
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._reference import is_digest
 from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import checked
@@ -270,13 +271,17 @@ class ActionModule(ActionBase):
             self._connection.reset()
 
     def _info(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """The host's state, by the module; a host that is just coming up is asked again."""
-        info: dict[str, Any] = self._execute_module(
-            module_name="imagemode.bootc.bootc_info", module_args={"required": True}, task_vars=task_vars
-        )
+        """The host's state, by the module. What it runs need not be an image: a classic ostree host is switched to its first."""
+        info: dict[str, Any] = self._execute_module(module_name="imagemode.bootc.bootc_info", module_args={}, task_vars=task_vars)
         if info.get("failed"):
             raise RebootRefused(
                 info.get("error", "bootc_failed"), f"The host's state could not be read: {info.get('msg')}", info.get("hint", "")
+            )
+        if info["backend"] is None:
+            raise RebootRefused(
+                "host_not_managed" if info["bootc_version"] else "bootc_missing",
+                f"This host has no deployments to boot: it is of kind '{info['kind']}'.",
+                INSTALL_FIRST,
             )
         return info
 

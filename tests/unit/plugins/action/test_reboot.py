@@ -512,5 +512,28 @@ def test_a_state_that_cannot_be_read_is_told_as_the_module_tells_it(action: Acti
     with pytest.raises(RebootRefused, match="could not be read: It needs root") as refusal:
         action._info({})
     assert (refusal.value.result["error"], refusal.value.result["hint"]) == ("not_root", "Set 'become: true'.")
-    answer.pop("failed")
+
+
+@pytest.mark.parametrize(("version", "error"), [("1.16.9", "host_not_managed"), (None, "bootc_missing")])
+def test_any_host_that_has_deployments_is_rebooted_into_what_is_pending(
+    action: ActionModule, monkeypatch: pytest.MonkeyPatch, version: str | None, error: str
+) -> None:
+    """A classic ostree host, or one that rpm-ostree changed, is switched to its first image, and not managed until that is booted."""
+    asked: dict[str, Any] = {}
+    answer = {"managed": False, "kind": "ostree", "backend": "ostree", "bootc_version": version}
+    monkeypatch.setattr(action, "_execute_module", lambda **options: asked.update(options) or answer, raising=False)
     assert action._info({}) is answer
+    assert not asked["module_args"].get("required")
+    answer.update(kind="package", backend=None)
+    with pytest.raises(RebootRefused, match="kind 'package'") as refusal:
+        action._info({})
+    assert refusal.value.result["error"] == error
+
+
+def test_a_host_is_rebooted_from_what_is_no_image(action: ActionModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    ostree = {"digest": None, "identity": "one", "image": None, "download_only": False}
+    before = {**WAITS, "digest": None, "managed": False, "host": {**WAITS["host"], "booted": ostree}}
+    going(action, monkeypatch, before, came_up(B, "two"), digest=B)
+    result: dict[str, Any] = {}
+    action._reboot(result, {})
+    assert (result["changed"], result["digest"], result["diff"]["before"]) == (True, B, "booted: None\n")
