@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   image:
-    description: The image that it must follow. Empty for the one that it follows.
+    description: The image that it must follow, in its registry. Empty for the one that it follows, wherever that is.
     type: str
     default: ""
   verified:
@@ -57,7 +57,7 @@ def converged(info: Mapping[str, Any], digest: str, image: str | None = "", veri
         why = f", which failed: {info['msg']}" if info.get("msg") else "; there is no 'host' in this."
         raise AnsibleFilterError(f"converged takes what bootc_info returned{why}")
     host = info["host"]
-    follows_another = bool(image) and not same_reference(str(image), host["image"] or "")
+    follows_another = bool(image) and not (host["transport"] == "registry" and same_reference(str(image), host["image"] or ""))
     as_verified = verified is None or host["backend"] == "composefs" or verified == (host["signature"] == "containerPolicy")
     there = bool(digest) and digest == info["digest"] and as_verified
     return there and not (host["staged"] or info["reboot_required"] or follows_another)

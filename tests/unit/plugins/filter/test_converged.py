@@ -17,7 +17,7 @@ DIGEST = "sha256:" + "a" * 64
 
 
 def info(image: str = "registry.test/os:latest", signature: str | None = None, backend: str = "ostree") -> dict[str, Any]:
-    host = {"image": image, "signature": signature, "staged": None, "backend": backend}
+    host = {"image": image, "transport": "registry", "signature": signature, "staged": None, "backend": backend}
     return {"digest": DIGEST, "reboot_required": False, "host": host}
 
 
@@ -27,6 +27,13 @@ def test_an_image_may_be_spelt_in_another_way() -> None:
     assert same_image("os", "docker.io/library/os:latest")
     assert same_image("/media/os", "/media/os")
     assert not same_image("os:1", None)
+
+
+def test_an_image_in_local_storage_is_not_the_one_in_the_registry() -> None:
+    local = info()
+    local["host"]["transport"] = "containers-storage"
+    assert not converged(local, DIGEST, "registry.test/os")
+    assert converged(local, DIGEST)
 
 
 def test_a_tag_beside_a_digest_decides_nothing() -> None:
