@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated
+from ansible_collections.imagemode.bootc.tests.unit.roles.playing import evaluated, play
 
 
 def test_tags_of_an_image_are_a_list_or_a_text(tmp_path: Path) -> None:
@@ -62,3 +63,28 @@ def test_a_text_of_keys_is_one_key_on_each_line(tmp_path: Path, role: str, optio
 def test_one_entry_as_text_is_a_list_of_it(tmp_path: Path, role: str, expression: str) -> None:
     option = {"__builder_registries_named": "builder_search_registries"}.get(expression, expression[2:])
     assert evaluated(tmp_path, role, expression, {"one": {option: "/one"}, "none": {option: None}}) == {"one": ["/one"], "none": []}
+
+
+def test_what_a_host_needs_is_a_list_one_entry_or_json(tmp_path: Path) -> None:
+    entry = {"registry": "registry.test:5000", "scope": "registry.test", "type": "reject"}
+    written: dict[str, Any] = {"list": [entry], "one": entry, "json": json.dumps([entry])}
+    options = ("host_certificates", "host_signature_policy", "host_auth", "host_mirrors")
+    hosts = {name: dict.fromkeys(options, value) for name, value in written.items()}
+    expression = "[__host_certificates, __host_signature_policy, __host_auth, __host_mirrors, __host_certified]"
+    found = [[entry]] * 4 + [["registry.test:5000"]]
+    assert evaluated(tmp_path, "host", expression, hosts) == dict.fromkeys(written, found)
+
+
+def test_a_certificate_is_for_a_registry_that_has_a_name(tmp_path: Path) -> None:
+    certified: dict[str, list[Any]] = {
+        "good": [{"registry": "registry.test:5000"}, {"registry": "[::1]:5000"}],
+        "none": [{"ca": "PEM"}],
+        "text": ["registry.test"],
+        "above": [{"registry": ".."}],
+    }
+    tasks = [{"ansible.builtin.include_role": {"name": "imagemode.bootc.host", "tasks_from": "certificates"}}]
+    hosts = {name: {"host_certificates": value} for name, value in certified.items()}
+    _rc, output = play(tmp_path, [{"hosts": "all", "gather_facts": False, "tasks": tasks}], hosts, "--check")
+    told = {name for name in hosts if f"fatal: [{name}]: FAILED! => " in output}
+    assert told == {"none", "text", "above"}, output
+    assert output.count("A registry in host_certificates is none") >= len(told)
