@@ -25,3 +25,13 @@ def test_what_systemd_does_not_understand_is_refused_before_the_old_schedule_is_
     refused = {number for number in hosts if f"fatal: [{number}]: FAILED! => " in output.partition("Look for the timer")[0]}
     assert refused == {str(len(GOOD) + number) for number in range(len(BAD))}, output
     assert "host_update_schedule. Failed to parse" in output
+
+
+def test_a_schedule_without_a_word_on_the_timer_is_an_error(tmp_path: Path) -> None:
+    nothing_else: dict[str, object] = {"host_pull_check": False}
+    hosts = {"when": {**nothing_else, "host_update_schedule": "Sun 03:00"}, "neither": {**nothing_else, "host_update_schedule": ""}}
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.host"]}]
+    _rc, output = play(tmp_path, plays, hosts, "--check")
+    assert "fatal: [when]: FAILED! => " in output, output
+    assert "host_update_timer is not. Set that to 'on'" in output
+    assert "fatal: [neither]" not in output
