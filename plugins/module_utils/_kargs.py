@@ -13,15 +13,17 @@ from ._errors import OptionError
 
 # kernel-parameters(7): blanks separate, double quotes keep blanks together.
 _ARGUMENT = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
-# No argument's name begins so; C([console=ttyS0,115200n8]) in YAML ends so.
-_CUT_OFF = re.compile(r"\d{2}[^=]*\Z")
+# No argument's name begins so; C([console=ttyS0,115200n8]) and C([isolcpus=domain,1-3]) in YAML end so.
+_CUT_OFF = re.compile(r"(?:\d{2}|\d-\d)[^=]*\Z")
+# One digit is a runlevel, but not behind one of these, which take lists of processors (kernel-parameters.txt, "cpulist").
+_PROCESSORS = re.compile(r"(?:isolcpus|nohz_full|rcu_nocbs|irqaffinity|kthread_cpus)=")
 
 
 def checked(arguments: Iterable[str]) -> tuple[str, ...]:
     """:raises OptionError: one is the rest of another, which YAML divided at its comma"""
     asked = tuple(arguments)
     for before, argument in zip(asked, asked[1:]):
-        if _CUT_OFF.match(argument):
+        if _CUT_OFF.match(argument) or (_PROCESSORS.match(meaning(before)) and argument.isdigit()):
             raise OptionError(
                 f"'{argument}' is no kernel argument.",
                 hint=f"In a list in brackets a comma divides: if '{before},{argument}' is one argument, put it into quotes.",

@@ -1005,6 +1005,15 @@ def test_other_texts_stay_as_they_are(said: str, line: str) -> None:
     assert readable(said)[0] == line
 
 
+@pytest.mark.parametrize(
+    "asked", [["isolcpus=1", 2], ["nohz_full=1-3", "5"], ["rcu-nocbs=0", "2", "4"], ["isolcpus=domain", "1-3"], ["a=0-1", "3-4"]]
+)
+def test_the_rest_of_a_list_of_processors_is_no_argument(asked: list[Any]) -> None:
+    with pytest.raises(OptionError, match="is no kernel argument") as refusal:
+        kargs.checked(map(str, asked))
+    assert f"'{asked[0]},{asked[1]}' is one argument" in str(refusal.value.hint)
+
+
 @pytest.mark.parametrize("rest", ["115200", "115200n8", "8250"])
 def test_what_yaml_cut_off_at_a_comma_is_no_argument(rest: str) -> None:
     with pytest.raises(OptionError) as caught:
