@@ -78,9 +78,10 @@ class ActionModule(ActionBase):
         return False
 
     def _waits_for_lock(self, answer: dict[str, Any]) -> bool:
-        asked = self._task.args.get("lock_timeout")
-        limit = LOCK_SECONDS if asked in (None, "") else int(asked)
-        if answer.get("error") != "bootc_locked" or time.monotonic() - self._started >= limit:
+        if answer.get("error") != "bootc_locked":
+            return False
+        asked = self._task.args.get("lock_timeout")  # as the module takes it, that is a number; Jinja divides 600 / 2 to "300.0"
+        if time.monotonic() - self._started >= (LOCK_SECONDS if asked in (None, "") else float(asked)):
             return False
         holder = answer.get("holder") or {}
         self._say(f"waiting for process {holder.get('pid', '?')} ({holder.get('command', 'unknown')})")
