@@ -168,21 +168,21 @@ def entry_credentials(entry: Any, path: Path, namespace: str) -> Credentials | N
     :raises CredentialsInvalid: it is no entry
     """
     if not isinstance(entry, dict):
-        raise _entry_invalid(path, namespace)
+        raise entry_invalid(path, namespace)
     identity = entry.get("identitytoken") or None
     username, password = entry.get("username") or "", entry.get("password") or ""
     if entry.get("auth"):
         try:
             username, _colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError, TypeError):
-            raise _entry_invalid(path, namespace) from None
+            raise entry_invalid(path, namespace) from None
     if not (username or identity):
         return None  # a credential helper's entry: the secret is not in this file
     # Docker pads some passwords with NUL bytes.
     return Credentials(username, password.strip("\x00"), identity)
 
 
-def _entry_invalid(path: Path, namespace: str) -> CredentialsInvalid:
+def entry_invalid(path: Path, namespace: str) -> CredentialsInvalid:
     return CredentialsInvalid(
         f"The entry '{namespace}' in the auth file '{path}' is not one of containers-auth.json(5).",
         hint=f"Log in to '{namespace}' again, or remove the entry.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._reference import Reference, ReferenceInvalid
-from ._credentials import Credentials, entries, entry_credentials, normalised_key, read_auth_file
+from ._credentials import Credentials, entries, entry_credentials, entry_invalid, normalised_key, read_auth_file
 from ._files import locked_auth_file, unwritable, write_auth_file
 
 
@@ -39,7 +39,11 @@ def entry(document: Mapping[str, Any], namespace: str, path: Path) -> Credential
     :raises CredentialsInvalid: the entry is not one
     """
     known = entries(document)
-    return entry_credentials(known[namespace], path, namespace) if namespace in known else None
+    found = entry_credentials(known[namespace], path, namespace) if namespace in known else None
+    # With a user name and a password as they are, Docker and Kubernetes take it; Podman and skopeo, which bootc has pull, do not.
+    if found and not {"auth", "identitytoken"} & set(known[namespace]):
+        raise entry_invalid(path, namespace)
+    return found
 
 
 def with_entry(document: Mapping[str, Any], namespace: str, credentials: Credentials | None) -> dict[str, Any]:

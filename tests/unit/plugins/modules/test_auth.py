@@ -76,7 +76,7 @@ def test_the_diff_says_that_a_password_is_another_and_nothing_of_it(host: Any) -
         assert result["changed"] == (result["diff"]["before"] != after)
 
 
-@pytest.mark.parametrize("damaged", [{"auth": "no base64"}, "a text"])
+@pytest.mark.parametrize("damaged", [{"auth": "no base64"}, "a text", {"username": "user", "password": "canary"}])
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_damaged_entry_is_replaced_or_removed(host: Any, state: str, damaged: Any) -> None:
     path = host.base / "auth.json"

@@ -33,7 +33,7 @@ def test_an_entry_is_set_and_removed_however_it_was_written(tmp_path: Path, writ
 
 def test_of_two_ways_to_write_a_registry_the_entry_is_the_one_that_counts(tmp_path: Path) -> None:
     for keys in (("registry.test", "https://registry.test"), ("https://registry.test", "registry.test")):
-        document = {"auths": {key: {"username": "named" if key == "registry.test" else "older", "password": "p"} for key in keys}}
+        document = {"auths": {key: Credentials("named" if key == "registry.test" else "older", "p").as_entry() for key in keys}}
         assert entry(document, "registry.test", tmp_path) == Credentials("named", "p")
 
 
