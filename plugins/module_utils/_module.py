@@ -102,7 +102,8 @@ class CollectionModule(AnsibleModule):
 
 def leave_out(params: dict[str, Any], spec: Mapping[str, Any]) -> None:
     """Take C("") out of raw parameters where Ansible would refuse it as no number, boolean, choice or dictionary, or take it for a
-    value where there is a default; and C(None), the variable that was left empty in YAML, where it would be refused.
+    value where there is a default; and C(None), the variable that was left empty in YAML, where it would be refused. Lists lose it
+    always, as L(unset) takes it out of those that Ansible makes of text.
 
     :param spec: an argument specification, or the options of one option
     """
@@ -111,6 +112,8 @@ def leave_out(params: dict[str, Any], spec: Mapping[str, Any]) -> None:
         not_empty = "choices" in option or option.get("default") is not None
         if (value is None and not_empty) or (value == "" and (not_empty or option.get("type", "str") not in _TEXT)):
             params.pop(name, None)
+        if isinstance(value, list):
+            params[name] = value = [item for item in value if item != ""]
         for part in value if isinstance(value, list) else (value,):
             if isinstance(part, dict):
                 leave_out(part, option.get("options") or {})

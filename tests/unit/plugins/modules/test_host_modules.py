@@ -203,6 +203,13 @@ def test_what_was_done_is_not_denied_when_the_status_cannot_be_read_afterwards(
     assert (result["error"], result["changed"]) == ("bootc_status_invalid", True)
 
 
+def test_what_is_left_empty_in_a_list_is_not_in_it(host: Any, documents: Any) -> None:
+    """As C(gather: ["{{ 'timer' if asked else '' }}"]) leaves it."""
+    host.set(documents("booted"))
+    assert host.run("bootc_info", gather=[""])["managed"]
+    assert "timer" in host.run("bootc_info", gather=["", "timer"])
+
+
 @pytest.mark.parametrize("nothing", ["", None])
 def test_what_is_left_empty_is_unset(host: Any, documents: Any, nothing: str | None) -> None:
     """AWX surveys send "", and a variable that is left empty in YAML is null."""
