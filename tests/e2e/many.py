@@ -90,7 +90,8 @@ def options() -> dict[str, object]:
         "bare_metal_filesystem": "ext4",
         "bare_metal_hostname": "{{ inventory_hostname }}",
         "bare_metal_root_ssh_authorized_keys": [machine.lab_key().with_suffix(".pub").read_text().strip()],
-        "bare_metal_kernel_arguments": ["console=ttyS0,115200"],
+        # Beside nine others a machine may not see its disk within the 90 seconds that systemd gives it.
+        "bare_metal_kernel_arguments": ["console=ttyS0,115200", f"systemd.default_device_timeout_sec={PATIENCE}"],
         "bare_metal_boot_timeout": PATIENCE,
         "bare_metal_live_timeout": PATIENCE,
     }
