@@ -47,7 +47,7 @@ def _libvirt(asked: Described) -> dict[str, Any]:
 def _virtualbox(asked: Described) -> dict[str, Any]:
     machine = wanted(asked.options, virtualbox.VENDOR)
     virtualbox.require(machine)
-    found = virtualbox.parse(asked.found, asked.sizes) if asked.found else None
+    found = virtualbox.parse(asked.found, asked.sizes, machine) if asked.found else None
     # Its disks come last: one without any was never finished.
     what = _plan(asked, machine, found if found and found.disks else None)
     return {**_told(machine, what), "commands": virtualbox.commands(machine, asked.found or "", found, what, asked.host)}

@@ -10,11 +10,12 @@ import json
 import ntpath
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._errors import OptionError
 from .plan import Plan
-from .spec import Disk, Machine, Network
+from .spec import Disk, Machine, Network, file_stem
 
 VENDOR = "00:15:5d"
 
@@ -101,9 +102,11 @@ def parse(text: str, machine: Machine) -> Machine | None:
     said = json.loads(text)
     if said is None:
         return None
-    written = {ntpath.normcase(ntpath.normpath(disk.path)): disk.path for disk in machine.disks}
-    paths = {written.get(ntpath.normcase(ntpath.normpath(one["path"])), one["path"]): int(one["size"]) for one in said["disks"]}
-    disks = tuple(Disk(path.replace("\\", "/").rpartition("/")[2].rpartition(".")[0], path, size) for path, size in paths.items())
+    written = {ntpath.normcase(ntpath.normpath(disk.path)): disk for disk in machine.disks}
+    there = [(written.get(ntpath.normcase(ntpath.normpath(one["path"]))), one) for one in said["disks"]]
+    disks = tuple(
+        replace(disk, size=int(one["size"])) if disk else Disk(file_stem(one["path"]), one["path"], int(one["size"])) for disk, one in there
+    )
     networks = tuple(Network("network", one["name"] or "", ":".join(re.findall("..", one["mac"].lower()))) for one in said["networks"])
     return Machine(
         said["name"],

@@ -121,3 +121,8 @@ def mac_address(seed: str, vendor: str) -> str:
 
 def by_name(disks: Iterable[Disk]) -> dict[str, Disk]:
     return {disk.name: disk for disk in disks}
+
+
+def file_stem(path: str) -> str:
+    """:returns: what a disk's file is called, of Windows too, without its suffix: the name of one that nobody asked for"""
+    return re.split(r"[\\/]", path)[-1].rpartition(".")[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._errors import OptionError
 from .plan import Plan
-from .spec import Disk, Machine, Network
+from .spec import Disk, Machine, Network, file_stem
 
 VENDOR = "08:00:27"
 _CONTROLLER = "SATA"
@@ -99,16 +99,18 @@ def _rules(text: str) -> dict[str, str]:
     return found
 
 
-def parse(text: str, sizes: Mapping[str, int]) -> Machine:
+def parse(text: str, sizes: Mapping[str, int], machine: Machine) -> Machine:
     """:param text: C(VBoxManage showvminfo NAME --machinereadable)
     :param sizes: of the disks' files, as the machine sees them
+    :param machine: the wanted one; VirtualBox's disks have files, not names
     """
+    names = {disk.path: disk.name for disk in machine.disks}
     said = {match.group(1): match.group(2) for match in map(_SETTING.match, text.splitlines()) if match}
     disks = []
     for port in range(8):
         path = said.get(f"{_CONTROLLER}-{port}-0", "none")
         if path not in ("none", "emptydrive", ""):
-            disks.append(Disk(re.split(r"[\\/]", path)[-1].rpartition(".")[0], path, sizes.get(path)))
+            disks.append(Disk(names.get(path, file_stem(path)), path, sizes.get(path)))
     networks = []
     for number in range(1, 9):
         kind = said.get(f"nic{number}", "none")

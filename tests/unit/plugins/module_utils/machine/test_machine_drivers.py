@@ -218,6 +218,23 @@ def test_hyperv_finds_a_disk_however_its_path_is_written() -> None:
     assert (told["verb"], told["rebuild"]) == ("none", [])
 
 
+@pytest.mark.parametrize(
+    ("driver", "asked", "said", "path"),
+    [
+        ("virtualbox", VBOX, VBOX_SAID, "/srv/disks/web 1.vdi"),
+        ("hyperv", HYPERV, json.dumps(HYPERV_SAID), r"D:\disks\web 1.vhdx"),
+        ("hyperv", HYPERV, json.dumps(HYPERV_SAID), r"\\files\disks\web"),
+    ],
+)
+def test_a_disk_has_its_name_whatever_its_file_is_called(driver: str, asked: dict[str, Any], said: str, path: str) -> None:
+    system, data = asked["disks"]
+    there = said.replace(json.dumps(system["path"])[1:-1], json.dumps(path)[1:-1])
+    sizes = {path: 20 << 30, data["path"]: 5 << 30}
+    told = vm_plan({**asked, "disks": [{**system, "path": path}, data]}, driver, there, sizes, {**VBOX_HOST, **HYPERV_HOST})
+    assert (told["verb"], told["rebuild"], told["changes"]) == ("none", [], [])
+    assert vm_plan(asked, driver, there, sizes, {**VBOX_HOST, **HYPERV_HOST})["rebuild"], "it is not the disk that is asked for"
+
+
 def test_hyperv_goes_on_with_a_machine_whose_making_was_cut_off() -> None:
     said = {**HYPERV_SAID, "cpus": 1, "disks": HYPERV_SAID["disks"][:1], "networks": [{"name": None, "mac": "000000000000"}]}
     told = vm_plan(HYPERV, "hyperv", json.dumps(said), host=HYPERV_HOST)
