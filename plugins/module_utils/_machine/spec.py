@@ -65,7 +65,8 @@ def wanted(options: Mapping[str, Any], vendor: str = "52:54:00") -> Machine:
     :param vendor: first octets of MAC addresses that nobody named
     :raises OptionError: something that is no machine
     """
-    name, disks = str(options["name"]), options["disks"]
+    # A name may be what YAML takes for a number: that of a port group, say.
+    name, disks = str(options["name"]), [{**disk, "name": str(disk["name"])} for disk in options["disks"] or ()]
     if not disks or len({disk["name"] for disk in disks}) != len(disks):
         raise OptionError(f"'vm_disks' of {name} must name at least one disk, and each name once.", hint="The first one holds the system.")
     return Machine(
@@ -109,7 +110,7 @@ def _network(machine: str, number: int, options: Mapping[str, Any], vendor: str)
             f"'{mac}' in 'vm_networks' of {machine} is no address of a network card.",
             hint="Write six octets, the first one even, in quotes (YAML takes some for a number), for example '52:54:00:12:34:56'.",
         )
-    return Network(kind, options.get("name") or "", ":".join(re.findall("..", digits)), tuple(forwards))
+    return Network(kind, str(options.get("name") or ""), ":".join(re.findall("..", digits)), tuple(forwards))
 
 
 def mac_address(seed: str, vendor: str) -> str:

@@ -57,6 +57,11 @@ def test_a_run_has_one_disk_image_whatever_chance_puts_into_it(tmp_path: Path) -
     assert tasks[-1]["ansible.builtin.set_fact"] == {"__vm_image_named": "{{ __vm_image_slug }}"}
 
 
+def test_a_name_that_is_a_number_is_a_name(tmp_path: Path) -> None:
+    said = evaluated(tmp_path, "vm", "[__vm_name, __vm_disks]", {"one": {**SHARED, "vm_name": 7, "vm_disks": [{"name": 1}]}})
+    assert said == {"one": ["7", [{"name": "1", "size": "", "path": "/var/lib/imagemode/vms/7/1.qcow2"}]]}
+
+
 def test_firmware_is_of_the_hypervisors_architecture(tmp_path: Path) -> None:
     tasks = [
         # What a hypervisor told of itself.

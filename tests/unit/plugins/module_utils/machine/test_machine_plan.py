@@ -151,6 +151,21 @@ def test_an_address_is_the_same_however_it_is_written(mac: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("driver", ["qemu", "libvirt"])
+def test_a_name_may_be_what_yaml_takes_for_a_number(driver: str) -> None:
+    disks, networks = [{**SYSTEM, "name": 1}], [{"type": "bridge", "name": 100}]
+    asked = {**WEB, "name": 7, "disks": disks, "networks": networks}
+    host = {**HOST, "directory": "/vms/7"}
+    made = vm_plan(asked, driver, host=host)
+    found = json.loads(json.dumps(made["described"])) if driver == "qemu" else made["document"]
+    told = vm_plan(asked, driver, found, SIZES, host)
+    assert (told["verb"], told["changes"], told["rebuild"]) == ("none", [], [])
+    written = {**asked, "name": "7", "disks": [{**SYSTEM, "name": "1"}], "networks": [{"type": "bridge", "name": "100"}]}
+    assert vm_plan(written, driver, host=host) == made
+    with pytest.raises(AnsibleFilterError, match="each name once"):
+        vm_plan({**asked, "disks": [*disks, {**DATA, "name": "1"}]}, driver, host=host)
+
+
 def test_a_comma_ends_nothing_that_qemu_is_told() -> None:
     disks = [{**SYSTEM, "path": "/vms/a,b/system.qcow2"}, {**DATA, "name": "log,data"}]
     said = vm_plan({**WEB, "disks": disks}, "qemu", host=HOST)["command"]
