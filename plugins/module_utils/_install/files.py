@@ -23,7 +23,8 @@ _PLACES = ("etc", "var")
 _LABEL = "security.selinux"
 _LABELS = "etc/tmpfiles.d/imagemode-labels.conf"
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9/._@:+=-]")
-_HOSTNAME = re.compile(r"^(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*\Z")
+# hostname(7): Linux has room for 64 characters, and systemd cuts what is longer.
+_HOSTNAME = re.compile(r"^(?=.{1,64}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*\Z")
 _MODE = re.compile(r"^(0o?)?[0-7]{3,4}\Z")
 
 
@@ -83,7 +84,7 @@ def checked(options: Iterable[Mapping[str, Any]]) -> tuple[PlacedFile, ...]:
 def hostname(name: str) -> PlacedFile:
     """:raises OptionError: not a host name"""
     if not _HOSTNAME.match(name):
-        raise OptionError(f"'{name}' is not a host name.", hint="Use letters, digits and '-', and '.' between labels.")
+        raise OptionError(f"'{name}' is not a host name.", hint="Use letters, digits and '-', and '.' between labels; 64 at most.")
     return PlacedFile("etc/hostname", f"{name}\n".encode())
 
 
