@@ -290,7 +290,9 @@ def running_network(runner: Runner) -> list[dict[str, Any]]:
         static = [info for info in link["addr_info"] if not info.get("dynamic")]
         dynamic = {info["family"] for info in link["addr_info"] if info.get("dynamic")}
         mine = [route for route in routes if route.get("dev") == link["ifname"] and route.get("gateway")]
-        gateways = [route["gateway"] for route in mine if route.get("protocol") not in ("dhcp", "ra")]
+        # The kernel lists the better one first. Whose a route is, dhclient does not say; one beside no static address is not kept.
+        gateways = {_family(route["gateway"]): route["gateway"] for route in reversed(mine) if route.get("protocol") not in ("dhcp", "ra")}
+        families = dict.fromkeys(info["family"] for info in static)
         names = [server for server in dict.fromkeys(servers) if not server.startswith(_ONLY_HERE)]
         found.append(
             {
@@ -299,11 +301,15 @@ def running_network(runner: Runner) -> list[dict[str, Any]]:
                 "dhcp": "inet" in dynamic or not static,
                 "accept_ra": "inet6" in dynamic or None,
                 "addresses": [f"{info['local']}/{info['prefixlen']}" for info in static],
-                "gateways": list(dict.fromkeys(gateways)),
+                "gateways": [gateways[family] for family in families if family in gateways],
                 "dns": names if static else [],
             }
         )
     return found
+
+
+def _family(address: str) -> str:
+    return "inet6" if ":" in address else "inet"
 
 
 def uplink(runner: Runner) -> Finding:

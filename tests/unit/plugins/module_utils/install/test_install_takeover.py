@@ -131,6 +131,26 @@ def test_a_route_without_a_gateway_and_an_empty_name_server_tell_nothing(monkeyp
     assert (found["gateways"], found["dns"]) == ([], ["192.0.2.53"])
 
 
+@pytest.mark.parametrize(
+    ("addresses", "gateways"),
+    [
+        ([BY_DHCP], []),
+        ([STATIC4], ["192.0.2.1"]),
+        ([STATIC4, {**STATIC6, "dynamic": True}], ["192.0.2.1"]),
+        ([STATIC4, STATIC6], ["192.0.2.1", "fe80::1"]),
+    ],
+)
+def test_a_gateway_is_kept_beside_a_static_address_of_its_protocol(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[dict[str, Any]], gateways: list[str]
+) -> None:
+    """dhclient does not say that a route is its own, and the kernel lists the better one first."""
+    monkeypatch.setattr(Path, "exists", lambda self: str(self) == "/sys/class/net/eth0/device")
+    routes = [{"dst": "default", "gateway": gateway, "dev": "eth0"} for gateway in ("192.0.2.1", "192.0.2.2", "fe80::1")]
+    found = on_root.running_network(Answers([card(*addresses)], routes))  # type: ignore[arg-type]
+    assert found[0]["gateways"] == gateways
+    assert network.files(found, "networkmanager")
+
+
 def test_router_advertisements_are_accepted_beside_static_addresses() -> None:
     link = {"mac": "52:54:00:00:00:01", "addresses": ["192.0.2.10/24"], "accept_ra": True}
     text = network.files([link], "networkmanager")[0].content.decode()
