@@ -54,6 +54,8 @@ def _checked(link: Mapping[str, Any]) -> dict[str, Any]:
     if any("/" not in text for text in link.get("addresses") or ()):
         raise OptionError(f"An address of {interface or mac} has no prefix.", hint="Write it as 192.0.2.10/24.")
     gateways = [_parsed(ipaddress.ip_address, text, "the address of a gateway") for text in link.get("gateways") or ()]
+    if len({gateway.version for gateway in gateways}) < len(gateways):
+        raise OptionError(f"{interface or mac} has several gateways of a protocol in 'network'.", hint="Name one of IPv4 and one of IPv6.")
     dns = [_parsed(ipaddress.ip_address, text, "the address of a name server") for text in link.get("dns") or ()]
     for domain in link.get("search") or ():
         if not _DOMAIN.match(domain):
@@ -91,6 +93,12 @@ def _keyfile(link: Mapping[str, Any]) -> PlacedFile:
     lines += [f"mtu={link['mtu']}"] if link["mtu"] else []
     for version in (4, 6):
         addresses, gateways, dns = (_of(link[key], version) for key in ("addresses", "gateways", "dns"))
+        if gateways and not addresses:
+            # Of such a file it says that a gateway cannot be set, and has no connection at all.
+            raise OptionError(
+                f"The gateway {gateways[0]} of {name} has no address of its own protocol beside it, and NetworkManager takes none without.",
+                hint="Add one to 'addresses', or leave the gateway out: DHCP and routers tell theirs.",
+            )
         asked = link["dhcp"] or (version == 6 and link["accept_ra"])
         without = "disabled" if version == 4 else "link-local"
         lines += ["", f"[ipv{version}]", f"method={'auto' if asked else 'manual' if addresses else without}"]

@@ -196,9 +196,26 @@ def test_a_network_file_comes_before_those_of_the_image() -> None:
         {"addresses": ["192.0.2.300/24"]},
         {"addresses": []},
         {"gateways": ["router"]},
+        {"gateways": ["192.0.2.1", "192.0.2.2"]},
         {"dns": ["192.0.2.53/24"]},
     ],
 )
 def test_links_that_cannot_be_meant_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         network.files([{**STATIC, **change}], "networkmanager")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"addresses": ["2001:db8::10/64"]},
+        {"addresses": [], "dhcp": True},
+        {"addresses": ["192.0.2.10/24"], "gateways": ["fe80::1"], "accept_ra": True},
+    ],
+)
+def test_networkmanager_takes_no_gateway_without_an_address(change: dict[str, Any]) -> None:
+    """Of such a keyfile it says "gateway cannot be set if there are no addresses configured", and does not load it at all."""
+    with pytest.raises(OptionError, match="no address of its own protocol"):
+        network.files([{**STATIC, **change}], "networkmanager")
+    (file,) = network.files([{**STATIC, **change}], "systemd-networkd")
+    assert b"Gateway=" in file.content
