@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -16,8 +17,8 @@ from .._errors import ImageModeError, OptionError
 from .device import Device
 from .size import SizeRule, human
 
-# Never a place for an operating system; zram, ram disks and floppies are of type "disk" too.
-_NOT_DISKS = ("zram", "ram", "fd")
+# Never a place for an operating system; zram, ram disks, floppies and the boot areas of an eMMC are of type "disk" too.
+_NOT_DISKS = re.compile(r"(?:zram|ram|fd)\d*\Z|mmcblk\d+(?:boot\d+|rpmb)\Z")
 
 # The hints as a module's suboptions.
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -116,11 +117,7 @@ class Hints:
 
 def disks(devices: Iterable[Device]) -> tuple[Device, ...]:
     """:returns: the devices that an operating system could be installed on at all; drives without a medium are left out"""
-    return tuple(
-        device
-        for device in devices
-        if device.kind == "disk" and device.size > 0 and not device.kname.rstrip("0123456789").startswith(_NOT_DISKS)
-    )
+    return tuple(device for device in devices if device.kind == "disk" and device.size > 0 and not _NOT_DISKS.match(device.kname))
 
 
 def choose(devices: Iterable[Device], hints: Hints) -> Device:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Surroundings, parse_lsblk
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk.device import Device, Surroundings, parse_lsblk
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.hints import DiskAmbiguous, DiskNotFound, Hints, choose, disks
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk.size import SizeRule, exact, human, parse_size
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
@@ -188,6 +188,13 @@ def test_a_hint_of_false_is_a_hint() -> None:
 
 def test_what_cannot_hold_a_system_is_no_disk() -> None:
     assert [device.kname for device in disks(MACHINE)] == ["vda", "vdb", "sda", "sdb", "nvme0n1"]
+
+
+def test_the_boot_areas_of_a_flash_memory_are_no_disks() -> None:
+    """lsblk lists them beside the memory, as disks of some MiB."""
+    sizes = {"mmcblk0": 32 * GIB, "mmcblk0boot0": 4 << 20, "mmcblk0boot1": 4 << 20, "mmcblk0rpmb": 4 << 20}
+    found = tuple(Device(kname, f"/dev/{kname}", "disk", size) for kname, size in sizes.items())
+    assert choose(found, Hints.from_options({"rotational": False})).kname == "mmcblk0"
 
 
 @pytest.mark.parametrize(
