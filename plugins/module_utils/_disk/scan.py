@@ -193,11 +193,10 @@ def _kname(directory: Path) -> str:
 
 
 def links() -> dict[str, tuple[str, ...]]:
-    """:returns: udev's names below /dev/disk/by-id and by-path, by kernel name"""
+    """:returns: udev's names below /dev/disk, by-id, by-path and all others, by kernel name"""
     found: dict[str, list[str]] = {}
-    for kind in ("by-id", "by-path"):
-        for link in sorted(Path("/dev/disk", kind).glob("*")):
-            found.setdefault(os.path.relpath(os.path.realpath(link), "/dev"), []).append(f"{kind}/{link.name}")
+    for link in sorted(Path("/dev/disk").glob("*/*")):
+        found.setdefault(os.path.relpath(os.path.realpath(link), "/dev"), []).append(f"{link.parent.name}/{link.name}")
     return {kname: tuple(names) for kname, names in found.items()}
 
 

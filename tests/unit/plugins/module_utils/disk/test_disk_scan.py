@@ -29,6 +29,17 @@ def test_a_device_that_goes_meanwhile_is_passed_over(tmp_path: Path, monkeypatch
     assert scan.holders() == {"vdb": ("dm-0", "loop0")}
 
 
+def test_a_disk_is_known_by_every_link_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vdb").touch()
+    for name in ("by-id/virtio-TARGET01", "by-diskseq/7", "by-path/pci-0000:00:05.0", "by-uuid/0f2b6a1c"):
+        link = tmp_path / "disk" / name
+        link.parent.mkdir(parents=True)
+        link.symlink_to(tmp_path / "vdb")
+    monkeypatch.setattr(scan, "Path", lambda *parts: Path(*(str(part).replace("/dev/disk", f"{tmp_path}/disk") for part in parts)))
+    (found,) = scan.links().values()
+    assert sorted(found) == ["by-diskseq/7", "by-id/virtio-TARGET01", "by-path/pci-0000:00:05.0", "by-uuid/0f2b6a1c"]
+
+
 @pytest.mark.parametrize("said", ["", "lsblk: unknown column: WWN", "{}", '{"blockdevices": [{}]}', "[]"])
 def test_a_list_of_disks_that_is_none_is_an_error(said: str) -> None:
     """No disk is chosen from half of what there is."""
