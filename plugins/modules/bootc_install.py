@@ -75,7 +75,7 @@ options:
   file:
     description:
       - A file that becomes the disk of a virtual machine or a medium (raw). It is attached to a loop device while the task runs.
-      - O(generic_image) is implied. O(wipe_confirm) is the file's path.
+      - O(generic_image) is implied. O(wipe_confirm) is the file's path; it is needed for a file whose first MiB is not empty.
     type: path
   file_size:
     description: Size of O(file), for example V(10GiB), if it does not exist and is to be made. A file that is there keeps its size.

@@ -78,7 +78,7 @@ class DiskInstallation(Installation):
         wanted = self._confirmation()
         return plan(
             self.disk,
-            contents(self.disk),
+            self._contents(),
             self.installed,
             self._request,
             digests,
@@ -92,6 +92,9 @@ class DiskInstallation(Installation):
 
     def _confirmation(self) -> str:
         return confirmation(self.disk, self._devices)
+
+    def _contents(self) -> tuple[str, ...]:
+        return contents(self.disk)
 
     def _command(self, what: Plan) -> list[str]:
         return to_disk(self._request, self.disk.path, wipe=what.wipe)
@@ -160,7 +163,7 @@ class DiskInstallation(Installation):
         paths = [*(partition.path for partition in self.disk.partitions), self.disk.path]
         for path in paths:
             self._runner.run(["wipefs", "--all", "--force", path], check=False)
-        stamps.write_block(self.disk, bytes(stamps.BLOCK))
+        stamps.clear_head(self.disk)
         # udev looks at each wiped partition, and while it does, the kernel keeps its old table.
         for _attempt in range(5):
             self._scanner.settle()
@@ -233,6 +236,11 @@ class FileInstallation(DiskInstallation):
 
     def _confirmation(self) -> str:
         return self.file
+
+    def _contents(self) -> tuple[str, ...]:
+        """Of an archive, or of a disk image in another format, libblkid knows nothing."""
+        found = super()._contents()
+        return found or (() if stamps.head_is_clear(self.file) else (f"{self.file}: data of a kind that is not known",))
 
     def _attached(self, runner: Runner, size: int | None, may_write: bool) -> str:
         """:returns: path of the loop device"""

@@ -140,6 +140,19 @@ def write_block(disk: Device, block: bytes) -> None:
     _write(disk, {OFFSET: block})
 
 
+def clear_head(disk: Device) -> None:
+    """Leave nothing before the first partition: neither boot code nor a stamp.
+
+    :raises InstallError: C(disk_failed), or a code that is known to be the cause
+    """
+    _write(disk, {0: _ZEROES})
+
+
+def head_is_clear(file: str) -> bool:
+    with open(file, "rb") as stream:
+        return not any(stream.read(MIB))
+
+
 def clear_starts(disk: Device) -> None:
     """Make way on a disk that holds nothing.
 

@@ -144,7 +144,7 @@ def test_a_failure_that_wrote_leaves_nothing_bootable(machine: Machine) -> None:
         f"wipefs --all --force {machine.disk.path}",
         *("settle", reread) * 3,
     ]
-    assert machine.block == bytes(BLOCK)
+    assert machine.file.read_bytes() == bytes(MIB) + b"\1" * MIB, "boot code is not left either"
 
 
 def test_what_the_installer_left_open_is_closed_before_the_disk_is_cleared(machine: Machine) -> None:
@@ -290,6 +290,24 @@ def test_a_file_that_is_made_for_a_prediction_goes_again(
     assert (job.facts()["name"], job.place, job._confirmation()) == (str(file), str(file), str(file))
     job.close()
     assert file.exists() is may_write
+
+
+@pytest.mark.parametrize("content", [b"QFI\xfb\0\0\0\3", b"\x1f\x8b\x08", b"a backup"])
+def test_a_file_that_is_something_else_is_written_over_when_that_is_confirmed(
+    machine: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    """Of a disk image in another format, and of an archive, libblkid knows nothing."""
+    monkeypatch.setattr(on_disk, "attached", lambda _runner, _file: nullcontext(machine.disk.path))
+    monkeypatch.setattr(DiskInstallation, "_read", lambda _self: None)
+    file = tmp_path / "disk.raw"
+    file.write_bytes(content.ljust(5 * MIB, b"\0"))
+    job = FileInstallation(machine, str(file), None, REQUEST, may_write=True)
+    with pytest.raises(ImageModeError) as refused:
+        job.plan(frozenset(), None)
+    assert (refused.value.error, refused.value.details["wipe_confirm_needed"]) == ("disk_has_data", str(file))
+    assert job.plan(frozenset(), str(file)).wipe
+    file.write_bytes(bytes(5 * MIB))
+    assert job.plan(frozenset(), None) == Plan("install", f"{machine.disk.path} is empty")
 
 
 @pytest.mark.parametrize(("name", "said"), [("missing.raw", "There is no file"), ("directory", "is not a file")])
