@@ -61,6 +61,7 @@ def bmc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Bmc]:
 def fresh(bmc: lab.Bmc) -> None:
     bmc.faults.clear()
     bmc.requests.clear()
+    bmc.words.clear()
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +195,15 @@ def test_a_machine_that_is_on_is_not_reset_unless_that_is_allowed(bmc: lab.Bmc, 
     assert (refused.error(), told(bmc)) == ("machine_is_on", [])
     allowed = play("live", root="ext4", bare_metal_bmc_reset=True, bare_metal_boot_attempts=1)
     assert (allowed.error(), told(bmc)) == ("boot_order_lost", ["ForceOff", "InsertMedia", "Cd", "On"])
+
+
+@pytest.mark.parametrize("power", ['"PowerState": "PoweringOn"', '"PowerState": null', '"Nothing": ""'])
+def test_a_machine_of_which_nobody_says_that_it_is_off_is_not_reset(bmc: lab.Bmc, play: Callable[..., Played], power: str) -> None:
+    assert not play("bmc_power", __bare_metal_wanted="on").failed
+    bmc.requests.clear()
+    bmc.words.update({f'"PowerState": "{state}"': power for state in ("On", "Off")})
+    refused = play("live", root="ext4", bare_metal_boot_method="pxe")
+    assert (refused.error(), told(bmc)) == ("machine_is_on", []), refused.output
 
 
 def test_a_machine_that_nobody_gets_into_is_told_with_its_last_answer(bmc: lab.Bmc, play: Callable[..., Played]) -> None:

@@ -71,6 +71,7 @@ class Bmc:
     :ivar host: as C(bare_metal_bmc_host) takes it
     :ivar faults: asked in their order what to answer instead of the emulator; C(None) is the emulator's own answer
     :ivar requests: all that were made
+    :ivar words: text of an answer → what is said instead
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Bmc:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.faults, self.requests = folder, list[Fault](), list[Request]()
+        self.words: dict[str, str] = {}
         inner = _free_port()
         (folder / "htpasswd").write_text(run(["htpasswd", "-niB", USER], input=f"{password}\n").stdout.strip() + "\n")
         lines = {"SUSHY_EMULATOR_AUTH_FILE": str(folder / "htpasswd"), "SUSHY_EMULATOR_STATE_DIR": str(folder), **config}
@@ -154,7 +156,10 @@ def _proxy(bmc: Bmc, address: str, inner: int) -> ThreadingHTTPServer:
             passed = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection", "content-length")}
             connection.request(self.command, self.path, content or None, passed)
             answer = connection.getresponse()
-            self._send(answer.status, answer.read(), dict(answer.getheaders()))
+            said = answer.read()
+            for word, instead_of_it in bmc.words.items():
+                said = said.replace(word.encode(), instead_of_it.encode())
+            self._send(answer.status, said, dict(answer.getheaders()))
             connection.close()
 
         def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
