@@ -42,9 +42,9 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 
-def redfish_entry(entries: Iterable[tuple[dict[str, str], Any]], resource_id: str | None = None) -> Any:
+def redfish_entry(entries: Iterable[tuple[dict[str, str], Any]], resource_id: str | int | None = None) -> Any:
     named = [(next(iter(address.values())).rstrip("/").rpartition("/")[2], said) for address, said in entries]
-    found = [said for name, said in named if not resource_id or name == resource_id]
+    found = [said for name, said in named if resource_id in (None, "") or name == str(resource_id)]
     if len(found) != 1:
         which = f"with the id {resource_id!r}" if resource_id else "that is the only one"
         names = ", ".join(name for name, _said in named) or "none"

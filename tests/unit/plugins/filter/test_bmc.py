@@ -56,6 +56,7 @@ def test_one_resource_of_several_is_chosen_by_its_id() -> None:
         ({"system_uri": "/redfish/v1/Systems/2/"}, {"PowerState": "Off"}),
     ]
     assert redfish_entry(entries, "2") == {"PowerState": "Off"}
+    assert redfish_entry(entries, 2) == {"PowerState": "Off"}, "YAML takes it for a number"
     assert redfish_entry(entries[:1]) == {"PowerState": "On"}
     for wanted in (None, "", "3"):
         with pytest.raises(AnsibleFilterError, match="It has: 1, 2"):
