@@ -62,6 +62,32 @@ def test_a_name_that_is_a_number_is_a_name(tmp_path: Path) -> None:
     assert said == {"one": ["7", [{"name": "1", "size": "", "path": "/var/lib/imagemode/vms/7/1.qcow2"}]]}
 
 
+def test_hosts_that_would_be_the_same_machine_are_told(tmp_path: Path) -> None:
+    hosts: dict[str, dict[str, Any]] = {
+        "192.0.2.1": {},
+        "192.0.2.2": {},
+        "web.a.example.com": {},
+        "web.b.example.com": {"vm_hypervisor": "b"},
+        "web.c.example.com": {"vm_connection": {"hostname": "c"}},
+        "web.d.example.com": {"vm_name": "web-d"},
+        "web": {"vm_name": ""},
+        "web1": {},
+    }
+    found = evaluated(tmp_path, "vm", "__vm_namesakes", {name: {**SHARED, **options} for name, options in hosts.items()})
+    assert {name: others for name, others in found.items() if others} == {
+        "web.a.example.com": ["web"],
+        "web": ["web.a.example.com"],
+    }
+
+
+def test_two_hosts_are_not_made_one_machine(tmp_path: Path) -> None:
+    plays = [{"hosts": "all", "gather_facts": False, "roles": ["imagemode.bootc.vm"]}]
+    rc, output = play(tmp_path, plays, {"web.a": {}, "web.b": {}}, **SHARED, vm_directory=str(tmp_path / "vms"))
+    assert rc != 0
+    assert "web.a and web.b would be the same machine" in " ".join(output.split())
+    assert not (tmp_path / "vms").exists()
+
+
 def test_firmware_is_of_the_hypervisors_architecture(tmp_path: Path) -> None:
     tasks = [
         # What a hypervisor told of itself.
