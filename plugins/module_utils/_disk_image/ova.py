@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+from .._errors import OptionError
 from .sidecar import sha256
 
 # POSIX tar has eleven octal digits for a size.
@@ -28,6 +29,7 @@ CONTROLLERS = {"sata": (20, "vmware.sata.ahci", "E1000"), "pvscsi": (6, "Virtual
 class Appliance:
     """What the descriptor says of the machine; whoever imports it may change all of it.
 
+    :ivar name: also of the files in it
     :ivar memory: MiB
     :ivar firmware: C(bios) or C(uefi)
     :ivar controller: of its disk, one of C(CONTROLLERS)
@@ -38,6 +40,14 @@ class Appliance:
     memory: int = 2048
     firmware: str = "uefi"
     controller: str = "sata"
+
+    def __post_init__(self) -> None:
+        """:raises OptionError: no name for its files, which POSIX tar gives 100 bytes"""
+        if not self.name or self.name[0] == "." or "/" in self.name or len(self.name.encode()) > 80:
+            raise OptionError(
+                f"'{self.name}' cannot name an appliance: the files in it are named by it.",
+                hint="Write at most 80 characters, no '/' among them and no '.' in front.",
+            )
 
 
 def write(target: Path, disk: Path, size: int, appliance: Appliance) -> Path:

@@ -14,8 +14,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image import formats
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image import formats, ova
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.ova import Appliance
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import OptionError
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Runner
 
 SIZE = 64 << 20
@@ -95,3 +96,16 @@ def test_a_container_disk_is_an_image_with_one_disk(raw: Path, tmp_path: Path) -
 def test_the_command_line_is_the_recorded_one() -> None:
     said = formats.convert_command(Path("/srv/d/disk.raw"), "vmdk", Path("/srv/d/web-disk1.vmdk"))
     assert " ".join(said) == "qemu-img convert -f raw -O vmdk -o subformat=streamOptimized -S 4k /srv/d/disk.raw /srv/d/web-disk1.vmdk"
+
+
+@pytest.mark.parametrize("name", ["web/1", "", "..", "x" * 81])
+def test_an_appliance_has_a_name_that_its_files_can_have(name: str) -> None:
+    """It is refused before the disk is made, which takes minutes."""
+    with pytest.raises(OptionError, match="cannot name an appliance"):
+        Appliance(name)
+
+
+def test_the_longest_name_of_an_appliance_fits_into_its_archive(tmp_path: Path) -> None:
+    disk = tmp_path / f"{'x' * 80}-disk1.vmdk"
+    disk.write_bytes(b"disk")
+    assert ova.write(tmp_path / "disk.ova", disk, 4, Appliance("x" * 80)).is_file()

@@ -101,3 +101,10 @@ def test_a_diff_names_files_and_tells_nothing_of_what_is_in_them(file: DiskImage
     assert same["diff"]["before"]["files"] == ["/etc/key"]
     other = call(file, programs, _ansible_check_mode=True, files=[{"dest": "/etc/motd", "content": "hello"}])
     assert (other["diff"]["before"]["files"], other["diff"]["after"]["files"]) == (["/etc/key"], ["/etc/motd"])
+
+
+def test_an_appliance_with_no_name_for_a_file_is_refused_before_anything_is_made(file: DiskImageFile, programs: dict[str, str]) -> None:
+    (file.path.parent / "qemu-img").write_text("#!/bin/sh\necho 1.0\n")
+    (file.path.parent / "qemu-img").chmod(0o755)
+    refused = call(file, programs, format="ova", appliance={"name": "web/1"}, _ansible_check_mode=True)
+    assert (refused["failed"], refused.get("error")) == (True, "option_invalid")
