@@ -149,8 +149,9 @@ def _forwarded(domain: Element) -> list[Network]:
         pairs = [part.partition("=") for part in word.split(",")]
         values = {key: value for key, _equals, value in pairs}
         if option == "-netdev":
-            ports = [value.split(":") for key, _equals, value in pairs if key == "hostfwd"]
-            backends[values.get("id")] = tuple(f"{address}:{port.removesuffix('-')}:{guest}" for _tcp, address, port, guest in ports)
+            backends[values.get("id")] = tuple(
+                value.removeprefix("tcp:").replace("-:", ":") for key, _equals, value in pairs if key == "hostfwd"
+            )
         elif option == "-device" and values.get("netdev") in backends:
             found.append(Network("user", "", values.get("mac", ""), backends[values["netdev"]]))
     return found

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def _network(machine: str, number: int, options: Mapping[str, Any], vendor: str)
         )
     asked = options.get("forwards") or ()
     asked = (asked,) if isinstance(asked, Mapping) else asked
-    forwards = [f"{one.get('address') or '127.0.0.1'}:{one['host']}:{one['guest']}" for one in asked]
+    forwards = [_forward(machine, one) for one in asked]
     if forwards and kind != "user":
         raise OptionError(f"'forwards' of {machine} need a network of type user.", hint="On others the machine has an address of its own.")
     mac = options.get("mac") or mac_address(f"{machine}/{number}", vendor)
@@ -111,6 +112,22 @@ def _network(machine: str, number: int, options: Mapping[str, Any], vendor: str)
             hint="Write six octets, the first one even, in quotes (YAML takes some for a number), for example '52:54:00:12:34:56'.",
         )
     return Network(kind, str(options.get("name") or ""), ":".join(re.findall("..", digits)), tuple(forwards))
+
+
+def _forward(machine: str, asked: Mapping[str, Any]) -> str:
+    address, ports = str(asked.get("address") or "127.0.0.1"), [str(asked.get(name)) for name in ("host", "guest")]
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError as error:
+        # libvirt takes any, and the machine does not start.
+        raise OptionError(
+            f"'{address}' in 'vm_networks' of {machine} is no address of IPv4, the only ones that are listened at for 'forwards'.",
+            hint="Write 0.0.0.0 for all that the hypervisor has.",
+        ) from error
+    for port in ports:
+        if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 1 << 16:
+            raise OptionError(f"'{port}' in 'vm_networks' of {machine} is no port.", hint="Each of 'forwards' has a 'host' and a 'guest'.")
+    return ":".join([address, *(str(int(port)) for port in ports)])
 
 
 def mac_address(seed: str, vendor: str) -> str:

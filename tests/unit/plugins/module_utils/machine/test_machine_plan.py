@@ -136,6 +136,13 @@ def test_an_unknown_driver_is_refused() -> None:
         ({"disks": [{**SYSTEM, "size": 20480}]}, "'20480' is not a size for 'vm_disks'"),
         ({"disks": [SYSTEM, {"name": "log", "path": "/vms/web/log.qcow2"}]}, "Disk 'log' of web is new, and nothing says its size"),
         ({"networks": [{"forwards": "2222:22"}]}, "vm_plan cannot read what it was given"),
+        (
+            {"networks": [{"forwards": [{"address": "::1", "host": 2222, "guest": 22}]}]},
+            "'::1' in 'vm_networks' of web is no address of IPv4",
+        ),
+        ({"networks": [{"forwards": [{"address": "kvm1", "host": 2222, "guest": 22}]}]}, "'kvm1' in 'vm_networks' of web is no address"),
+        ({"networks": [{"forwards": [{"host": "ssh", "guest": 22}]}]}, "'ssh' in 'vm_networks' of web is no port"),
+        ({"networks": [{"forwards": [{"host": 2222}]}]}, "'None' in 'vm_networks' of web is no port"),
     ],
 )
 def test_what_no_machine_can_be_is_refused_with_its_name(change: dict[str, Any], words: str) -> None:
@@ -164,6 +171,12 @@ def test_a_name_may_be_what_yaml_takes_for_a_number(driver: str) -> None:
     assert vm_plan(written, driver, host=host) == made
     with pytest.raises(AnsibleFilterError, match="each name once"):
         vm_plan({**asked, "disks": [*disks, {**DATA, "name": "1"}]}, driver, host=host)
+
+
+def test_a_domain_with_a_forward_that_qemu_does_not_take_can_be_mended() -> None:
+    """libvirt does not look at it, and the machine did not start; what is asked for now is right."""
+    told = vm_plan(WEB, "libvirt", domain().replace("tcp:127.0.0.1:2222-:22", "tcp:::1:2222-:22"), SIZES, HOST)
+    assert (told["verb"], told["changes"]) == ("change", ["networks"])
 
 
 def test_a_comma_ends_nothing_that_qemu_is_told() -> None:
