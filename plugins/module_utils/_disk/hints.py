@@ -94,7 +94,7 @@ class Hints:
         why = []
         if self.serial is not None and (disk.serial or "").lower() != self.serial.lower():
             why.append(_differs("serial", disk.serial, self.serial))
-        if self.wwn is not None and _wwn(disk.wwn or "") != _wwn(self.wwn):
+        if self.wwn is not None and (disk.wwn is None or _wwn(disk.wwn) != _wwn(self.wwn)):
             why.append(_differs("wwn", disk.wwn, self.wwn))
         for name in ("model", "vendor", "hctl"):
             pattern, value = getattr(self, name), getattr(disk, name)

@@ -113,6 +113,7 @@ def test_exactly_one_disk_matches(hints: dict[str, Any], kname: str) -> None:
         {"by_path": "pci-0000"},
         {"hctl": "9:*"},
         {"vendor": "QEMU"},
+        {"wwn": "naa.", "transport": "virtio", "size": "12GiB"},
     ],
 )
 def test_nothing_matches(hints: dict[str, Any]) -> None:
