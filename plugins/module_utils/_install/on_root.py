@@ -21,6 +21,7 @@ from .._disk.guard import DiskTooSmall
 from .._disk.scan import mount_table
 from .._disk.size import human
 from .._errors import ImageModeError
+from .._replace import replace_file
 from .._runner import Runner
 from . import keys
 from . import plan as plans
@@ -36,6 +37,8 @@ from .on_tree import make_mutable, remove
 from .plan import Plan
 
 _ROOT = Path("/")
+# In that root, where the new system has it below /sysroot: what the old one had there. The role takeover removes nothing else.
+_OLD = ".imagemode-bootc-old.json"
 _FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
 # File systems of the old system that the new one does not mount by itself.
 _SEPARATE = ("/home", "/var", "/usr", "/opt", "/srv", "/root")
@@ -175,6 +178,7 @@ class RootInstallation(Installation):
         DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._begun:  # else the copy is of the system as it was before the first try
             self.old_boot.save()
+            replace_file(_ROOT / _OLD, json.dumps(sorted(name for name in os.listdir(_ROOT) if name != _OLD)))
             self._write_note({"state": "begun", "digest": image.digest, "had_ostree": Path("/ostree").exists()})
 
     def _write_note(self, content: dict[str, Any]) -> None:
@@ -202,6 +206,7 @@ class RootInstallation(Installation):
             make_mutable(_ROOT)
             remove(Path("/ostree"))
             remove(Path("/.bootc-aleph.json"))
+        remove(_ROOT / _OLD)
         self.old_boot.forget()
         self._note.remove()
         os.sync()

@@ -6,20 +6,30 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.imagemode.bootc.tests import specs
 from ansible_collections.imagemode.bootc.tests.unit.roles.playing import play
 
+LIST = "/sysroot/.imagemode-bootc-old.json"
 
-@pytest.mark.parametrize(("left", "changed"), [([{"path": "/sysroot/etc"}, {"path": "/sysroot/home"}], 1), ([], 0)])
-def test_check_mode_tells_that_the_old_system_would_be_removed(tmp_path: Path, left: list[Any], changed: int) -> None:
-    _look, *tasks = yaml.safe_load((specs.ROOT / "roles/takeover/tasks/clean.yml").read_text())
-    plays = [{"hosts": "all", "gather_facts": False, "vars": {"takeover_left": {"files": left}}, "tasks": tasks}]
+
+@pytest.mark.parametrize(("listed", "removed"), [(["etc", "home", "boot"], ["etc", "home", ".imagemode-bootc-old.json"]), (None, [])])
+def test_check_mode_tells_what_of_the_old_system_would_be_removed(tmp_path: Path, listed: list[str] | None, removed: list[str]) -> None:
+    """What was not there when the machine was taken over stays, and on a machine that was not taken over everything does."""
+    tasks = yaml.safe_load((specs.ROOT / "roles/takeover/tasks/clean.yml").read_text())[3:]
+    variables = {
+        **yaml.safe_load((specs.ROOT / "roles/takeover/vars/main.yml").read_text()),
+        "takeover_left": {"files": [{"path": f"/sysroot/{name}"} for name in ("home", "etc", "data", Path(LIST).name)]},
+        "__takeover_listed": {"stat": {"exists": listed is not None}},
+        "__takeover_noted": {} if listed is None else {"content": base64.b64encode(json.dumps(listed).encode()).decode()},
+    }
+    plays = [{"hosts": "all", "gather_facts": False, "vars": variables, "tasks": tasks}]
     rc, said = play(tmp_path, plays, {"web": {}}, "--check")
     assert rc == 0, said
-    assert f"changed={changed} " in said
-    assert all(one["path"] in said for one in left)
+    assert f"changed={int(bool(removed))} " in said
+    assert ("would be removed: " + ", ".join(f"/sysroot/{name}" for name in removed) + "." in said) == bool(removed)

@@ -371,6 +371,9 @@ class Taken(on_root.RootInstallation):
 def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taken:
     monkeypatch.setattr(note, "DIRECTORY", tmp_path / "notes")
     monkeypatch.setattr(on_root, "DIRECTORY", tmp_path / "notes")
+    monkeypatch.setattr(on_root, "_ROOT", tmp_path / "root")
+    for name in ("home", "usr"):
+        (tmp_path / "root" / name).mkdir(parents=True)
     return Taken(tmp_path)
 
 
@@ -422,6 +425,18 @@ def test_what_the_machine_boots_from_is_saved_once_and_before_the_first_try(take
     assert note.Note("takeover.json").read()["state"] == "begun"
 
 
+def test_what_the_old_system_had_is_listed_before_the_first_try(taken: Taken, tmp_path: Path) -> None:
+    """Nothing else may be removed afterwards."""
+    listed = tmp_path / "root/.imagemode-bootc-old.json"
+    begin(taken)
+    assert json.loads(listed.read_text()) == ["home", "usr"]
+    (tmp_path / "root/of-the-new-system").mkdir()
+    begin(Taken(tmp_path))
+    assert json.loads(listed.read_text()) == ["home", "usr"]
+    taken._undo()
+    assert not listed.exists()
+
+
 def test_what_the_machine_will_boot_is_read_again(taken: Taken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Taken, "_read", lambda _self: RUNS_IT)
     taken._look_again()
@@ -437,7 +452,11 @@ def test_a_takeover_that_failed_is_undone(taken: Taken, monkeypatch: pytest.Monk
     begin(taken)
     assert taken._undo() is True
     assert taken.done == ["save", "restore", "forget", "require_no_doubt"]
-    assert removed == ([] if had_ostree else ["make / mutable", "/ostree", "/.bootc-aleph.json"])
+    root = taken._root / "root"
+    assert removed == [
+        *([] if had_ostree else [f"make {root} mutable", "/ostree", "/.bootc-aleph.json"]),
+        f"{root}/.imagemode-bootc-old.json",
+    ]
     assert note.Note("takeover.json").read() == {}
 
 
