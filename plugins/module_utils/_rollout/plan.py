@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 from .._errors import ImageModeError
@@ -148,7 +149,7 @@ def amount(size: str | int, total: int, what: str, down: bool = False) -> int:
     text = str(size).strip()
     try:
         if text.endswith("%"):
-            share = float(text[:-1])
+            share = Fraction(text[:-1])  # a float would make 162 of 64.4% of 250, which are 161
             if not 0 < share <= 100:
                 raise ValueError
             part = total * share / 100
@@ -157,5 +158,5 @@ def amount(size: str | int, total: int, what: str, down: bool = False) -> int:
         if number < 1:
             raise ValueError
         return number
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         raise PlanInvalid(f"{what} is '{size}'.", hint="Write a number of hosts, or a percentage such as '10%'.") from None

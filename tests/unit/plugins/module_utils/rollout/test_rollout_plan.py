@@ -58,6 +58,16 @@ def test_shares_round_up_for_waves_and_down_for_budgets_but_never_to_none() -> N
     assert (amount("10%", 25, "x"), amount("10%", 25, "x", down=True), amount("1%", 3, "x", down=True)) == (3, 2, 1)
 
 
+def test_a_share_is_exact_where_a_float_is_not() -> None:
+    assert (amount("64.4%", 250, "x"), amount("17.6%", 375, "x"), amount("18.4%", 375, "x", down=True)) == (161, 66, 69)
+
+
+@pytest.mark.parametrize("size", ["1/0%", "nan%", "inf%", "%"])
+def test_a_share_that_is_no_number_is_an_error(size: str) -> None:
+    with pytest.raises(PlanInvalid, match="x is "):
+        amount(size, 10, "x")
+
+
 def test_each_host_goes_exactly_once_whatever_the_rules() -> None:
     chance = random.Random(7)
     for _round in range(200):
