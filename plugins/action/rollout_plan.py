@@ -120,7 +120,7 @@ def _rollout(options: dict[str, Any], before: Rollout | None, records: dict[str,
     budgets = tuple(Budget(item["max_unavailable"], item["by"]) for item in options["budgets"])
     waves = _waves(options)
     labels = sorted({budget.by for budget in budgets if budget.by} | {name for wave in waves for name in wave.labels or {}})
-    hosts = tuple(_candidate(name, labels, variables["hostvars"].get(name, {})) for name in options["hosts"])
+    hosts = tuple(_candidate(name, labels, variables["hostvars"].get(name, {})) for name in dict.fromkeys(options["hosts"]))
     halt = HaltRules(options["halt"].get("failures"), options["halt"].get("query"))
     if halt.failures is not None:
         amount(halt.failures, 1, "halt on failures")

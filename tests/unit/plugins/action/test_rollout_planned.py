@@ -1,0 +1,48 @@
+# Copyright: Contributors to the imagemode.bootc project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans as playbooks ask for them: hosts that are named twice, options as surveys and inventories write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.imagemode.bootc.plugins.action.rollout_plan import ActionModule
+from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError
+from ansible_collections.imagemode.bootc.plugins.plugin_utils.controller_action import checked
+
+NEW = "sha256:" + "b" * 64
+FLEET: dict[str, dict[str, Any]] = {name: {"group_names": ["web"]} for name in "abcd"}
+
+
+class Planner:
+    """The directory of a rollout."""
+
+    def __init__(self, base: Path) -> None:
+        self.path = base / "rollout.json"
+
+    def plan(self, fleet: dict[str, dict[str, Any]] = FLEET, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        action = ActionModule.__new__(ActionModule)
+        action._task = SimpleNamespace(check_mode=check)
+        needed = {"path": str(self.path), "journal": f"{self.path}l", "image": "registry.test/os:1", "digest": NEW, "hosts": list(fleet)}
+        return action.act(checked(ActionModule.arguments, {**needed, **options}), {"hostvars": fleet})
+
+
+@pytest.fixture
+def planner(tmp_path: Path) -> Planner:
+    return Planner(tmp_path)
+
+
+def test_a_host_that_is_in_several_groups_goes_once(planner: Planner) -> None:
+    planned = planner.plan(hosts=["a", "b", "a", "c", "b"], waves=[{"name": "all", "batch": "2"}])
+    assert (planned["order"], planned["serial"]) == (["a", "b", "c"], [2, 1])
+
+
+def test_a_rollout_over_nobody_is_no_rollout(planner: Planner) -> None:
+    with pytest.raises(ImageModeError, match="no hosts") as refused:
+        planner.plan(hosts=[])
+    assert (refused.value.error, bool(refused.value.hint), planner.path.exists()) == ("rollout_plan_invalid", True, False)
