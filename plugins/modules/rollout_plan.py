@@ -50,7 +50,7 @@ options:
     default: []
     suboptions:
       name:
-        description: What it is called.
+        description: What it is called; no other wave may be called so.
         type: str
         required: true
       size:

@@ -83,10 +83,13 @@ DEFAULT_WAVES = (WaveRule("canary", 1), WaveRule("early", "25%"), WaveRule("rest
 
 def cut(hosts: Sequence[Candidate], waves: Sequence[WaveRule], budgets: Sequence[Budget] = ()) -> tuple[Batch, ...]:
     """:returns: the batches in order; each host is in exactly one
-    :raises PlanInvalid: there are no hosts, a size is none, or hosts are left that no wave takes
+    :raises PlanInvalid: there are no hosts, a size is none, two waves have one name, or hosts are left that no wave takes
     """
     if not hosts:
         raise PlanInvalid("There are no hosts to roll out to.", hint="Look at the group or the pattern that 'hosts' comes from.")
+    twice = next((name for name, times in Counter(rule.name for rule in waves).items() if times > 1), None)
+    if twice is not None:
+        raise PlanInvalid(f"Two waves are called '{twice}'.", hint="Give each wave a name of its own; 'batch' cuts one into parts.")
     batches: list[Batch] = []
     left = list(hosts)
     for rule in waves or DEFAULT_WAVES:

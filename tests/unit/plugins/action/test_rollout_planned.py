@@ -46,3 +46,11 @@ def test_a_rollout_over_nobody_is_no_rollout(planner: Planner) -> None:
     with pytest.raises(ImageModeError, match="no hosts") as refused:
         planner.plan(hosts=[])
     assert (refused.value.error, bool(refused.value.hint), planner.path.exists()) == ("rollout_plan_invalid", True, False)
+
+
+def test_a_wave_is_known_by_its_name_and_two_of_one_name_are_an_error(planner: Planner) -> None:
+    """To the gate the second canary would be of the first wave: it would go though a host of the wave between them was never tried."""
+    waves = [{"name": "canary", "size": 1}, {"name": "half", "size": "50%"}, {"name": "canary"}]
+    with pytest.raises(ImageModeError, match="Two waves are called 'canary'") as refused:
+        planner.plan(waves=waves)
+    assert (refused.value.error, bool(refused.value.hint)) == ("rollout_plan_invalid", True)
