@@ -25,6 +25,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan impo
     amount,
     cut,
     fitting_none,
+    label_text,
 )
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import (
     CANCELLED,
@@ -146,7 +147,7 @@ def _gone(rollout: Rollout, variables: dict[str, Any]) -> set[str]:
 
 
 def _candidate(name: str, labels: list[str], known: dict[str, Any]) -> Candidate:
-    return Candidate(name, tuple(known.get("group_names", ())), {label: str(known.get(label, "")) for label in labels})
+    return Candidate(name, tuple(known.get("group_names", ())), {label: label_text(known.get(label, "")) for label in labels})
 
 
 def _line(number: int, batch: Batch) -> str:

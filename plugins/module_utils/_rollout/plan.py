@@ -26,7 +26,7 @@ class PlanInvalid(ImageModeError):
 class Candidate:
     """A host that takes part.
 
-    :ivar labels: label → value, what budgets and waves go by
+    :ivar labels: label → value as L(label_text) has it, what budgets and waves go by
     """
 
     name: str
@@ -107,6 +107,12 @@ def cut(hosts: Sequence[Candidate], waves: Sequence[WaveRule], budgets: Sequence
     return tuple(batches)
 
 
+def label_text(value: Any) -> str:
+    """:returns: a label's value as text: an inventory in INI has C(true) as text and C(True) as a boolean, and one in YAML both as one"""
+    text = str(value)
+    return text.lower() if text in ("True", "False") else text
+
+
 def fitting_none(hosts: Sequence[Candidate], waves: Sequence[WaveRule]) -> list[str]:
     """:returns: the waves that no host fits, be it taken by an earlier one or not: a name is misspelt, perhaps that of the canaries"""
     return [rule.name for rule in waves if not any(_fits(host, rule) for host in hosts)]
@@ -115,7 +121,7 @@ def fitting_none(hosts: Sequence[Candidate], waves: Sequence[WaveRule]) -> list[
 def _fits(host: Candidate, rule: WaveRule) -> bool:
     labels = host.labels or {}
     return (not rule.groups or any(group in host.groups for group in rule.groups)) and all(
-        str(labels.get(name)) == str(value) for name, value in (rule.labels or {}).items()
+        labels.get(name) == label_text(value) for name, value in (rule.labels or {}).items()
     )
 
 

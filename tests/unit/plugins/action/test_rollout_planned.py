@@ -54,3 +54,13 @@ def test_a_wave_is_known_by_its_name_and_two_of_one_name_are_an_error(planner: P
     with pytest.raises(ImageModeError, match="Two waves are called 'canary'") as refused:
         planner.plan(waves=waves)
     assert (refused.value.error, bool(refused.value.hint)) == ("rollout_plan_invalid", True)
+
+
+@pytest.mark.parametrize("asked", [True, "true", "True"])
+@pytest.mark.parametrize("there", [True, "true", "True"])
+def test_a_label_that_is_true_is_true_however_an_inventory_writes_it(planner: Planner, asked: Any, there: Any) -> None:
+    """An INI inventory reads True as a boolean and true as a text; YAML reads both as a boolean."""
+    fleet = {**FLEET, "d": {"canary": there}}
+    planned = planner.plan(fleet, waves=[{"name": "canary", "labels": {"canary": asked}}, {"name": "rest"}])
+    assert planned["batches"][0] == {"wave": "canary", "hosts": ["d"]}
+    assert planned["warnings"] == []
