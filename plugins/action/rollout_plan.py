@@ -138,7 +138,9 @@ def _warnings(options: dict[str, Any], rollout: Rollout, resumed: Rollout | None
     if resumed:
         gone = sorted(_gone(resumed, variables))
         return [f"{len(gone)} hosts are not in the inventory any more: {', '.join(gone[:10])}."] if gone else []
-    return [f"No host of this rollout fits wave '{name}': it is left out." for name in fitting_none(rollout.hosts, _waves(options))]
+    left_out = [f"No host of this rollout fits wave '{name}': it is left out." for name in fitting_none(rollout.hosts, _waves(options))]
+    unknown = [budget.by for budget in rollout.budgets if budget.by and not any(budget.value_of(host) for host in rollout.hosts)]
+    return left_out + [f"No host of this rollout has '{name}', by which a budget goes: to it, the fleet is one." for name in unknown]
 
 
 def _gone(rollout: Rollout, variables: dict[str, Any]) -> set[str]:

@@ -75,7 +75,9 @@ options:
     default: []
     suboptions:
       by:
-        description: A variable of the hosts, for example V(site); the budget counts for each of its values. Unset, for the fleet.
+        description:
+          - A variable of the hosts, for example V(site); the budget counts for each of its values. Unset, for the fleet.
+          - For hosts without the variable it counts together; that none has it is a warning.
         type: str
       max_unavailable:
         description: A number, or a percentage of the hosts with that value, rounded down but never to none.

@@ -64,3 +64,10 @@ def test_a_label_that_is_true_is_true_however_an_inventory_writes_it(planner: Pl
     planned = planner.plan(fleet, waves=[{"name": "canary", "labels": {"canary": asked}}, {"name": "rest"}])
     assert planned["batches"][0] == {"wave": "canary", "hosts": ["d"]}
     assert planned["warnings"] == []
+
+
+@pytest.mark.parametrize(("label", "named"), [("site", []), ("sitte", ["sitte"])])
+def test_a_budget_by_what_no_host_has_is_told(planner: Planner, label: str, named: list[str]) -> None:
+    fleet = {name: {"site": "north" if name in "ab" else ""} for name in FLEET}
+    warnings = planner.plan(fleet, budgets=[{"by": label, "max_unavailable": "50%"}])["warnings"]
+    assert [warning.split("'")[1] for warning in warnings] == named
