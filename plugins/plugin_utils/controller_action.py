@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
-from ansible_collections.imagemode.bootc.plugins.module_utils._module import unset
+from ansible_collections.imagemode.bootc.plugins.module_utils._module import leave_out, unset
 
 
 class ControllerAction(ActionBase):
@@ -52,7 +53,9 @@ def checked(arguments: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """:returns: a task's options with defaults, C("") as unset
     :raises OptionError: one is not known, missing, or of another type
     """
-    validation = ArgumentSpecValidator(arguments).validate({name: value for name, value in given.items() if value not in (None, "")})
+    written = copy.deepcopy({name: value for name, value in given.items() if value not in (None, "")})
+    leave_out(written, arguments)
+    validation = ArgumentSpecValidator(arguments).validate(written)
     if validation.error_messages:
         # Of options that it does not know the validator tells nothing but the names.
         words = [f"Unsupported parameters: {e.msg}" if isinstance(e, UnsupportedError) else e.msg for e in validation.errors.errors]

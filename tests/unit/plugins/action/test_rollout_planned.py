@@ -71,3 +71,11 @@ def test_a_budget_by_what_no_host_has_is_told(planner: Planner, label: str, name
     fleet = {name: {"site": "north" if name in "ab" else ""} for name in FLEET}
     warnings = planner.plan(fleet, budgets=[{"by": label, "max_unavailable": "50%"}])["warnings"]
     assert [warning.split("'")[1] for warning in warnings] == named
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_what_is_left_empty_in_a_wave_is_unset_as_in_modules(planner: Planner, nothing: str | None) -> None:
+    wave = {"name": "all", **dict.fromkeys(("size", "groups", "labels", "batch"), nothing)}
+    budget = {"by": nothing, "max_unavailable": "3"}
+    planned = planner.plan(waves=[wave], budgets=["", budget], halt={"failures": "2", "query": nothing})
+    assert planned["serial"] == [3, 1]
