@@ -40,7 +40,11 @@ def test_it_goes_on_where_it_was(tmp_path: Path, moment: str) -> None:
 
 def test_a_wave_that_goes_back_goes_all_the_way(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path / "fleet", 3, {"host0002": "unhealthy"})
-    options: dict[str, Any] = {"rollout_waves": [{"name": "all", "batch": 1}], "rollout_on_halt": "rollback"}
+    options: dict[str, Any] = {
+        "rollout_waves": [{"name": "all"}],
+        "rollout_budgets": [{"max_unavailable": 1}],
+        "rollout_on_halt": "rollback",
+    }
 
     def half_way_back() -> bool:
         state = fleet.state("host0000")

@@ -69,17 +69,18 @@ def halted(rules: HaltRules, records: Mapping[str, Record], digest: str, total: 
 def over_budget(
     batch: Sequence[str], fleet: Sequence[Candidate], budgets: Sequence[Budget], records: Mapping[str, Record], digest: str
 ) -> str | None:
-    """Why this batch may not go now: hosts that are away already count, too.
+    """Why this batch may not go now: hosts that are away already count, too, and may be tried again whatever they are.
 
     :returns: the reason in words; C(None) if no budget forbids it
     """
     for budget in budgets:
         totals = Counter(budget.value_of(host) for host in fleet)
-        away = {host.name: budget.value_of(host) for host in fleet if host.name in batch or bad(records.get(host.name), digest)}
-        for value, count in Counter(away.values()).items():
-            limit = allowance(budget, totals[value])
-            going = any(away.get(host) == value for host in batch)
-            if going and count > limit:
+        away = [budget.value_of(host) for host in fleet if bad(records.get(host.name), digest)]
+        going = [budget.value_of(host) for host in fleet if host.name in batch and not bad(records.get(host.name), digest)]
+        counts = Counter(away + going)
+        for value in dict.fromkeys(going):
+            count, limit = counts[value], allowance(budget, totals[value])
+            if count > limit:
                 where = f"with {budget.by} '{value}' " if budget.by else ""
                 return f"{count} hosts {where}would be away at the same time, and {limit} may be: some are away since they failed"
     return None

@@ -194,3 +194,13 @@ def test_only_a_rollout_that_goes_on_is_ever_done(site: Site, state: str) -> Non
     save(site.path, PLANNED)
     answer = site.ask("end")
     assert (answer["state"], answer["last_of_wave"], answer["remaining"]) == ("done", True, [])
+
+
+def test_a_wave_that_went_back_is_tried_again_within_its_budget(site: Site) -> None:
+    begun = Rollout(**{**vars(PLANNED), "budgets": (Budget(1),), "batches": tuple(Batch("all", (host,)) for host in "abcde")})
+    save(site.path, begun.go_on("2026-03-01", "continued"))
+    site.went(a="rolled_back", b="rolled_back", c="rolled_back")
+    assert site.ask("before", ["a"])["go"], "all of them failed in this rollout, and nobody more is away for that"
+    site.went("2026-03-02", a="updated")
+    assert site.ask("before", ["b"])["go"]
+    assert not site.ask("before", ["d"], check=True, previous=begun.as_dict())["go"]

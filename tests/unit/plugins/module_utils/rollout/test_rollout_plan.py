@@ -138,3 +138,9 @@ def test_hosts_that_failed_are_away_and_count_against_the_budget() -> None:
     assert over_budget(["h01", "h03"], FLEET, [Budget(2, "site")], records, NEW) is None
     assert str(over_budget(["h02", "h04"], FLEET, [Budget(2, "site")], records, NEW)).startswith("3 hosts with site 'south' would be away")
     assert str(over_budget(["h01", "h02"], FLEET, [Budget(2)], records, NEW)).startswith("3 hosts would be away")
+
+
+def test_a_host_that_is_away_already_is_tried_again_though_others_are_away_too() -> None:
+    records = {"h00": tried("h00", "failed"), "h02": tried("h02", "failed")}
+    assert over_budget(["h00"], FLEET, [Budget(1, "site")], records, NEW) is None, "nobody more is away for that"
+    assert over_budget(["h00", "h04"], FLEET, [Budget(2, "site")], records, NEW)
