@@ -97,7 +97,8 @@ def cut(hosts: Sequence[Candidate], waves: Sequence[WaveRule], budgets: Sequence
         taken = fitting if rule.size is None else fitting[: amount(rule.size, len(hosts), f"the size of wave '{rule.name}'")]
         names = {host.name for host in taken}
         left = [host for host in left if host.name not in names]
-        batches += [Batch(rule.name, tuple(part)) for part in _batches(taken, rule, hosts, budgets)]
+        room = None if rule.batch is None else amount(rule.batch, len(taken), f"the batch of wave '{rule.name}'")
+        batches += _batches(rule.name, taken, room, hosts, budgets)
     if left:
         some = ", ".join(host.name for host in left[:5]) + (" …" if len(left) > 5 else "")
         raise PlanInvalid(
@@ -125,8 +126,17 @@ def _fits(host: Candidate, rule: WaveRule) -> bool:
     )
 
 
-def _batches(taken: Sequence[Candidate], rule: WaveRule, fleet: Sequence[Candidate], budgets: Sequence[Budget]) -> Iterator[list[str]]:
-    room = len(taken) if rule.batch is None else amount(rule.batch, len(taken), f"the batch of wave '{rule.name}'")
+def cut_again(batches: Sequence[Batch], hosts: Sequence[Candidate], budgets: Sequence[Budget]) -> tuple[Batch, ...]:
+    """:returns: the batches, of the hosts that are left; in parts where a budget is a share of fewer hosts now"""
+    known = {host.name: host for host in hosts}
+    left = [(batch.wave, [known[name] for name in batch.hosts if name in known]) for batch in batches]
+    return tuple(part for wave, taken in left for part in _batches(wave, taken, None, hosts, budgets))
+
+
+def _batches(
+    wave: str, taken: Sequence[Candidate], room: int | None, fleet: Sequence[Candidate], budgets: Sequence[Budget]
+) -> Iterator[Batch]:
+    room = len(taken) if room is None else room
     totals = [Counter(budget.value_of(host) for host in fleet) for budget in budgets]
     waiting = list(taken)
     while waiting:
@@ -144,7 +154,7 @@ def _batches(taken: Sequence[Candidate], rule: WaveRule, fleet: Sequence[Candida
             batch.append(host.name)
             for used, value in zip(away, values):
                 used[value] += 1
-        yield batch
+        yield Batch(wave, tuple(batch))
         waiting = later
 
 

@@ -20,7 +20,7 @@ from .._errors import ImageModeError
 from .._fleet.record import Record
 from .._replace import replace_file
 from .gate import HaltRules, bad
-from .plan import Batch, Budget, Candidate
+from .plan import Batch, Budget, Candidate, cut_again
 
 RUNNING, PAUSED, HALTED, CANCELLED, DONE = STATES = ("running", "paused", "halted", "cancelled", "done")
 _REACHED = ("updated", "unchanged")
@@ -81,8 +81,7 @@ class Rollout:
                 f"No host of the rollout of {self.image} that is {self.state} is in this inventory: {', '.join(sorted(gone)[:5])}.",
                 hint="Go on with it with its own inventory, or cancel it with rollout_state; or keep the other one in a file of its own.",
             )
-        left = (replace(batch, hosts=tuple(host for host in batch.hosts if host not in gone)) for batch in self.batches)
-        return replace(self, hosts=hosts, batches=tuple(batch for batch in left if batch.hosts))
+        return replace(self, hosts=hosts, batches=cut_again(self.batches, hosts, self.budgets))
 
     def remaining(self, records: Mapping[str, Record], until: str | None = None) -> tuple[Batch, ...]:
         """:param until: the last wave that counts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._fleet.record import Record
-from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules
+from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.gate import HaltRules, over_budget
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.plan import Batch, Budget, Candidate
 from ansible_collections.imagemode.bootc.plugins.module_utils._rollout.state import (
     Rollout,
@@ -69,6 +69,13 @@ def test_a_batch_of_hosts_that_are_gone_is_none() -> None:
     assert ([host.name for host in left.hosts], left.batches) == (["a", "c"], (Batch("canary", ("a",)), Batch("rest", ("c",))))
     with pytest.raises(RolloutInvalid, match="is in this inventory: a, b, c, d"):
         PLANNED.without(set("abcd"))
+
+
+def test_where_a_budget_is_a_share_of_fewer_hosts_batches_are_cut_again() -> None:
+    batches = (Batch("all", ("a", "b")), Batch("all", ("c", "d")))
+    left = Rollout("registry.test/os:1", NEW, BEGAN, batches, HOSTS, (Budget("50%", "site"),)).without({"d"})
+    assert left.batches == (Batch("all", ("a",)), Batch("all", ("b",)), Batch("all", ("c",)))
+    assert all(over_budget(batch.hosts, left.hosts, left.budgets, {}, NEW) is None for batch in left.batches)
 
 
 def test_a_wave_of_which_nobody_got_there_has_nobody_to_go_back() -> None:
