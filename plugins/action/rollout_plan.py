@@ -113,7 +113,7 @@ def _rollout(options: dict[str, Any], before: Rollout | None, records: dict[str,
                 hint="Finish it, or cancel it with rollout_state; or keep the other one in a file of its own.",
                 rollout=before.as_dict(),
             )
-        same = before.without(_gone(before, variables))
+        same = before.without(_gone(before, options, variables))
         if options["take_back"] and same.state == HALTED and same.newest_wave(same.of_this(records)):
             return same
         # The tag may have moved meanwhile: the rollout stays with its digest.
@@ -136,16 +136,18 @@ def _waves(options: dict[str, Any]) -> list[WaveRule]:
 
 def _warnings(options: dict[str, Any], rollout: Rollout, resumed: Rollout | None, variables: dict[str, Any]) -> list[str]:
     if resumed:
-        gone = sorted(_gone(resumed, variables))
-        return [f"{len(gone)} hosts are not in the inventory any more: {', '.join(gone[:10])}."] if gone else []
+        gone = sorted(_gone(resumed, options, variables))
+        return [f"{len(gone)} hosts are not among 'hosts' any more, or not in the inventory: {', '.join(gone[:10])}."] if gone else []
     left_out = [f"No host of this rollout fits wave '{name}': it is left out." for name in fitting_none(rollout.hosts, _waves(options))]
     unknown = [budget.by for budget in rollout.budgets if budget.by and not any(budget.value_of(host) for host in rollout.hosts)]
     return left_out + [f"No host of this rollout has '{name}', by which a budget goes: to it, the fleet is one." for name in unknown]
 
 
-def _gone(rollout: Rollout, variables: dict[str, Any]) -> set[str]:
-    """The hosts that were taken out of the inventory: Ansible would leave them out, and cut batches of their size all the same."""
-    return {host.name for host in rollout.hosts if host.name not in variables["hostvars"]}
+def _gone(rollout: Rollout, options: dict[str, Any], variables: dict[str, Any]) -> set[str]:
+    """The hosts that are not asked for any more, and those that were taken out of the inventory: Ansible would leave these out, and cut
+    batches of their size all the same.
+    """
+    return {host.name for host in rollout.hosts} - {name for name in options["hosts"] if name in variables["hostvars"]}
 
 
 def _candidate(name: str, labels: list[str], known: dict[str, Any]) -> Candidate:

@@ -16,7 +16,8 @@ description:
     have moved meanwhile, and without the hosts that got there.
   - While a run on this controller goes on with the rollout, another is refused. It is had by the process of the run, so one that was killed
     has it no more. In check mode it is not asked for.
-  - Hosts that were taken out of the inventory meanwhile are left out, with a warning; those that were added are of the next rollout.
+  - Hosts that are not in O(hosts) any more, or were taken out of the inventory, are left out, with a warning; those that were added are
+    of the next rollout.
   - The playbook C(imagemode.bootc.rollout) does all of a rollout. Nothing is run on hosts.
 options:
   path:

@@ -77,9 +77,10 @@ class Rollout:
         """
         hosts = tuple(host for host in self.hosts if host.name not in gone)
         if not hosts:
+            some = ", ".join(sorted(gone)[:5])
             raise RolloutInvalid(
-                f"No host of the rollout of {self.image} that is {self.state} is in this inventory: {', '.join(sorted(gone)[:5])}.",
-                hint="Go on with it with its own inventory, or cancel it with rollout_state; or keep the other one in a file of its own.",
+                f"No host of the rollout of {self.image} that is {self.state} is among those that were asked for: {some}.",
+                hint="Go on with it with its own hosts, or cancel it with rollout_state; or keep the other one in a file of its own.",
             )
         return replace(self, hosts=hosts, batches=cut_again(self.batches, hosts, self.budgets))
 

@@ -79,3 +79,12 @@ def test_what_is_left_empty_in_a_wave_is_unset_as_in_modules(planner: Planner, n
     budget = {"by": nothing, "max_unavailable": "3"}
     planned = planner.plan(waves=[wave], budgets=["", budget], halt={"failures": "2", "query": nothing})
     assert planned["serial"] == [3, 1]
+
+
+def test_a_rollout_goes_on_over_none_but_the_hosts_that_are_asked_for(planner: Planner) -> None:
+    planner.plan()
+    again = planner.plan(hosts=["c", "d"])
+    assert (again["resumed"], again["order"]) == (True, ["c", "d"])
+    assert again["warnings"] == ["2 hosts are not among 'hosts' any more, or not in the inventory: a, b."]
+    with pytest.raises(ImageModeError, match="is among those that were asked for: c, d"):
+        planner.plan(hosts=["a", "b"])

@@ -67,7 +67,7 @@ def test_a_wave_that_nobody_planned_is_an_error_and_not_the_end() -> None:
 def test_a_batch_of_hosts_that_are_gone_is_none() -> None:
     left = PLANNED.without({"b", "d"})
     assert ([host.name for host in left.hosts], left.batches) == (["a", "c"], (Batch("canary", ("a",)), Batch("rest", ("c",))))
-    with pytest.raises(RolloutInvalid, match="is in this inventory: a, b, c, d"):
+    with pytest.raises(RolloutInvalid, match="is among those that were asked for: a, b, c, d"):
         PLANNED.without(set("abcd"))
 
 
