@@ -137,7 +137,9 @@ def _waves(options: dict[str, Any]) -> list[WaveRule]:
 def _warnings(options: dict[str, Any], rollout: Rollout, resumed: Rollout | None, variables: dict[str, Any]) -> list[str]:
     if resumed:
         gone = sorted(_gone(resumed, options, variables))
-        return [f"{len(gone)} hosts are not among 'hosts' any more, or not in the inventory: {', '.join(gone[:10])}."] if gone else []
+        left = [f"{len(gone)} hosts are not among 'hosts' any more, or not in the inventory: {', '.join(gone[:10])}."] if gone else []
+        other = f"It goes on with {resumed.digest}, and not with {options['digest']}: cancel it with rollout_state to have that rolled out."
+        return left + ([other] if options["digest"] != resumed.digest else [])
     left_out = [f"No host of this rollout fits wave '{name}': it is left out." for name in fitting_none(rollout.hosts, _waves(options))]
     unknown = [budget.by for budget in rollout.budgets if budget.by and not any(budget.value_of(host) for host in rollout.hosts)]
     return left_out + [f"No host of this rollout has '{name}', by which a budget goes: to it, the fleet is one." for name in unknown]

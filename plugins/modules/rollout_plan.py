@@ -13,7 +13,8 @@ description:
   - Cuts hosts into waves, and waves into batches that keep to the budgets, and writes that to a file on the controller, with the
     digest that all of them get.
   - If the file holds a rollout of the same image that is not finished, that one goes on, with its own digest, though the tag may
-    have moved meanwhile, and without the hosts that got there.
+    have moved meanwhile, its own waves, budgets and halt rules, and without the hosts that got there. That another digest was asked
+    for is a warning.
   - While a run on this controller goes on with the rollout, another is refused. It is had by the process of the run, so one that was killed
     has it no more. In check mode it is not asked for.
   - Hosts that are not in O(hosts) any more, or were taken out of the inventory, are left out, with a warning; those that were added are

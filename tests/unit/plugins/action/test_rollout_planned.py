@@ -88,3 +88,12 @@ def test_a_rollout_goes_on_over_none_but_the_hosts_that_are_asked_for(planner: P
     assert again["warnings"] == ["2 hosts are not among 'hosts' any more, or not in the inventory: a, b."]
     with pytest.raises(ImageModeError, match="is among those that were asked for: c, d"):
         planner.plan(hosts=["a", "b"])
+
+
+def test_that_another_digest_was_asked_for_than_the_one_that_goes_on_is_told(planner: Planner) -> None:
+    other = "sha256:" + "c" * 64
+    planner.plan()
+    again = planner.plan(digest=other)
+    assert (again["digest"], len(again["warnings"])) == (NEW, 1)
+    assert (NEW in again["warnings"][0], other in again["warnings"][0]) == (True, True)
+    assert planner.plan()["warnings"] == []
