@@ -79,7 +79,7 @@ class Scope:
         if self.signed_repository:
             identity = {"type": "exactRepository", "dockerRepository": self.signed_repository}
         if self.kind == "gpg":
-            data: dict[str, Any] = {"keyType": "GPGKeys", "keyData": _base64("".join(self.keys))}
+            data: dict[str, Any] = {"keyType": "GPGKeys", "keyData": _base64("\n".join(key.strip() for key in self.keys))}
         elif len(self.keys) == 1:
             data = {"keyData": _base64(self.keys[0])}
         else:

@@ -54,6 +54,12 @@ def data(key: str) -> str:
             {"lookaside": "https://r.test/signatures"},
         ),
         (
+            # As the lookup 'file' reads them. On one line, the end of a key and the beginning of the next hide the next from GnuPG.
+            Scope("r.test", "gpg", (GPG.strip(), GPG + "C\n")),
+            {"type": "signedBy", "keyType": "GPGKeys", "keyData": data(f"{GPG}{GPG}C\n"), "signedIdentity": REPOSITORY},
+            None,
+        ),
+        (
             Scope("r.test", "gpg", (GPG,)),
             {"type": "signedBy", "keyType": "GPGKeys", "keyData": data(GPG), "signedIdentity": REPOSITORY},
             None,
