@@ -14,7 +14,7 @@ description:
   - With O(dest) it writes the hosts as JSON, as CSV, and as one page of HTML that needs no other file and no network, to be sorted
     and filtered in a browser.
   - The worst states come first - V(unreachable), V(unmanaged), V(failed), V(rolled_back), V(reboot_required), V(drifted) from the wanted
-    digest, V(current), and V(unknown) where nobody said what is wanted.
+    digest, V(current), and V(unknown) where nobody said what is wanted, or looked at the host.
   - Nothing is run on hosts. Run it once, for example with C(run_once).
 options:
   journal:
@@ -24,7 +24,7 @@ options:
     required: true
   hosts:
     description:
-      - The hosts that the report is about. One that no journal knows is V(unreachable).
+      - The hosts that the report is about. One that no journal knows is V(unknown).
       - Unset, all that the journals know.
     type: list
     elements: str

@@ -57,7 +57,8 @@ def as_csv(document: Mapping[str, Any]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([_cell(row[column]) for column in COLUMNS] for row in document["rows"])
-    return text.getvalue()
+    # A byte that was no UTF-8 is half of a surrogate pair here: JSON escapes it, and so does this.
+    return text.getvalue().encode(errors="backslashreplace").decode()
 
 
 def _cell(value: Any) -> str:

@@ -45,6 +45,14 @@ def test_a_report_is_written_once_as_predicted(tmp_path: Path) -> None:
     assert act(ReportModule, check_mode=True, **options)["changed"]
 
 
+def test_what_a_host_said_is_in_every_file_though_it_is_no_text(tmp_path: Path) -> None:
+    """Ansible makes a byte that is no UTF-8 half of a surrogate pair."""
+    act(RecordModule, journal=tmp_path / "fleet.jsonl", result="failed", message="no \udcff text")
+    act(ReportModule, journal=[tmp_path / "fleet.jsonl"], dest=tmp_path / "report", formats=["json", "csv", "html"])
+    assert "no \\udcff text" in (tmp_path / "report/report.csv").read_text()
+    assert not act(ReportModule, journal=[tmp_path / "fleet.jsonl"], dest=tmp_path / "report", formats=["csv"])["changed"]
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize("dest", ["file", "file/below", "link", "link/below"])
 def test_a_place_that_takes_no_report_is_told(tmp_path: Path, dest: str, check_mode: bool) -> None:
