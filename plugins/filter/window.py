@@ -21,6 +21,7 @@ options:
       - Each has C(start) and C(end), both C(HH:MM). One that ends before it starts ends on the next day;
         one that ends when it starts lasts a day.
       - C(timezone) is a name of the time zone database, V(UTC) unless told. Daylight saving time is followed.
+        In the night in which the clock jumps, a time that it jumps over is that of the jump.
       - C(jitter) is a number of minutes by which the window opens later, up to it; how much depends on O(host), so that not all hosts
         come at the same time. It closes as told.
       - C(weekdays) are the days on which it starts, by their first three letters or more. Every day unless told.
@@ -77,8 +78,8 @@ def window(windows: Any, now: str | None = None, host: str = "") -> dict[str, An
     opens = [start for start, _end in openings if start > moment]
     return {
         "open": bool(closes),
-        "closes": max(closes).isoformat(timespec="minutes") if closes else None,
-        "opens": min(opens).isoformat(timespec="minutes") if opens else None,
+        "closes": max(closes, key=datetime.timestamp).isoformat(timespec="minutes") if closes else None,
+        "opens": min(opens, key=datetime.timestamp).isoformat(timespec="minutes") if opens else None,
     }
 
 
@@ -98,10 +99,10 @@ def _openings(described: Any, moment: datetime, host: str) -> Iterator[tuple[dat
     for offset in range(-1, 9):
         day = today + timedelta(days=offset)
         if day.weekday() in weekdays:
-            opens = _at(day, start, zone).astimezone(timezone.utc) + later
+            opens = _at(day, start, zone) + later
             closes = _at(day + timedelta(days=int(end <= start)), end, zone)
             if opens < closes:
-                yield opens.astimezone(zone), closes
+                yield opens.astimezone(zone), closes.astimezone(zone)
 
 
 def _jitter(minutes: Any, host: str) -> timedelta:
@@ -113,7 +114,12 @@ def _jitter(minutes: Any, host: str) -> timedelta:
 
 
 def _at(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, clock, zone)
+    """:returns: in UTC; of a time that comes twice a year the first, and for one that the clock jumps over the jump"""
+    told = datetime.combine(day, clock, zone)
+    moment, jumped = told.astimezone(timezone.utc), told.replace(fold=1).astimezone(timezone.utc)
+    while jumped < moment and jumped.astimezone(zone).utcoffset() != moment.astimezone(zone).utcoffset():
+        jumped += timedelta(minutes=1)
+    return min(moment, jumped)
 
 
 def _clock(text: Any) -> time:

@@ -28,6 +28,12 @@ NIGHT = {"start": "22:00", "end": "04:00", "timezone": "Europe/Berlin", "weekday
         # The night in which the clock goes from 3 back to 2: half past two comes twice, and the window is four hours long.
         ({"start": "01:00", "end": "04:00", "timezone": "Europe/Berlin"}, "2026-10-25T00:30+00:00", True, "2026-10-26T01:00+01:00"),
         ({"start": "01:00", "end": "04:00", "timezone": "Europe/Berlin"}, "2026-10-25T02:59+00:00", True, "2026-10-26T01:00+01:00"),
+        # The night in which it goes from 2 to 3, at 1 in UTC: what is between is not there, and half past two is at three.
+        ({"start": "22:00", "end": "02:30", "timezone": "Europe/Berlin"}, "2026-03-29T00:59+00:00", True, "2026-03-29T22:00+02:00"),
+        ({"start": "22:00", "end": "02:30", "timezone": "Europe/Berlin"}, "2026-03-29T01:15+00:00", False, "2026-03-29T22:00+02:00"),
+        ({"start": "02:30", "end": "03:30", "timezone": "Europe/Berlin"}, "2026-03-29T00:59+00:00", False, "2026-03-29T03:00+02:00"),
+        ({"start": "02:30", "end": "03:30", "timezone": "Europe/Berlin"}, "2026-03-29T01:15+00:00", True, "2026-03-30T02:30+02:00"),
+        ({"start": "02:15", "end": "02:45", "timezone": "Europe/Berlin"}, "2026-03-29T01:20+00:00", False, "2026-03-30T02:15+02:00"),
         ("", "2026-11-22T03:00+00:00", True, None),
     ],
 )
