@@ -23,7 +23,7 @@ options:
       - C(timezone) is a name of the time zone database, V(UTC) unless told. Daylight saving time is followed.
         In the night in which the clock jumps, a time that it jumps over is that of the jump.
       - C(jitter) is a number of minutes by which the window opens later, up to it; how much depends on O(host), so that not all hosts
-        come at the same time. It closes as told.
+        come at the same time. The window closes as told, and may not be shorter than its jitter.
       - C(weekdays) are the days on which it starts, by their first three letters or more. Every day unless told.
     type: raw
     required: true
@@ -94,7 +94,7 @@ def _openings(described: Any, moment: datetime, host: str) -> Iterator[tuple[dat
     except (ZoneInfoNotFoundError, ValueError):
         raise AnsibleFilterError(f"The controller knows no time zone {name!r}. Names are like Europe/Berlin.") from None
     weekdays = [_weekday(word) for word in described.get("weekdays") or DAYS]
-    later = _jitter(described.get("jitter") or 0, host)
+    later = _jitter(described.get("jitter") or 0, host, _length(start, end))
     today = moment.astimezone(zone).date()
     for offset in range(-1, 9):
         day = today + timedelta(days=offset)
@@ -105,10 +105,17 @@ def _openings(described: Any, moment: datetime, host: str) -> Iterator[tuple[dat
                 yield opens.astimezone(zone), closes.astimezone(zone)
 
 
-def _jitter(minutes: Any, host: str) -> timedelta:
+def _length(start: time, end: time) -> int:
+    """In minutes, as the clock on the wall has it."""
+    return (60 * (end.hour - start.hour) + end.minute - start.minute) % (24 * 60) or 24 * 60
+
+
+def _jitter(minutes: Any, host: str, length: int) -> timedelta:
     """How much later the window of a host opens: always the same for a host, and spread evenly over hosts."""
-    if not str(minutes).isdigit():
+    if not str(minutes).isdecimal():
         raise AnsibleFilterError(f"Not a number of minutes for jitter: {minutes!r}.")
+    if int(minutes) > length:
+        raise AnsibleFilterError(f"A jitter of {minutes} minutes keeps hosts for good out of a window that is {length} minutes long.")
     share = int.from_bytes(hashlib.sha256(host.encode()).digest()[:4], "big") / 2**32
     return timedelta(seconds=round(int(minutes) * 60 * share))
 

@@ -55,6 +55,15 @@ def test_jitter_opens_the_window_of_each_host_at_a_time_of_its_own() -> None:
         window({**NIGHT, "jitter": "-5"}, "2026-11-20T00:00+00:00")
 
 
+def test_a_jitter_that_keeps_hosts_out_of_the_window_for_good_is_an_error() -> None:
+    """The host 'web3' comes 34 minutes after the start with a jitter of 60, and after the end of such a window with one of 600."""
+    hour = {"start": "23:30", "end": "00:30"}
+    assert window({**hour, "jitter": 60}, "2026-11-20T00:00+00:00", host="web3")["opens"]
+    with pytest.raises(AnsibleFilterError, match=r"jitter of 61 minutes .* 60 minutes long"):
+        window({**hour, "jitter": "61"}, "2026-11-20T00:00+00:00", host="web3")
+    assert window({"start": "04:00", "end": "04:00", "jitter": 1440}, "2026-11-20T00:00+00:00", host="web3")["opens"]
+
+
 def test_now_is_now() -> None:
     assert window({"start": "00:00", "end": "00:00"})["open"] is True
 
