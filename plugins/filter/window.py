@@ -24,7 +24,7 @@ options:
         In the night in which the clock jumps, a time that it jumps over is that of the jump.
       - C(jitter) is a number of minutes by which the window opens later, up to it; how much depends on O(host), so that not all hosts
         come at the same time. The window closes as told, and may not be shorter than its jitter.
-      - C(weekdays) are the days on which it starts, by their first three letters or more. Every day unless told.
+      - C(weekdays) are the days on which it starts, by their first three letters or more, a list or words. Every day unless told.
     type: raw
     required: true
   host:
@@ -59,6 +59,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.imagemode.bootc.plugins.filter.listed import listed
 
 _NEEDED = {"start", "end"}
 _KNOWN = {"start", "end", "timezone", "weekdays", "jitter"}
@@ -69,11 +70,12 @@ def window(windows: Any, now: str | None = None, host: str = "") -> dict[str, An
     moment = datetime.fromisoformat(now) if now else datetime.now(timezone.utc)
     if moment.tzinfo is None:
         raise AnsibleFilterError(f"The time {now!r} has no offset from UTC.")
-    if not windows:
+    described = listed(windows)
+    if not described:
         return {"open": True, "opens": None, "closes": None}
     # In UTC, because times in the same zone are compared by the clock on the wall, which goes back once a year.
     moment = moment.astimezone(timezone.utc)
-    openings = [opening for each in ([windows] if isinstance(windows, Mapping) else windows) for opening in _openings(each, moment, host)]
+    openings = [opening for each in described for opening in _openings(each, moment, host)]
     closes = [end for start, end in openings if start <= moment < end]
     opens = [start for start, _end in openings if start > moment]
     return {
@@ -90,10 +92,10 @@ def _openings(described: Any, moment: datetime, host: str) -> Iterator[tuple[dat
     start, end = _clock(described["start"]), _clock(described["end"])
     name = described.get("timezone") or "UTC"
     try:
-        zone = ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+        zone = ZoneInfo(str(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # that of a directory is IsADirectoryError
         raise AnsibleFilterError(f"The controller knows no time zone {name!r}. Names are like Europe/Berlin.") from None
-    weekdays = [_weekday(word) for word in described.get("weekdays") or DAYS]
+    weekdays = [_weekday(word) for word in listed(described.get("weekdays"), "words") or DAYS]
     later = _jitter(described.get("jitter") or 0, host, _length(start, end))
     today = moment.astimezone(zone).date()
     for offset in range(-1, 9):
@@ -134,9 +136,12 @@ def _clock(text: Any) -> time:
     if isinstance(text, int) and not isinstance(text, bool) and 0 <= text < 24 * 60:
         return time(*divmod(text, 60))
     try:
-        return time.fromisoformat(str(text).zfill(5))
+        clock = time.fromisoformat(str(text).zfill(5))
+        if clock.tzinfo:
+            raise ValueError
     except ValueError:
         raise AnsibleFilterError(f"Not a time of day: {text!r}. Write it as HH:MM.") from None
+    return clock
 
 
 def _weekday(word: Any) -> int:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -64,6 +65,13 @@ def test_a_jitter_that_keeps_hosts_out_of_the_window_for_good_is_an_error() -> N
     assert window({"start": "04:00", "end": "04:00", "jitter": 1440}, "2026-11-20T00:00+00:00", host="web3")["opens"]
 
 
+@pytest.mark.parametrize("days", ["sat", "Sat, sun", ["sat", "sun"], '["sat", "sun"]'])
+def test_windows_are_what_people_and_surveys_write(days: Any) -> None:
+    weekend = {**NIGHT, "weekdays": days}
+    states = [window(written, "2026-11-21T21:00+00:00") for written in (weekend, [weekend], json.dumps([weekend]))]
+    assert [state["open"] for state in states] == [True] * 3
+
+
 def test_now_is_now() -> None:
     assert window({"start": "00:00", "end": "00:00"})["open"] is True
 
@@ -75,6 +83,10 @@ def test_now_is_now() -> None:
         {"start": "25:00", "end": "01:00"},
         {**NIGHT, "weekdays": ["someday"]},
         {**NIGHT, "timezone": "Berlin"},
+        {**NIGHT, "timezone": "Europe"},
+        {**NIGHT, "timezone": 1},
+        {**NIGHT, "start": "22:00+05:00"},
+        {**NIGHT, "start": "22:00+05:00", "end": "04:00+05:00"},
         {**NIGHT, "until": "04:00"},
         "22:00-04:00",
     ],
