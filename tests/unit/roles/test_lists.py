@@ -75,6 +75,36 @@ def test_what_a_host_needs_is_a_list_one_entry_or_json(tmp_path: Path) -> None:
     assert evaluated(tmp_path, "host", expression, hosts) == dict.fromkeys(written, found)
 
 
+@pytest.mark.parametrize(
+    ("role", "options", "expression"),
+    [
+        ("rollout", ("rollout_waves", "rollout_budgets"), "[__rollout_waves, __rollout_budgets]"),
+        ("registry", ("registry_images",), "[__registry_images]"),
+    ],
+)
+def test_waves_budgets_and_images_are_a_list_one_entry_or_json(
+    tmp_path: Path, role: str, options: tuple[str, ...], expression: str
+) -> None:
+    entry = {"name": "all", "batch": "10%"}
+    written: dict[str, Any] = {"list": [entry], "one": entry, "json": json.dumps([entry]), "none": None, "empty": ""}
+    hosts = {name: dict.fromkeys(options, value) for name, value in written.items()}
+    found = {name: [[entry] if written[name] else []] * len(options) for name in written}
+    assert evaluated(tmp_path, role, expression, hosts) == found
+
+
+def test_formats_of_a_report_are_a_list_words_or_json(tmp_path: Path) -> None:
+    written: dict[str, Any] = {"list": ["json", "csv"], "words": "json, csv", "json": '["json", "csv"]', "one": "csv", "empty": ""}
+    hosts = {name: {"report_formats": value} for name, value in written.items()}
+    two, one, all_of_them = ["json", "csv"], ["csv"], ["json", "csv", "html"]
+    assert evaluated(tmp_path, "report", "__report_formats", hosts) == {
+        "list": two,
+        "words": two,
+        "json": two,
+        "one": one,
+        "empty": all_of_them,
+    }
+
+
 def test_a_certificate_is_for_a_registry_that_has_a_name(tmp_path: Path) -> None:
     certified: dict[str, list[Any]] = {
         "good": [{"registry": "registry.test:5000"}, {"registry": "[::1]:5000"}],

@@ -106,6 +106,12 @@ def test_a_slice_of_a_job_is_refused(tmp_path: Path, prefix: str, workflow: str,
     assert (order is None, "A rollout cannot be sliced" in output) == (refused, refused)
 
 
+def test_waves_are_read_from_a_text_as_a_survey_or_a_command_line_writes_it(tmp_path: Path) -> None:
+    output, order = planned(tmp_path, "--check", rollout_waves='[{"name": "everybody"}]', rollout_budgets='[{"max_unavailable": 1}]')
+    assert order == ["web"], output
+    assert "1. everybody, 1 hosts: web" in output
+
+
 def test_a_wave_that_nobody_is_in_is_told(tmp_path: Path) -> None:
     waves = [{"name": "canary", "groups": ["canry"]}, {"name": "web", "groups": ["bootc_hosts"]}, {"name": "rest"}]
     output, order = planned(tmp_path, "--check", rollout_waves=waves)
