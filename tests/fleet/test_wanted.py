@@ -62,6 +62,30 @@ def test_each_host_of_a_report_is_compared_with_its_own_image(tmp_path: Path) ->
     assert artifacts(output) == {"report_states": {"drifted": 2, "current": 1}, "report_digests": {OLD: 3}}
 
 
+def test_the_digest_of_an_index_is_that_of_the_platform_to_a_host(tmp_path: Path) -> None:
+    """As a rollout of an image for several platforms names it; the registry tells of which digests it is one."""
+    platform = {"os": "linux", "architecture": "amd64"}
+    kinds = [f"application/vnd.oci.image.{kind}.v1+json" for kind in ("index", "manifest")]
+    entries = [{"mediaType": kinds[1], "digest": OLD, "size": 2, "platform": platform}]
+    body = json.dumps({"schemaVersion": 2, "mediaType": kinds[0], "manifests": entries}).encode()
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    fleet = Fleet(tmp_path / "fleet", 2)
+    state = fleet.state("host0001")
+    state["booted"]["digest"] = NEW
+    (fleet.base / "host0001/state.json").write_text(json.dumps(state))
+    with registry(NEW, {digest: body}) as address:
+        options = {
+            "report_image": f"{address}/os:1",
+            "report_registry_options": {"plain_http": True, "retries": 0},
+            "report_digest": digest,
+        }
+        rc, output = fleet.play("imagemode.bootc.report", **options)
+        assert rc == 0, output
+        assert artifacts(output)["report_states"] == {"drifted": 1, "current": 1}
+    rc, output = fleet.play("imagemode.bootc.report", **{**options, "report_digest": NEW})
+    assert (rc, artifacts(output)["report_states"]) == (0, {"drifted": 1, "current": 1}), "a digest is compared though no registry answers"
+
+
 def test_an_image_that_was_only_compressed_anew_is_no_drift(tmp_path: Path) -> None:
     """Another manifest with the same configuration is the same image to bootc; the third one is gone from the registry."""
     kind = "application/vnd.oci.image.manifest.v1+json"
