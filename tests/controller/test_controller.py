@@ -100,12 +100,22 @@ def play(awx: FakeAWX, *arguments: str, **options: Any) -> tuple[int, int, str]:
         ({"update": {"job_slice_count": 2}}, "a tag that is moved between two of them gives them two digests"),
         ({"rolout": {}}, "controller_templates names rolout"),
         ({"rollout": {"name": "Build and roll out"}}, "are both 'Build and roll out'"),
+        ({"rollout": {"enabled": False}}, "The workflow has steps of rollout, which"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_made(awx: FakeAWX, templates: dict[str, Any], words: str) -> None:
     rc, _changed, output = play(awx, controller_templates=templates)
     assert rc != 0
     assert words in " ".join(output.split())
+    assert awx.written == []
+
+
+@pytest.mark.parametrize(("template", "workflow"), [("reprot", {}), ("registry", {}), ("workflow", {"enabled": "false"})])
+def test_a_schedule_of_what_is_not_made_is_refused(awx: FakeAWX, template: str, workflow: dict[str, Any]) -> None:
+    schedules = [{"name": "at night", "template": template, "rrule": "DTSTART:20260101T020000Z RRULE:FREQ=DAILY;INTERVAL=1"}]
+    rc, _changed, output = play(awx, "--check", controller_schedules=schedules, controller_workflow=workflow)
+    assert rc != 0
+    assert f"The schedule 'at night' is of '{template}', which is not made" in " ".join(output.split())
     assert awx.written == []
 
 
