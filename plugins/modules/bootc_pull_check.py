@@ -25,7 +25,7 @@ options:
     type: bool
     default: true
   timeout:
-    description: Seconds that the registry may take for each answer.
+    description: Seconds that the registry may take for each answer; V(0) means no limit.
     type: int
     default: 120
 extends_documentation_fragment:

@@ -42,7 +42,7 @@ def open_image(image: str, files: PolicyFiles | None = None, timeout: float = 12
     """Open an image in a registry with the host's credentials, mirrors, certificates and policy.
 
     :param files: another policy than the host's own
-    :param timeout: seconds for each answer
+    :param timeout: seconds for each answer; 0 for no limit
     :raises BootcError: it cannot be pulled: C(signature_refused), C(registry_unauthorized), …
     """
     if not shutil.which("skopeo"):
@@ -52,7 +52,7 @@ def open_image(image: str, files: PolicyFiles | None = None, timeout: float = 12
     argv += [f"--authfile={auth_file}"] if auth_file else ["--no-creds"]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
-        ours.settimeout(timeout)
+        ours.settimeout(timeout or None)
         with theirs:
             argv.append(f"--sockfd={theirs.fileno()}")
             child = subprocess.Popen(
