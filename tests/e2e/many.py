@@ -34,7 +34,7 @@ NAME, COUNT, MEMORY = "many", 10, 1536
 NEEDED = MEMORY + 512
 KSM = {"pages_to_scan": "5000", "run": "1"}
 # Of the controller's memory, to what it takes to have as many machines do nothing: Ansible has a process for each.
-LIMIT = 1.3
+LIMIT = 1.5
 NOTHING = str(Path(__file__).with_name("nothing.yml"))
 IMAGE = f"{registry.address(NAME)}/os:1"
 PATIENCE = 3600  # seconds that a machine may take to boot beside all the others
