@@ -65,7 +65,7 @@ def data(key: str) -> str:
             None,
         ),
     ],
-    ids=["reject", "insecure", "sigstore", "either key", "gpg of another repository", "gpg"],
+    ids=["reject", "insecure", "sigstore", "either key", "gpg of another repository", "either gpg key", "gpg"],
 )
 def test_what_a_scope_demands_and_where_signatures_are(scope: Scope, requirement: Any, storage: Any) -> None:
     assert (scope.requirement, scope.storage) == (requirement, storage)
