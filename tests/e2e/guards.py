@@ -29,6 +29,8 @@ LAYOUTS = json.loads((ROOT / "tests/e2e/layouts.json").read_text())
 VOLUMES = "GUARDS-VOLUMES"
 REPOSITORY, CLOSED = f"{registry.address(MACHINE)}/os", f"{registry.address('guarded')}/os"
 LOGIN = {"username": "guards", "password": "a-password-to-be-found"}
+# What install_guards.yml has on the disk before it installs.
+LEFT = "/dev/sda: LVM2_member"
 # Its bootc tells what the real one tells, and instead of installing looks for the password in all that a privileged container sees.
 SPY = """RUN mv /usr/bin/bootc /usr/bin/bootc.real && printf '%s\\n' '#!/bin/sh' \
  'case "$1 $2" in "install to-disk") ;; *) exec bootc.real "$@" ;; esac' \
@@ -153,7 +155,7 @@ def install_guards(player: Player) -> None:
             },
         )
     check(len(power.cuts) == 10, f"only {len(power.cuts)} moments of the installations were caught")
-    interruptions.look_at_cuts(player, MACHINE, disk, TARGET, power.cuts)
+    interruptions.look_at_cuts(player, MACHINE, disk, TARGET, power.cuts, [LEFT])
 
 
 def refuse_and_repair(player: Player) -> None:

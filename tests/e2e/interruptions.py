@@ -100,15 +100,18 @@ class PowerCuts(threading.Thread):
         print(f"   ⚡ {target.name} after {self._pauses[len(self.cuts) - 1]:.1f} s", flush=True)
 
 
-def look_at_cuts(player: Player, name: str, disk: Path, serial: str, cuts: list[Path]) -> None:
-    """Each disk that a power cut left, in the place of the disk."""
+def look_at_cuts(player: Player, name: str, disk: Path, serial: str, cuts: list[Path], before: list[str]) -> None:
+    """Each disk that a power cut left, in the place of the disk.
+
+    :param before: what was on it before the installation, as the module tells it
+    """
     lab = [sys.executable, str(ROOT / "tests/reference/lab.py"), "machine"]
     commands = []
     for cut in cuts:
         pause, resume = (shlex.join([*lab, verb, name]) for verb in ("pause", "resume"))
         put = shlex.join(["cp", "--sparse=always", str(cut), str(disk)])
         commands.append({"name": cut.name, "command": f"{pause} && {put}; {resume}"})
-    player.play(str(ROOT / "tests/e2e/interrupted.yml"), {"target_serial": serial, "cuts": commands})
+    player.play(str(ROOT / "tests/e2e/interrupted.yml"), {"target_serial": serial, "cuts": commands, "before": before})
     for cut in cuts:
         cut.unlink()
 
