@@ -119,9 +119,10 @@ def plan_kargs(entry: BootEntry, record: Record, source: str, wanted: Kargs, *, 
         return KargsPlan(_said(source, wanted, "already"), before, before)
     sources = {name: words for name, words in before.sources.items() if name != source}
     theirs = tuple(word for words in sources.values() for word in words)
-    kept = tuple(word for word in entry.kargs if missing((word,), owned) or (present((word,), theirs) and not native))
-    kept += missing(wanted, kept)
     # bootc takes away what the source gives up, also what another source has, too (loader_entries.rs, compute_merged_options).
+    given_up = owned if native else missing(owned, theirs)
+    kept = tuple(word for word in entry.kargs if missing((word,), given_up))
+    kept += missing(wanted, kept)
     robbed = [name for name, words in sources.items() if missing(present(words, entry.kargs), kept)]
     kept += missing((word for name in robbed for word in sources[name]), kept)
     after = BootEntry(kept, {**sources, source: wanted} if wanted else sources)
