@@ -246,9 +246,7 @@ class Build:
         here = self._bases.fetch(decision.bases, engine, options)
         caches = [Reference.parse(text) for text in (*self.params["cache_from"], *self.params["cache_to"])]
         with private_directory() as directory, output_file(self.params["log_path"]) as on_line, access_to_each(options, caches) as access:
-            request = self._request(decision, here, directory, access)
-            shown = mounts_files(self.text) or bool(self.params["volumes"])
-            request = replace(request, no_cache=request.no_cache or (shown and not engine.caches_by_mounts))
+            request = self._request(decision, here, engine, directory, access)
             result = engine.build(request, on_line)
             built = engine.need(result.image_id)
             taken = fits(built, self.platform) and _has(from_labels(built.labels), decision.fingerprint)
@@ -332,13 +330,16 @@ class Build:
         fingerprint = replace(decision.fingerprint, ids={name: pair for name, pair in pairs.items() if pair[0] != pair[1]})
         return {**fingerprint.as_labels(), **({PLATFORMS_LABEL: ",".join(platforms)} if platforms else {})}
 
-    def _request(self, decision: Decision, here: Mapping[Base, Fetched], directory: Path, access: RegistryAccess) -> BuildRequest:
+    def _request(
+        self, decision: Decision, here: Mapping[Base, Fetched], engine: Engine, directory: Path, access: RegistryAccess
+    ) -> BuildRequest:
         params = self.params
+        stale = not engine.caches_by_mounts and (bool(params["volumes"]) or mounts_files(self.text))
         file, text = self.file, self._bases.containerfile(here)
         # Podman and Buildah take a comma for the end of a file's name.
         if file is None or text != self.text or "," in str(file):
             file = directory / (file.name if file else "Containerfile")
-            file.write_text(text, errors="surrogateescape")
+            file.write_bytes(text.encode(errors="surrogateescape"))
         return BuildRequest(
             context=self.context,
             containerfile=file,
@@ -346,7 +347,7 @@ class Build:
             target=stage_name(self.text, params["target"]) if params["target"] else None,
             platform=str(self.platform) if params["platform"] or params["platforms"] else None,
             network=params["network"],
-            no_cache=params["force"],
+            no_cache=params["force"] or stale,
             build_args={**self._builder_arguments(), **_texts(params["build_args"])},
             labels={**_texts(params["labels"]), **self._own_labels(decision, here)},
             annotations=_texts(params["annotations"]),
