@@ -41,8 +41,11 @@ HEARTBEAT_SECONDS = 20
 
 @dataclass
 class Count:
+    """:ivar names: of what failed, as its runner wrote it"""
+
     passed: int = 0
     failed: int = 0
+    names: tuple[str, ...] = ()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -81,6 +84,8 @@ def main(arguments: Sequence[str]) -> int:
     if left:
         say(f"No time was left for: {' '.join(left)}. Run them by `python3 tests/run.py {' '.join(left)}`.")
     failed = sum(count.failed for count in counts)
+    for name in chain.from_iterable(count.names for count in counts):
+        print(name)
     print(f"{sum(count.passed for count in counts)} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 
@@ -109,14 +114,14 @@ def stage(name: str) -> Count:
             rc = STAGES[name](output.fileno())
     finished.set()
     text = log.read_text(errors="replace")
-    count = tally(text, rc)
+    count = tally(name, text, rc)
     say(f"{name}: {'passed' if not count.failed else 'FAILED'} in {time.monotonic() - started:.0f} s")
     if count.failed:
         print("\n".join(text.splitlines()[-40:]), flush=True)
     return count
 
 
-def tally(text: str, rc: int) -> Count:
+def tally(name: str, text: str, rc: int) -> Count:
     """What a runner counted, by its closing line; a stage without one counts as one."""
     closing = next((line for line in reversed(text.splitlines()) if re.search(r"\b\d+ (passed|failed)", line)), "")
     counted = {word: int(number) for number, word in re.findall(r"\b(\d+) (passed|failed|error)", closing)}
@@ -125,7 +130,8 @@ def tally(text: str, rc: int) -> Count:
         failed = 1
     if rc == 0 and passed == 0:
         passed = 1
-    return Count(passed, failed)
+    names = re.findall(r"^(?:FAILED|ERROR) (\S+)", text, re.M) or [f"see {LOGS / name}.log"]
+    return Count(passed, failed, tuple(f"{name} failed: {what}" for what in names) if failed else ())
 
 
 def run(argv: Sequence[str], output: int, cwd: Path = COLLECTION, **variables: str) -> int:
@@ -373,7 +379,7 @@ USUAL_SECONDS = {
     "integration": 200,
     "controller": 150,
     "bmc": 260,
-    "chaos": 240,
+    "chaos": 400,
     "guards": 900,
     "lint": 60,
     "archive": 40,

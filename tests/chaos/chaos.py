@@ -33,7 +33,7 @@ from prepare import LOGS, VENV, prepare
 if TYPE_CHECKING:
     from verbs import Verb
 
-SHORT, LONG = 10, 60
+SHORT, LONG = 20, 60
 # Of the short run: they need no machine.
 QUICK = ("build", "push", "switch", "upgrade", "rollback")
 # Root's home is the harness's own; so are the mounts of engines.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,10 @@ class Simulated:
         return Running(words, environment(**{**variables, "ANSIBLE_HOST_KEY_CHECKING": "0"}), self.fleet.base, log)
 
     def cut_power(self) -> None:
-        """What is staged is in memory until an orderly shutdown; what was written to the boot loader stays."""
+        """What is staged is in memory until an orderly shutdown; what was written to the boot loader stays.
+
+        The host is back when this returns: whoever runs the play again would wait for that.
+        """
         off = self.place / "off"
         off.touch()
         self.host.kill_sessions()
@@ -70,6 +74,7 @@ class Simulated:
         boot(state)
         self.save(state)
         off.unlink()
+        time.sleep(max(0.0, state["down_until"] - time.time()))
 
     def read(self) -> State:
         state = self.state()
