@@ -87,7 +87,8 @@ class DiskImageModule(InstallModule):
 
     def _builder(self, request: Request, source: Source) -> Builder:
         params = self.params
-        order = Order(request, self.wanted, parse_size(params["size"], "size"), params["format"], params["timeout"])
+        size = parse_size(params["size"], "size") if params["size"] else None
+        order = Order(request, self.wanted, size, params["format"], params["timeout"])
 
         def fetch() -> Image:
             return self.fetched(source)
@@ -121,7 +122,7 @@ class DiskImageModule(InstallModule):
             builder=builder.name,
             format=params["format"],
             # However it was written: 20G is the disk that 20480MiB was.
-            size=exact(parse_size(params["size"], "size")),
+            size=exact(builder.size) if builder.size else None,
             appliance=vars(self._appliance()) if params["format"] == "ova" else None,
         )
 

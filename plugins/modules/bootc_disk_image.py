@@ -34,9 +34,11 @@ options:
     choices: [raw, qcow2, vmdk, vhdx, vdi, ova, container-disk, ami, gce, vhd, iso, anaconda-iso]
     default: qcow2
   size:
-    description: Size of the disk as the machine sees it, for example V(20GiB). The file takes what is in it.
+    description:
+      - Size of the disk as the machine sees it, for example V(20GiB). The file takes what is in it. V(10GiB) unless set.
+      - With O(builder=image-builder) the root has at least that size, and the disk is larger by the boot partitions. Unless set,
+        image-builder decides. An installer, V(anaconda-iso), has none.
     type: str
-    default: 10GiB
   builder:
     description:
       - How it is made.
@@ -305,7 +307,7 @@ APPLIANCE = {
 ARGUMENTS: dict[str, Any] = {
     "dest": {"type": "path", "required": True},
     "format": {"type": "str", "choices": [*FORMATS, *ONLY_HERE], "default": "qcow2"},
-    "size": {"type": "str", "default": "10GiB"},
+    "size": {"type": "str"},
     "builder": {"type": "str", "choices": ["host", "machine", "image-builder"], "default": "host"},
     "builder_image": {"type": "str"},
     "live": {"type": "dict", "options": LIVE},

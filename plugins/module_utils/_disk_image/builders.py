@@ -24,21 +24,28 @@ from .._runner import Runner
 from . import image_builder, machine
 from .machine import Medium
 
+DEFAULT_SIZE = 10 << 30
+
 
 @dataclass(frozen=True)
 class Order:
     """A disk image as it was asked for.
 
-    :ivar size: bytes of the disk
+    :ivar size: bytes of the disk; C(None) if nothing was asked
     :ivar format: of the finished file
     :ivar timeout: seconds for pulling and installing, each
     """
 
     request: Request
     wanted: Wanted
-    size: int
+    size: int | None
     format: str
     timeout: float
+
+    @property
+    def disk_size(self) -> int:
+        """:returns: bytes of the disk, for builders that have no size of their own"""
+        return self.size or DEFAULT_SIZE
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ class Builder(ABC):
         self._fetch = fetch
         self._save = save
 
+    @property
+    def size(self) -> int | None:
+        """:returns: bytes of the disk; C(None) if the builder decides"""
+        return self._order.disk_size
+
     @abstractmethod
     def require(self) -> None:
         """:raises ImageModeError: it cannot be done on this machine, or what was asked for cannot be done in this way"""
@@ -98,7 +110,7 @@ class HostBuilder(Builder):
         order, raw = self._order, folder / "disk.raw"
         image = self._fetch()
         require_space(folder, image.size * (100 + OVERHEAD_PERCENT) // 100)
-        job = FileInstallation(self._runner, str(raw), order.size, order.request, may_write=True)
+        job = FileInstallation(self._runner, str(raw), order.disk_size, order.request, may_write=True)
         try:
             plan = job.plan(frozenset(), None)
             name = None if order.wanted.files else order.wanted.name
@@ -160,7 +172,7 @@ class MachineBuilder(Builder):
             files,
             order.wanted.digest,
             raw,
-            order.size,
+            order.disk_size,
             order.timeout,
         )
         return Built(raw, "raw", found.pop("digest"), found)
@@ -181,9 +193,13 @@ class ImageBuilder(Builder):
         self._container = container
         self.programs = ("podman",) if container else ("image-builder",)
 
+    @property
+    def size(self) -> int | None:
+        return self._order.size
+
     def require(self) -> None:
         order = self._order
-        image_builder.require(order.request, order.format)
+        image_builder.require(order.request, order.format, self.size)
         if order.request.target != order.wanted.name:
             raise OptionError(
                 f"The machine would follow '{order.wanted.name}': image-builder knows no other 'target_imgref' ({order.request.target}).",
@@ -207,7 +223,7 @@ class ImageBuilder(Builder):
         image = self._fetch()
         itself = order.format in image_builder.TYPES
         kind = image_builder.TYPES[order.format if itself else "raw"]
-        made = image_builder.build(self._runner, order.wanted.name, order.request, kind, folder, self._container, order.timeout)
+        made = image_builder.build(self._runner, order.wanted.name, order.request, self.size, kind, folder, self._container, order.timeout)
         return Built(made.pop("path"), order.format if itself else "raw", image.digest, made)
 
 

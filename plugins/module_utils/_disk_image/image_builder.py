@@ -53,8 +53,10 @@ def _podman(blueprint: Path, output: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def blueprint(request: Request) -> str:
-    """:returns: the TOML that asks for keys, kernel arguments and files
+def blueprint(request: Request, size: int | None = None) -> str:
+    """:param size: bytes that the root is to have at least. Of the disk itself image-builder cannot be asked (osbuild.org, Partitioning:
+        "All sizes … are treated as minimum requirements").
+    :returns: the TOML that asks for keys, kernel arguments, files and size
     :raises OptionError: something that image-builder cannot be asked for
     """
     cannot = {
@@ -75,6 +77,8 @@ def blueprint(request: Request) -> str:
             hint="Put them into the image (for /var with tmpfiles.d), or set another 'builder'.",
         )
     parts: list[str] = []
+    if size is not None:
+        parts.append(f'[[customizations.filesystem]]\nmountpoint = "/"\nminsize = {size}\n')
     if request.kernel_arguments:
         parts.append(f"[customizations.kernel]\nappend = {_toml(' '.join(request.kernel_arguments))}\n")
     if request.root_keys:
@@ -92,8 +96,9 @@ def blueprint(request: Request) -> str:
     return "\n".join(parts)
 
 
-def require(request: Request, name: str) -> None:
+def require(request: Request, name: str, size: int | None) -> None:
     """:param name: of the format, one of this collection's
+    :param size: bytes, if any was asked for
     :raises OptionError: something that image-builder cannot be asked for
     """
     if name == "iso":
@@ -103,7 +108,9 @@ def require(request: Request, name: str) -> None:
             hint="Set 'format: anaconda-iso', use the role installer_media, or run by hand:"
             " image-builder build --bootc-ref INSTALLER --bootc-installer-payload-ref IMAGE bootc-installer.",
         )
-    blueprint(request)
+    if name == "anaconda-iso" and size is not None:
+        raise OptionError("An installer has no 'size' of a disk: it takes the disk that it finds.", hint="Leave 'size' out.")
+    blueprint(request, size)
 
 
 def _toml(text: str) -> str:
@@ -111,12 +118,15 @@ def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def build(runner: Runner, image: str, request: Request, kind: str, folder: Path, container: str | None, timeout: float) -> dict[str, Any]:
-    """:param kind: one of C(TYPES), image-builder's name
+def build(
+    runner: Runner, image: str, request: Request, size: int | None, kind: str, folder: Path, container: str | None, timeout: float
+) -> dict[str, Any]:
+    """:param size: bytes that the root is to have at least
+    :param kind: one of C(TYPES), image-builder's name
     :returns: C(path) of the file that it made, and the C(command)
     :raises ImageModeError: C(image_builder_failed), or it made another number of files than one
     """
-    text = blueprint(request)
+    text = blueprint(request, size)
     asked, output = folder / "blueprint.toml", folder / "output"
     output.mkdir()
     asked.touch(mode=0o600)

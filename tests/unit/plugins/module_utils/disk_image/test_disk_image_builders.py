@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image import image_builder, inside, machine
-from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.builders import ImageBuilder, MachineBuilder, Order
+from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.builders import HostBuilder, ImageBuilder, MachineBuilder, Order
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.inside import Job
 from ansible_collections.imagemode.bootc.plugins.module_utils._disk_image.machine import Medium
 from ansible_collections.imagemode.bootc.plugins.module_utils._errors import ImageModeError, OptionError
@@ -76,6 +76,24 @@ def test_a_blueprint_says_what_was_asked() -> None:
     assert document["kernel"]["append"] == 'console=ttyS0 a="b c"'
     assert document["user"] == [{"name": "root", "key": "ssh-ed25519 AAAA a"}]
     assert document["files"] == [{"path": "/etc/motd", "mode": "0600", "user": "web", "group": 0, "data": 'hello\n"you"'}]
+    assert "filesystem" not in document
+
+
+def test_a_size_is_what_the_root_has_at_least() -> None:
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    document = tomllib.loads(image_builder.blueprint(REQUEST, 20 << 30))["customizations"]
+    assert document["filesystem"] == [{"mountpoint": "/", "minsize": 20 << 30}]
+
+
+def test_an_installer_has_no_size_of_a_disk() -> None:
+    with pytest.raises(OptionError, match="'size'"):
+        ImageBuilder(Runner(), order(kind="anaconda-iso"), nothing, nothing, None).require()  # type: ignore[arg-type]
+
+
+def test_without_a_size_image_builder_decides_and_others_take_ten_gibibytes() -> None:
+    unset = replace(order(), size=None)
+    assert ImageBuilder(Runner(), unset, nothing, nothing, None).size is None  # type: ignore[arg-type]
+    assert HostBuilder(Runner(), unset, nothing, nothing).size == 10 << 30  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +128,7 @@ def test_what_image_builder_made_is_found(tmp_path: Path) -> None:
     fake.chmod(0o755)
     runner = Runner({"PATH": f"{fake.parent}:/usr/bin:/bin"})
     (tmp_path / "folder").mkdir()
-    made = image_builder.build(runner, "r/os:1", REQUEST, "qcow2", tmp_path / "folder", None, 60)
+    made = image_builder.build(runner, "r/os:1", REQUEST, None, "qcow2", tmp_path / "folder", None, 60)
     assert made["path"] == tmp_path / "folder/output/qcow2/disk.qcow2"
     assert not (tmp_path / "folder/blueprint.toml").exists()
 
@@ -129,7 +147,7 @@ def test_image_builder_that_did_not_make_one_file_failed(tmp_path: Path, script:
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
     with pytest.raises(ImageModeError) as caught:
-        image_builder.build(Runner({"PATH": f"{fake.parent}:/usr/bin:/bin"}), "r/os:1", REQUEST, "qcow2", tmp_path, None, 60)
+        image_builder.build(Runner({"PATH": f"{fake.parent}:/usr/bin:/bin"}), "r/os:1", REQUEST, None, "qcow2", tmp_path, None, 60)
     error = caught.value
     assert (error.error, error.details["cmd"].split()[0]) == ("image_builder_failed", "image-builder")
     assert error.message.startswith("'image-builder build --blueprint ")
