@@ -80,10 +80,11 @@ class Scope:
             identity = {"type": "exactRepository", "dockerRepository": self.signed_repository}
         if self.kind == "gpg":
             data: dict[str, Any] = {"keyType": "GPGKeys", "keyData": _base64("\n".join(key.strip() for key in self.keys))}
-        elif len(self.keys) == 1:
-            data = {"keyData": _base64(self.keys[0])}
         else:
-            data = {"keyDatas": [_base64(key) for key in self.keys]}  # skopeo 1.18 knows these
+            # Of several in one entry, a file with two, say, the first alone would count.
+            mark = KEY_MARKS["sigstore"]
+            keys = [_base64(f"{mark}{rest}") for text in self.keys for rest in text.split(mark)[1:]]
+            data = {"keyData": keys[0]} if len(keys) == 1 else {"keyDatas": keys}  # skopeo 1.18 knows these
         return {"type": "signedBy" if self.kind == "gpg" else "sigstoreSigned", **data, "signedIdentity": identity}
 
     @property

@@ -93,6 +93,11 @@ def test_a_scope_that_cannot_be_meant_is_refused(words: tuple[Any, ...], why: st
     assert (refused.value.error, bool(refused.value.hint)) == ("signature_policy_invalid", True)
 
 
+def test_a_file_with_two_keys_is_two_keys() -> None:
+    asked = Scope("registry.example.com", "sigstore", (f"# ours\n{PEM}# theirs\n{PEM}C\n",))
+    assert asked.requirement["keyDatas"] == [data(PEM + "# theirs\n"), data(PEM + "C\n")]
+
+
 def test_a_scope_is_set_and_taken_away_beside_the_others() -> None:
     before = {"transports": {"docker": {"a.test": [REJECT]}}, "more": 1}
     there = with_scope(before, "b.test", [ACCEPT], "transports", "docker")
