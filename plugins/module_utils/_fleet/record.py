@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,13 @@ from typing import Any
 # What a host is called in a report, worst first. A host has the first one that fits.
 STATES = ("unreachable", "unmanaged", "failed", "rolled_back", "reboot_required", "drifted", "current", "unknown")
 _FAILURES = ("failed", "rolled_back")
+# The types of a record's fields, as annotated → whether a value of JSON is one.
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "str | None": lambda value: value is None or isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "tuple[str, ...]": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+}
 
 
 @dataclass(frozen=True)
@@ -147,11 +154,10 @@ def after(before: Record | None, seen: Record) -> Record:
 
 def from_json(document: Mapping[str, Any]) -> Record:
     """:param document: a line of the journal; fields that this version does not know are left out
-    :raises KeyError: it names no host or no time
-    :raises TypeError: these are no texts
+    :raises TypeError: it names no host or no time, or a field is of another type
     """
-    if not (isinstance(document["host"], str) and isinstance(document["time"], str)):
-        raise TypeError("no text")
-    known = {field.name for field in fields(Record)}
-    values = {name: value for name, value in document.items() if name in known}
-    return Record(**{**values, "host": document["host"], "time": document["time"], "groups": tuple(values.get("groups") or ())})
+    values = {field.name: document[field.name] for field in fields(Record) if field.name in document}
+    wrong = [field.name for field in fields(Record) if field.name in values and not _IS[str(field.type)](values[field.name])]
+    if wrong:
+        raise TypeError(f"of another type: {', '.join(wrong)}")
+    return Record(**{**values, "groups": tuple(values.get("groups", ()))})

@@ -119,7 +119,21 @@ def _write(path: Path, number: int) -> None:
         append(path, Record(f"host{number}-{line}", "2026", message="x" * 5000))
 
 
-@pytest.mark.parametrize("line", ["[]", "7", "null", '{"host": "web1"}', '{"host": "web1", "time": 7}', '{"host": null, "time": "2026"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[]",
+        "7",
+        "null",
+        '{"host": "web1"}',
+        '{"host": "web1", "time": 7}',
+        '{"host": null, "time": "2026"}',
+        '{"host": "web1", "time": "2027", "created": 20270101}',
+        '{"host": "web1", "time": "2027", "digest": ["sha256:1"]}',
+        '{"host": "web1", "time": "2027", "managed": "yes"}',
+        '{"host": "web1", "time": "2027", "groups": "web"}',
+    ],
+)
 def test_a_line_that_is_no_record_costs_that_line_only(tmp_path: Path, line: str) -> None:
     journal = tmp_path / "fleet.jsonl"
     append(journal, seen())
