@@ -12,7 +12,8 @@ short_description: Credentials for registries, on hosts and on builders
 version_added: 0.1.0
 description:
   - Writes the credentials for a registry, or for a namespace in it, to an auth file as containers-auth.json(5) has it.
-    The file's other entries stay; it is written whole or not at all, and readable by its owner only.
+    The file's other entries stay; it is written whole or not at all, and readable by its owner only. A helper that the file names
+    for the registry (C(credHelpers)) would be asked instead of reading the credentials, and is taken out.
   - New credentials are tried at the registry first, so that a wrong password is an error here and not at the next pull.
 options:
   registry:
@@ -137,6 +138,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._auth import (
     Credentials,
     CredentialsInvalid,
     entry,
+    helper_of,
     namespace_of,
     need_writable,
     read_auth_file,
@@ -178,7 +180,8 @@ def ensure(module: CollectionModule) -> None:
     except CredentialsInvalid:
         known, damaged = None, True  # what is asked for takes its place
     exposed = os.path.exists(path) and bool(path.stat().st_mode & SHARED)
-    other = known != wanted or damaged
+    helper = helper_of(before, namespace) if wanted else None
+    other = known != wanted or damaged or helper is not None
     changed = other or exposed
     after = with_entry(before, namespace, wanted) if other else before
     verified = False
@@ -197,15 +200,27 @@ def ensure(module: CollectionModule) -> None:
         registry=namespace,
         registries=sorted(after.get("auths") or {}),
         verified=verified,
-        diff={"before": shown(known, namespace, exposed, damaged=damaged), "after": shown(wanted, namespace, False, known)},
+        diff={"before": shown(known, namespace, exposed, damaged=damaged, helper=helper), "after": shown(wanted, namespace, False, known)},
     )
 
 
-def shown(credentials: Credentials | None, namespace: str, exposed: bool, before: Credentials | None = None, damaged: bool = False) -> str:
-    """:param before: what was there; that the secret is another one is all that may be told of it"""
+def shown(
+    credentials: Credentials | None,
+    namespace: str,
+    exposed: bool,
+    before: Credentials | None = None,
+    damaged: bool = False,
+    helper: str | None = None,
+) -> str:
+    """:param before: what was there; that the secret is another one is all that may be told of it
+    :param helper: the program that is asked instead
+    """
     user = credentials.username if credentials else "damaged" if damaged else "none"
     renewed = credentials and before and credentials != before and credentials.username == before.username
-    return f"{namespace}: {user}{' with another password' if renewed else ''}\n" + ("others can read the file\n" if exposed else "")
+    lines = [f"{namespace}: {user}{' with another password' if renewed else ''}"]
+    lines += [f"{helper} is asked for credentials instead"] if helper else []
+    lines += ["others can read the file"] if exposed else []
+    return "".join(f"{line}\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ._credentials import Credentials, CredentialsInvalid, auth_file_places, merged, read_auth_file
+from ._credentials import Credentials, CredentialsInvalid, auth_file_places, helper_of, merged, read_auth_file
 from ._entries import entry, namespace_of, update_auth_file, with_entry
 from ._files import AuthFileUnwritable, need_writable, temporary_auth_file, write_auth_file
 from ._find import AUTH_FILES, find_credentials
@@ -21,6 +21,7 @@ __all__ = [
     "auth_file_places",
     "entry",
     "find_credentials",
+    "helper_of",
     "merged",
     "namespace_of",
     "need_writable",

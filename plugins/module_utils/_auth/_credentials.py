@@ -136,11 +136,23 @@ def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[
         auths = {key: value for key, value in document["auths"].items() if not normalised_key(key).startswith(f"{namespace}/")}
         keys = (namespace, _DOCKER_HUB) if namespace == DEFAULT_REGISTRY else (namespace,)
         document["auths"] = {**auths, **dict.fromkeys(keys, credentials.as_entry())}
-        registry = namespace.partition("/")[0]
-        if document.get("credHelpers"):
-            document["credHelpers"] = {key: name for key, name in document["credHelpers"].items() if normalised_key(key) != registry}
+        document = without_helper(document, namespace)
         document.pop("credsStore", None)
     return document
+
+
+def helper_of(document: Mapping[str, Any], namespace: str) -> str | None:
+    """:returns: the program that is asked instead of reading the entry of that namespace (containers-auth.json(5), C(credHelpers))"""
+    registry = namespace.partition("/")[0]
+    return next((name for key, name in (document.get("credHelpers") or {}).items() if name and normalised_key(key) == registry), None)
+
+
+def without_helper(document: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    """:returns: the document with which the entry of that namespace counts"""
+    if not document.get("credHelpers"):
+        return dict(document)
+    registry = namespace.partition("/")[0]
+    return {**document, "credHelpers": {key: name for key, name in document["credHelpers"].items() if normalised_key(key) != registry}}
 
 
 def normalised_key(key: str) -> str:

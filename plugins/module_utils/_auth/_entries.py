@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._reference import Reference, ReferenceInvalid
-from ._credentials import Credentials, entries, entry_credentials, entry_invalid, normalised_key, read_auth_file
+from ._credentials import Credentials, entries, entry_credentials, entry_invalid, normalised_key, read_auth_file, without_helper
 from ._files import locked_auth_file, unwritable, write_auth_file
 
 
@@ -47,13 +47,13 @@ def entry(document: Mapping[str, Any], namespace: str, path: Path) -> Credential
 
 
 def with_entry(document: Mapping[str, Any], namespace: str, credentials: Credentials | None) -> dict[str, Any]:
-    """:returns: the document with these credentials for the namespace, or with none"""
+    """:returns: the document with these credentials for the namespace, which no helper is asked for then, or with none"""
     changed = copy.deepcopy(dict(document))
     auths = {key: value for key, value in (changed.get("auths") or {}).items() if normalised_key(key) != namespace}
     if credentials:
         auths[namespace] = credentials.as_entry()
     changed["auths"] = auths
-    return changed
+    return without_helper(changed, namespace) if credentials else changed
 
 
 def update_auth_file(path: Path, namespace: str, credentials: Credentials | None) -> dict[str, Any]:

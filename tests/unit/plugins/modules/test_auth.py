@@ -76,6 +76,19 @@ def test_the_diff_says_that_a_password_is_another_and_nothing_of_it(host: Any) -
         assert result["changed"] == (result["diff"]["before"] != after)
 
 
+def test_a_helper_that_would_be_asked_instead_is_taken_out(host: Any) -> None:
+    path = host.base / "auth.json"
+    options = {"registry": "registry.test", "username": "user", "password": "canary", "path": str(path), "verify": False}
+    host.run("bootc_auth", **options)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "credHelpers": {"registry.test": "ecr-login"}}))
+    predicted, done = (host.run("bootc_auth", check_mode=check_mode, **options) for check_mode in (True, False))
+    assert predicted["changed"]
+    assert done["changed"]
+    assert "ecr-login" in done["diff"]["before"]
+    assert "ecr-login" not in done["diff"]["after"]
+    assert not host.run("bootc_auth", **options)["changed"]
+
+
 @pytest.mark.parametrize("damaged", [{"auth": "no base64"}, "a text", {"username": "user", "password": "canary"}])
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_damaged_entry_is_replaced_or_removed(host: Any, state: str, damaged: Any) -> None:

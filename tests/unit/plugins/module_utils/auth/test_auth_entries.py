@@ -37,6 +37,13 @@ def test_of_two_ways_to_write_a_registry_the_entry_is_the_one_that_counts(tmp_pa
         assert entry(document, "registry.test", tmp_path) == Credentials("named", "p")
 
 
+def test_a_helper_for_the_registry_goes_and_those_for_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "auth.json"
+    path.write_text(json.dumps({**OTHERS, "credHelpers": {"https://registry.test": "ecr-login", "other.test": "pass"}}))
+    assert update_auth_file(path, "registry.test/team", None)["credHelpers"] == {"https://registry.test": "ecr-login", "other.test": "pass"}
+    assert update_auth_file(path, "registry.test/team", GIVEN)["credHelpers"] == {"other.test": "pass"}
+
+
 @pytest.mark.parametrize("content", [None, "", "{}", '{"auths": null}'])
 def test_a_file_without_entries_gets_its_first(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "containers/auth.json"
