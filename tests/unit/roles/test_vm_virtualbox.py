@@ -37,7 +37,7 @@ def state(*before, now):
 if words[0] == "controlvm":
     {{"resume": lambda: state("paused", now="running"), "acpipowerbutton": lambda: state("running", now="poweroff")}}[words[2]]()
 if words[0] == "startvm":
-    state("poweroff", now="running")
+    state("poweroff", "saved", now="running")
 if words[0] == "unregistervm":
     info.unlink()
 """
@@ -96,6 +96,15 @@ def test_a_machine_that_is_paused_goes_on_to_notice_its_power_button(hypervisor:
     hypervisor.play(vm_state="stopped")
     assert hypervisor.told == ["controlvm web resume", "controlvm web acpipowerbutton"]
     assert "changed=0" in hypervisor.play(vm_state="stopped")
+
+
+def test_a_machine_whose_state_was_saved_goes_on_and_is_shut_down(hypervisor: Hypervisor) -> None:
+    hypervisor.has("saved")
+    hypervisor.play()
+    assert hypervisor.told == ["startvm web --type headless"]
+    hypervisor.has("saved")
+    hypervisor.play(vm_state="stopped")
+    assert hypervisor.told == ["startvm web --type headless", "controlvm web acpipowerbutton"]
 
 
 def test_a_change_that_needs_the_machine_off_is_refused_in_check_mode_as_it_is_without(hypervisor: Hypervisor) -> None:
