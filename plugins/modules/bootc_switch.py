@@ -52,7 +52,7 @@ options:
   soft_reboot:
     description:
       - Prepare a soft reboot into what is staged; with V(required), fail if that cannot be done.
-      - Needs bootc 1.7.0 or newer. The reboot itself is done by M(imagemode.bootc.bootc_reboot).
+      - Needs bootc 1.7.0 or newer, with the composefs backend 1.13.0. The reboot itself is done by M(imagemode.bootc.bootc_reboot).
     type: str
     choices: [auto, required]
 extends_documentation_fragment:

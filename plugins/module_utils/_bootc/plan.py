@@ -120,6 +120,8 @@ def needs_of_composefs(host: Host, plan: Plan) -> tuple[str, str, str] | None:
         return None
     if any(word in ("--download-only", "--from-downloaded") for step in plan.steps for word in step):
         return "composefs_download_only", "Downloading now and applying later on the composefs backend", "leave the option out"
+    if any(word.startswith("--soft-reboot=") for step in plan.steps for word in step):
+        return "composefs_soft_reboot", "Preparing a soft reboot on the composefs backend (soft_reboot)", "leave the option out"
     if QUEUE_ROLLBACK not in plan.steps:
         return None
     if host.staged:

@@ -25,6 +25,8 @@ CAPABILITIES: dict[str, Version] = {
     "download_only": (1, 12, 0),
     "from_downloaded": (1, 12, 0),
     "composefs_download_only": (1, 13, 0),
+    # Before, the option is not looked at; with 1.12 bootc ends with `systemctl soft-reboot` (bootc_composefs/update.rs, `do_upgrade`).
+    "composefs_soft_reboot": (1, 13, 0),
     # Before, a second rollback queues it again (bootc_composefs/rollback.rs: the sort keys were written, not swapped).
     "composefs_rollback_cancel": (1, 14, 0),
     "usr_overlay_status": (1, 14, 0),

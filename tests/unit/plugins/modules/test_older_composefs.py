@@ -37,6 +37,9 @@ def slot(booted: dict[str, Any], mark: str) -> dict[str, Any]:
         ({"queued": True}, "bootc_rollback", {"state": "cancelled"}, "1.14.0"),
         ({}, "bootc_upgrade", {"download_only": True}, "1.13.0"),
         ({"staged": True, "locked": True}, "bootc_upgrade", {"from_downloaded": True}, "1.13.0"),
+        # bootc 1.12.0 and 1.12.1 end with `systemctl soft-reboot`, or fail when they have staged.
+        ({}, "bootc_upgrade", {"soft_reboot": "auto"}, "1.13.0"),
+        ({}, "bootc_switch", {"image": "quay.io/example/other:1", "soft_reboot": "required"}, "1.13.0"),
     ],
 )
 def test_what_came_later_is_refused_before_anything_is_run(
@@ -45,7 +48,8 @@ def test_what_came_later_is_refused_before_anything_is_run(
     document = state(documents, "composefs", **situation)
     before = ".".join([*since.split(".")[:1], str(int(since.split(".")[1]) - 1), "9"])
     manifest = json.dumps({"schemaVersion": 2, "config": {"digest": NEW}, "layers": []})
-    host.set(json.dumps(document), {}, {document["spec"]["image"]["image"]: manifest}, f"bootc {before}")
+    images = (document["spec"]["image"]["image"], "quay.io/example/other:1")
+    host.set(json.dumps(document), {}, dict.fromkeys(images, manifest), f"bootc {before}")
     for check_mode in (True, False):
         result = host.run(module, check_mode=check_mode, **options)
         assert (result["error"], result.get("bootc_version_needed"), result["changed"]) == ("bootc_unsupported", since, False), result
