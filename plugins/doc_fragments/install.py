@@ -41,7 +41,9 @@ options:
     choices: [always, missing, never]
     default: always
   bootloader:
-    description: The boot loader. Without it the image decides. Needs bootc 1.13.0 or newer in the image.
+    description:
+      - The boot loader. Without it the image decides.
+      - Needs bootc 1.10.0 or newer in the image, V(none) 1.13.0 and V(grub-cc) 1.16.3.
     type: str
     choices: [grub, grub-cc, systemd, none]
   kernel_arguments:

@@ -35,12 +35,12 @@ OVERHEAD_PERCENT = 10
 # (attribute of Request, bootc that has it): contract.md 1.7.
 _SINCE: tuple[tuple[str, Version], ...] = (
     ("composefs", (1, 10, 0)),
-    ("bootloader", (1, 13, 0)),
     ("bound_images", (1, 1, 3)),
 )
+# Before 1.13.0 the option was among those of the composefs backend, which ostree takes, too (install.rs).
+_BOOTLOADERS_SINCE: Mapping[str, Version] = {"grub": (1, 10, 0), "systemd": (1, 10, 0), "none": (1, 13, 0), "grub-cc": (1, 16, 3)}
 # Before, the composefs backend wants fs-verity of every file system; of those that bootc makes, xfs has none (prepare_install).
 _COMPOSEFS_XFS_SINCE: Version = (1, 14, 0)
-_GRUB_CC_SINCE: Version = (1, 16, 3)
 
 
 @dataclass(frozen=True)
@@ -362,8 +362,8 @@ def require_room(image: Image, abilities: Abilities, request: Request, disk: Dev
 
 def _require_versions(abilities: Abilities, request: Request) -> None:
     gates = [(name, since) for name, since in _SINCE if getattr(request, name)]
-    if request.bootloader == "grub-cc":
-        gates.append(("bootloader", _GRUB_CC_SINCE))
+    if request.bootloader:
+        gates.append(("bootloader", _BOOTLOADERS_SINCE[request.bootloader]))
     for name, since in gates:
         if abilities.version < since:
             option = "composefs_backend" if name == "composefs" else name
