@@ -19,6 +19,8 @@ UNLOCK: Step = ("bootc", "upgrade", "--from-downloaded")
 # What is staged is the first deployment. On ostree only.
 UNDEPLOY: Step = ("ostree", "admin", "undeploy", "0")
 
+_REBOOT_FIRST = "reboot into what is staged first"
+
 
 @dataclass(frozen=True)
 class Remote:
@@ -122,10 +124,15 @@ def needs_of_composefs(host: Host, plan: Plan) -> tuple[str, str, str] | None:
         return "composefs_download_only", "Downloading now and applying later on the composefs backend", "leave the option out"
     if any(word.startswith("--soft-reboot=") for step in plan.steps for word in step):
         return "composefs_soft_reboot", "Preparing a soft reboot on the composefs backend (soft_reboot)", "leave the option out"
+    if host.staged and pulls(plan) and host.booted and host.staged.source != host.booted.source:
+        if plan.steps[-1][1] == "upgrade":
+            return "composefs_upgrade_staged", "Updating what is staged under another name, on the composefs backend", _REBOOT_FIRST
+        if plan.after.spec == host.booted.source:
+            return "composefs_switch_back", "Switching back to the booted image's name, on the composefs backend", _REBOOT_FIRST
     if QUEUE_ROLLBACK not in plan.steps:
         return None
     if host.staged:
-        return "composefs_rollback_staged", "Dropping what is staged on the composefs backend", "reboot into what is staged first"
+        return "composefs_rollback_staged", "Dropping what is staged on the composefs backend", _REBOOT_FIRST
     if host.rollback_queued:
         return "composefs_rollback_cancel", "Taking a rollback back on the composefs backend", "reboot, and roll back again from there"
     return None

@@ -20,6 +20,8 @@ CAPABILITIES: dict[str, Version] = {
     "rollback": (0, 1, 10),
     "progress": (1, 1, 4),
     "soft_reboot": (1, 7, 0),
+    # Before, the newest of what the booted image follows is staged instead.
+    "composefs_upgrade_staged": (1, 11, 0),
     "delete_deployment": (1, 11, 0),
     "docker_daemon": (1, 11, 0),
     "download_only": (1, 12, 0),
@@ -36,6 +38,8 @@ CAPABILITIES: dict[str, Version] = {
     "loader_entries": (1, 15, 2),
     # Before, what is staged stays, and its boot entries are lost or left over ("Multiple extra entries in /boot").
     "composefs_rollback_staged": (1, 16, 0),
+    # Before, what is staged does not count, and the image's name is "unchanged" (contract.md 2.2, spec.image).
+    "composefs_switch_back": (1, 16, 3),
     # Before, the status has the digest of the configuration (contract.md 2.2).
     "composefs_manifest_digest": (1, 16, 4),
 }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 NEW = "sha256:" + "7" * 64
+BOOTED, OTHER = "quay.io/example/os:latest", "quay.io/example/os:other"
 VERBS = ("bootc upgrade", "bootc switch", "bootc rollback")
 
 
@@ -39,7 +40,7 @@ def slot(booted: dict[str, Any], mark: str) -> dict[str, Any]:
         ({"staged": True, "locked": True}, "bootc_upgrade", {"from_downloaded": True}, "1.13.0"),
         # bootc 1.12.0 and 1.12.1 end with `systemctl soft-reboot`, or fail when they have staged.
         ({}, "bootc_upgrade", {"soft_reboot": "auto"}, "1.13.0"),
-        ({}, "bootc_switch", {"image": "quay.io/example/other:1", "soft_reboot": "required"}, "1.13.0"),
+        ({}, "bootc_switch", {"image": OTHER, "soft_reboot": "required"}, "1.13.0"),
     ],
 )
 def test_what_came_later_is_refused_before_anything_is_run(
@@ -48,7 +49,7 @@ def test_what_came_later_is_refused_before_anything_is_run(
     document = state(documents, "composefs", **situation)
     before = ".".join([*since.split(".")[:1], str(int(since.split(".")[1]) - 1), "9"])
     manifest = json.dumps({"schemaVersion": 2, "config": {"digest": NEW}, "layers": []})
-    images = (document["spec"]["image"]["image"], "quay.io/example/other:1")
+    images = (document["spec"]["image"]["image"], OTHER)
     host.set(json.dumps(document), {}, dict.fromkeys(images, manifest), f"bootc {before}")
     for check_mode in (True, False):
         result = host.run(module, check_mode=check_mode, **options)
@@ -66,6 +67,38 @@ def test_dropping_the_stage_for_the_booted_image_is_one_of_them(host: Any, docum
     result = host.run("bootc_upgrade", digest=digest)
     assert (result["error"], result["bootc_version_needed"]) == ("bootc_unsupported", "1.16.0")
     assert "reboot" in result["hint"]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "since"),
+    [
+        ("bootc_switch", {"image": BOOTED}, "1.16.3"),
+        ("bootc_upgrade", {"tag": "latest"}, "1.16.3"),
+        ("bootc_upgrade", {}, "1.11.0"),
+    ],
+)
+def test_beside_a_stage_of_another_name_an_older_bootc_looks_at_the_booted_one(
+    host: Any, documents: Any, module: str, options: dict[str, str], since: str
+) -> None:
+    document = state(documents, "composefs", staged=True)
+    document["status"]["booted"]["image"]["image"]["image"] = document["spec"]["image"]["image"] = BOOTED
+    document["status"]["staged"]["image"]["image"] = {"image": OTHER, "transport": "registry"}
+    manifest = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + "8" * 64}, "layers": []})
+    minor, patch = map(int, since.split(".")[1:])
+    older = f"1.{minor}.{patch - 1}" if patch else f"1.{minor - 1}.0"
+    host.set(json.dumps(document), {}, dict.fromkeys((BOOTED, OTHER), manifest), f"bootc {older}")
+    for check_mode in (True, False):
+        result = host.run(module, check_mode=check_mode, **options)
+        assert (result["error"], result.get("bootc_version_needed"), result["changed"]) == ("bootc_unsupported", since, False), result
+    assert not any(call.startswith(VERBS) for call in host.calls)
+    (host.base / "version").write_text(f"bootc {since}")
+    assert host.run(module, check_mode=True, **options)["changed"] is True
+    # Another name, or nothing staged, is as it was.
+    (host.base / "version").write_text(f"bootc {older}")
+    document["status"]["staged"] = None
+    (host.base / "status").write_text(json.dumps(document))
+    assert host.run("bootc_upgrade", check_mode=True)["changed"] is True
+    assert host.run("bootc_switch", check_mode=True, image=OTHER)["changed"] is True
 
 
 def test_a_first_rollback_and_all_of_it_on_ostree_is_as_it_was(host: Any, documents: Any) -> None:
