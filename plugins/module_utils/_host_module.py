@@ -18,7 +18,7 @@ from ._bootc.errors import BootcError, DigestMismatch
 from ._bootc.job import Job
 from ._bootc.plan import UNDEPLOY, Plan, Remote, Step, footprint, pulls
 from ._bootc.soft_reboot import prepared, with_next_root
-from ._bootc.status import Host, parse_status
+from ._bootc.status import Host
 from ._errors import ImageModeError
 from ._module import CollectionModule
 
@@ -49,13 +49,13 @@ class BootcModule(CollectionModule):
             self._wait(job)
         foreseen: tuple[str, ...] = ()
         if job and ours:
-            before = parse_status(job.about["before"])
+            before = bootc.host(job.about["before"])
             bootc.answer = _remote(job.about["remote"])
             plan, mounted = planner(before, bootc.answer), job.about["prepared"]
             foreseen = tuple(job.about["foreseen"])
         else:
             document = bootc.status_text()
-            before = parse_status(document)
+            before = bootc.host(document)
             plan, mounted = bootc.decide(before, lambda remote: planner(before, remote)), prepared()
             if pulls(plan):
                 # Not loaded where nothing is to be done: that is what nearly every run finds.

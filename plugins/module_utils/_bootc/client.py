@@ -60,11 +60,17 @@ class Bootc:
 
     def status(self) -> Host:
         """:raises BootcError: no bootc here, not root, or a document that cannot be read"""
-        return parse_status(self.status_text())
+        return self.host(self.status_text())
 
     def status_text(self) -> str:
-        """:returns: the document as bootc printed it, for L(parse_status)"""
+        """:returns: the document as bootc printed it, for L(host)"""
         return self._run(("bootc", "status", "--json", "--format-version=1"))
+
+    def host(self, document: str) -> Host:
+        """:param document: L(status_text) of this bootc
+        :raises BootcError: it cannot be read
+        """
+        return parse_status(document, lambda: self.capabilities.version)
 
     def remote(self, source: Source, host: Host) -> Remote:
         """Ask where the source points, with the host's own credentials, mirrors and certificates.

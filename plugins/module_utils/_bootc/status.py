@@ -11,20 +11,24 @@ composefs backend leaves out C(type), C(store), C(ostree) and C(image.version) (
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import StatusInvalid
+from .version import Version
 
 API_VERSION = "org.containers.bootc/v1"
 
-# With UKIs behind a boot loader that reads BLS entries, bootc says the opposite of what is queued: it looks whether the first entry
-# is the booted one, and lacks the "not" that it has for other entries (`get_composefs_status` in bootc_composefs/status.rs). Before
-# 1.12.0 it looked at the last entry, which made up for that (commit af1e0df7); 1.16.9 does it still, and nothing yet tells a bootc
-# that does not. The key came with 1.12.0.
-_UKI_QUEUE_INVERTED_WITH = "downloadOnly"
-_BLS_BOOTLOADERS = ("systemd", "grub-cc")
+# Up to this release bootc says the opposite of what is queued for some boot entries of composefs, by their kind and the boot loader:
+# it looks whether the first entry is the booted one, and takes the last for the first, or lacks the "not" (`get_composefs_status` in
+# bootc_composefs/status.rs). Both are mended after it (bootc-dev/bootc, pull request 2406).
+_QUEUE_INVERTED_UNTIL: Version = (1, 16, 9)
+_QUEUE_INVERTED_SINCE: Mapping[tuple[str, str], Version] = {
+    ("bls", "grub"): (1, 11, 0),
+    ("uki", "systemd"): (1, 12, 0),
+    ("uki", "grub-cc"): (1, 12, 0),
+}
 
 
 @dataclass(frozen=True)
@@ -180,12 +184,13 @@ class Host:
         }
 
 
-def parse_status(text: str) -> Host:
+def parse_status(text: str, version: Callable[[], Version] = lambda: _QUEUE_INVERTED_UNTIL) -> Host:
     """Read the output of C(bootc status --json --format-version=1).
 
     Up to 1.6.0 bootc prints "Waiting for sysroot lock…" on standard output before the document
     (contract.md 1.0), so reading starts at the first brace.
 
+    :param version: of the bootc that printed it; called where the document alone does not tell what it means
     :raises StatusInvalid: the text is cut off, or no status document of version 1
     """
     start = text.find("{")
@@ -203,15 +208,15 @@ def parse_status(text: str) -> Host:
             hint="Run 'bootc status --json' on the host and look at its output.",
             stdout=text[-400:],
         )
-    version = document.get("apiVersion")
-    if version not in (API_VERSION, "org.containers.bootc/v1alpha1") or document.get("kind") != "BootcHost":
+    api_version = document.get("apiVersion")
+    if api_version not in (API_VERSION, "org.containers.bootc/v1alpha1") or document.get("kind") != "BootcHost":
         raise StatusInvalid(
-            f"'bootc status' printed a document of kind {document.get('kind')!r}, version {version!r}; "
+            f"'bootc status' printed a document of kind {document.get('kind')!r}, version {api_version!r}; "
             f"this collection reads BootcHost {API_VERSION!r}.",
             hint="Update the collection, or the bootc on the host.",
         )
     try:
-        return _host(document)
+        return _host(document, version)
     except (KeyError, TypeError, AttributeError) as error:
         raise StatusInvalid(
             f"'bootc status' printed a document without the expected fields: {error!r}.",
@@ -219,7 +224,7 @@ def parse_status(text: str) -> Host:
         ) from None
 
 
-def _host(document: Mapping[str, Any]) -> Host:
+def _host(document: Mapping[str, Any], version: Callable[[], Version]) -> Host:
     spec: Mapping[str, Any] = document.get("spec") or {}
     status: Mapping[str, Any] = document.get("status") or {}
     overlay = status.get("usrOverlay")
@@ -231,20 +236,26 @@ def _host(document: Mapping[str, Any]) -> Host:
         booted=_deployment(status.get("booted")),
         rollback=_deployment(status.get("rollback")),
         other=tuple(entry for entry in map(_deployment, status.get("otherDeployments") or ()) if entry),
-        rollback_queued=_rollback_queued(status),
+        rollback_queued=_rollback_queued(status, version),
         usr_overlay=overlay["accessMode"] if overlay else None,
         usr_overlay_persistent=overlay is not None and overlay.get("persistence") == "persistent",
         read_only=bool(status.get("readOnly")),
     )
 
 
-def _rollback_queued(status: Mapping[str, Any]) -> bool:
+def _rollback_queued(status: Mapping[str, Any], version: Callable[[], Version]) -> bool:
     if not status.get("rollback"):
         return False
-    booted: Mapping[str, Any] = status.get("booted") or {}
+    return bool(status.get("rollbackQueued")) != _queue_inverted(status.get("booted") or {}, version)
+
+
+def _queue_inverted(booted: Mapping[str, Any], version: Callable[[], Version]) -> bool:
     composefs: Mapping[str, Any] = booted.get("composefs") or {}
-    by_entries = composefs.get("bootType") == "Uki" and str(composefs.get("bootloader")).lower() in _BLS_BOOTLOADERS
-    return bool(status.get("rollbackQueued")) != (by_entries and _UKI_QUEUE_INVERTED_WITH in booted)
+    entries = str(composefs.get("bootType")).lower(), str(composefs.get("bootloader")).lower()
+    if entries == ("bls", "systemd"):  # with 1.11.0 alone: the first key came with it, the second with 1.12.0
+        return "bootDigest" in composefs and "downloadOnly" not in booted
+    since = _QUEUE_INVERTED_SINCE.get(entries)
+    return since is not None and since <= version() <= _QUEUE_INVERTED_UNTIL
 
 
 def _source(entry: Mapping[str, Any] | None) -> Source | None:

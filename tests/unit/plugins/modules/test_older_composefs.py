@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.imagemode.bootc.plugins.module_utils._reference import digest_of
 
 NEW = "sha256:" + "7" * 64
 BOOTED, OTHER = "quay.io/example/os:latest", "quay.io/example/os:other"
@@ -99,6 +100,20 @@ def test_beside_a_stage_of_another_name_an_older_bootc_looks_at_the_booted_one(
     (host.base / "status").write_text(json.dumps(document))
     assert host.run("bootc_upgrade", check_mode=True)["changed"] is True
     assert host.run("bootc_switch", check_mode=True, image=OTHER)["changed"] is True
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.16.9", False), ("1.16.10", True)])
+def test_what_an_older_bootc_says_of_grub_does_not_make_an_upgrade_roll_back(host: Any, documents: Any, version: str, told: bool) -> None:
+    document = state(documents, "composefs", queued=True)
+    for deployment in ("booted", "rollback"):
+        document["status"][deployment]["composefs"]["bootloader"] = "grub"
+    manifest = json.dumps({"schemaVersion": 2, "config": {"digest": NEW}, "layers": []})
+    document["status"]["booted"]["image"]["imageDigest"] = digest_of(manifest.encode())
+    host.set(json.dumps(document), {}, {document["spec"]["image"]["image"]: manifest}, f"bootc {version}")
+    assert host.run("bootc_info")["reboot_required"] is told
+    result = host.run("bootc_upgrade", digest=digest_of(manifest.encode()), check_mode=True)
+    assert result["commands"] == (["bootc rollback"] if told else [])
+    assert host.run("bootc_rollback", check_mode=True)["changed"] is not told
 
 
 def test_a_first_rollback_and_all_of_it_on_ostree_is_as_it_was(host: Any, documents: Any) -> None:

@@ -16,7 +16,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.errors impo
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.plan import Follow, GoBack, Plan, Remote, Update, footprint
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.planner import plan_rollback, plan_switch, plan_upgrade
 from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.status import Host, Source, parse_status
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.version import Capabilities
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc.version import Capabilities, parse_version
 
 RECORDINGS = Path(__file__).parents[4] / "reference" / "recordings"
 BACKENDS = ("ostree", "composefs")
@@ -474,42 +474,72 @@ def test_a_rollback_is_queued_once_and_cancelled_once(backend: str) -> None:
             Capabilities((1, 6, 0)).need_for(queued.steps[0])
 
 
-def on_uki(bootloader: str, said: bool, *, rollback: bool = True, older: bool = False) -> Host:
-    """A composefs host that boots UKIs.
+def by(loader: str, said: bool, *, boot_type: str = "Uki", rollback: bool = True, version: str = "1.16.9") -> Host:
+    """A composefs host.
 
+    :param loader: its boot loader
     :param said: its C(rollbackQueued)
-    :param older: a bootc before 1.12.0
+    :param version: of its bootc
     """
     status: dict[str, Any] = json.loads((Path(__file__).parent / "status" / "composefs.json").read_text())
     status["status"]["rollbackQueued"] = said
+    release = parse_version(f"bootc {version}")
     for slot in ("booted", "rollback"):
-        status["status"][slot]["composefs"].update(bootType="Uki", bootloader=bootloader)
-        if older:
+        status["status"][slot]["composefs"].update(bootType=boot_type, bootloader=loader)
+        if release < (1, 12, 0):
             del status["status"][slot]["downloadOnly"]
+        if release < (1, 11, 0):
+            del status["status"][slot]["composefs"]["bootDigest"]
     if not rollback:
         status["status"]["rollback"] = None
-    return parse_status(json.dumps(status))
+    return parse_status(json.dumps(status), lambda: release)
 
 
-@pytest.mark.parametrize("bootloader", ["systemd", "Systemd", "grub-cc"])
-def test_a_uki_host_says_the_opposite_of_what_is_queued(bootloader: str) -> None:
-    """bootc 1.12.0 to 1.16.9 at least (bootc_composefs/status.rs)."""
-    host, queued = on_uki(bootloader, said=True), on_uki(bootloader, said=False)
+@pytest.mark.parametrize(
+    ("boot_type", "loader", "version"),
+    [
+        ("Uki", "systemd", "1.12.0"),
+        ("Uki", "Systemd", "1.12.1"),
+        ("Uki", "systemd", "1.16.9"),
+        ("Uki", "grub-cc", "1.16.3"),
+        ("Bls", "Grub", "1.11.0"),
+        ("Bls", "grub", "1.15.2"),
+        ("Bls", "grub", "1.16.9"),
+        ("Bls", "Systemd", "1.11.0"),
+    ],
+)
+def test_some_hosts_say_the_opposite_of_what_is_queued(boot_type: str, loader: str, version: str) -> None:
+    """bootc_composefs/status.rs of those releases."""
+    host, queued = (by(loader, said, boot_type=boot_type, version=version) for said in (True, False))
     assert (host.going_back, host.reboot_required, queued.going_back) == (False, False, True)
     assert commands(plan_rollback(host, GoBack())) == ["bootc rollback"]
     assert commands(plan_rollback(queued, GoBack())) == []
     assert commands(plan_rollback(queued, GoBack(queued=False))) == ["bootc rollback"]
 
 
-def test_what_is_queued_is_believed_where_it_is_true() -> None:
-    assert on_uki("grub", said=True).rollback_queued
-    assert not on_uki("grub", said=False).rollback_queued
-    assert on_uki("systemd", said=True, older=True).rollback_queued
+@pytest.mark.parametrize(
+    ("boot_type", "loader", "version"),
+    [
+        ("Uki", "grub", "1.16.9"),
+        ("Uki", "Systemd", "1.11.0"),
+        ("Uki", "systemd", "1.16.10"),
+        ("Uki", "grub-cc", "1.17.0"),
+        ("Bls", "Grub", "1.10.0"),
+        ("Bls", "grub", "1.16.10"),
+        ("Bls", "Systemd", "1.12.0"),
+        ("Bls", "systemd", "1.16.9"),
+        ("Bls", "grub-cc", "1.16.9"),
+    ],
+)
+def test_what_is_queued_is_believed_where_it_is_true(boot_type: str, loader: str, version: str) -> None:
+    assert by(loader, True, boot_type=boot_type, version=version).rollback_queued
+    assert not by(loader, False, boot_type=boot_type, version=version).rollback_queued
 
 
 @pytest.mark.parametrize("said", [True, False])
-def test_nothing_is_queued_without_a_rollback_deployment(said: bool) -> None:
-    host = on_uki("systemd", said, rollback=False)
+@pytest.mark.parametrize(("boot_type", "loader"), [("Uki", "systemd"), ("Bls", "grub")])
+def test_nothing_is_queued_without_a_rollback_deployment(said: bool, boot_type: str, loader: str) -> None:
+    host = by(loader, said, boot_type=boot_type, rollback=False)
     assert not host.rollback_queued
     assert not host.reboot_required
 
