@@ -162,7 +162,7 @@ class Bootc:
             self.answer = self.remote(plan.ask, plan.after)
             plan = planner(self.answer)
         for step in plan.steps:
-            if any(word.startswith("-") or word == "delete-deployment" for word in step):
+            if any(word.startswith("-") for word in step):
                 self.capabilities.need_for(step)
         needs = needs_of_composefs(host, plan)
         if needs:

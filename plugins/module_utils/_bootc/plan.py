@@ -19,6 +19,7 @@ UNLOCK: Step = ("bootc", "upgrade", "--from-downloaded")
 # What is staged is the first deployment. On ostree only.
 UNDEPLOY: Step = ("ostree", "admin", "undeploy", "0")
 
+_DROPPING = "Dropping what is staged on the composefs backend"
 _REBOOT_FIRST = "reboot into what is staged first"
 
 
@@ -129,10 +130,12 @@ def needs_of_composefs(host: Host, plan: Plan) -> tuple[str, str, str] | None:
             return "composefs_upgrade_staged", "Updating what is staged under another name, on the composefs backend", _REBOOT_FIRST
         if plan.after.spec == host.booted.source:
             return "composefs_switch_back", "Switching back to the booted image's name, on the composefs backend", _REBOOT_FIRST
+    if any(word == "delete-deployment" for step in plan.steps for word in step):
+        return "delete_deployment", _DROPPING, _REBOOT_FIRST
     if QUEUE_ROLLBACK not in plan.steps:
         return None
     if host.staged:
-        return "composefs_rollback_staged", "Dropping what is staged on the composefs backend", _REBOOT_FIRST
+        return "composefs_rollback_staged", _DROPPING, _REBOOT_FIRST
     if host.rollback_queued:
         return "composefs_rollback_cancel", "Taking a rollback back on the composefs backend", "reboot, and roll back again from there"
     return None

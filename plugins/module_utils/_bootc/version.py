@@ -22,13 +22,15 @@ CAPABILITIES: dict[str, Version] = {
     "soft_reboot": (1, 7, 0),
     # Before, the newest of what the booted image follows is staged instead.
     "composefs_upgrade_staged": (1, 11, 0),
-    "delete_deployment": (1, 11, 0),
     "docker_daemon": (1, 11, 0),
     "download_only": (1, 12, 0),
     "from_downloaded": (1, 12, 0),
     "composefs_download_only": (1, 13, 0),
     # Before, the option is not looked at; with 1.12 bootc ends with `systemctl soft-reboot` (bootc_composefs/update.rs, `do_upgrade`).
     "composefs_soft_reboot": (1, 13, 0),
+    # It came with 1.11.0. Before 1.14.0 it removes kernel and initrd where another deployment shares them: the booted one does not start
+    # any more (bootc_composefs/delete.rs, `delete_type1_entry`).
+    "delete_deployment": (1, 14, 0),
     # Before, a second rollback queues it again (bootc_composefs/rollback.rs: the sort keys were written, not swapped).
     "composefs_rollback_cancel": (1, 14, 0),
     "usr_overlay_status": (1, 14, 0),
@@ -50,7 +52,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "--download-only": ("download_only", "Staging an update that a reboot does not apply (download_only)"),
     "--from-downloaded": ("from_downloaded", "Applying what was downloaded (from_downloaded)"),
     "--soft-reboot": ("soft_reboot", "Preparing a soft reboot (soft_reboot)"),
-    "delete-deployment": ("delete_deployment", "Dropping a staged deployment on the composefs backend"),
     "docker-daemon": ("docker_daemon", "The transport docker-daemon"),
     "--read-only": ("usr_overlay_read_only", "A read-only overlay on /usr (read_only)"),
     "--tag": ("tag", "Downloading another tag without applying it (tag with download_only)"),

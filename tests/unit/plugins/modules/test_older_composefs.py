@@ -70,6 +70,19 @@ def test_dropping_the_stage_for_the_booted_image_is_one_of_them(host: Any, docum
     assert "reboot" in result["hint"]
 
 
+def test_a_stage_is_not_deleted_by_a_bootc_that_deletes_the_booted_kernel_with_it(host: Any, documents: Any) -> None:
+    """1.11.0 to 1.13.0 remove kernel and initrd just where another deployment has the same (bootc_composefs/delete.rs)."""
+    document = state(documents, "composefs", staged=True)
+    document["status"]["rollback"] = None
+    digest = document["status"]["booted"]["image"]["imageDigest"]
+    host.set(json.dumps(document), version="bootc 1.13.0")
+    result = host.run("bootc_upgrade", digest=digest)
+    assert (result["error"], result["bootc_version_needed"], result["changed"]) == ("bootc_unsupported", "1.14.0", False)
+    assert "reboot" in result["hint"]
+    host.set(version="bootc 1.14.0")
+    assert host.run("bootc_upgrade", digest=digest, check_mode=True)["commands"] == [f"bootc delete-deployment {'7' * 128}"]
+
+
 @pytest.mark.parametrize(
     ("module", "options", "since"),
     [
