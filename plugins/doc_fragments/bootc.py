@@ -36,7 +36,7 @@ attributes:
   idempotent:
     support: full
 requirements:
-  - bootc 1.1.6 or newer on the host
+  - bootc 1.1.6 or newer on the host; with the composefs backend 1.12.0, to switch or upgrade it
   - skopeo on the host (bootc itself needs it)
 notes:
   - Must be run as root, for example with C(become).

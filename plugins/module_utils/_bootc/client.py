@@ -75,8 +75,11 @@ class Bootc:
     def remote(self, source: Source, host: Host) -> Remote:
         """Ask where the source points, with the host's own credentials, mirrors and certificates.
 
-        :raises BootcError: the image cannot be reached, read or found
+        :raises BootcError: the image cannot be reached, read or found, or this bootc does not tell what the host has
         """
+        if host.backend == "composefs":
+            told = "Telling what is new for a host with the composefs backend"
+            self.capabilities.need("composefs_own_digests", told, "run 'bootc upgrade' on it yourself")
         raw = self.manifest(source)
         found = remote_of(raw, architecture())
         if host.backend != "composefs" or self.capabilities.has("composefs_manifest_digest"):

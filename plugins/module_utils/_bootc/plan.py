@@ -125,11 +125,8 @@ def needs_of_composefs(host: Host, plan: Plan) -> tuple[str, str, str] | None:
         return "composefs_download_only", "Downloading now and applying later on the composefs backend", "leave the option out"
     if any(word.startswith("--soft-reboot=") for step in plan.steps for word in step):
         return "composefs_soft_reboot", "Preparing a soft reboot on the composefs backend (soft_reboot)", "leave the option out"
-    if host.staged and pulls(plan) and host.booted and host.staged.source != host.booted.source:
-        if plan.steps[-1][1] == "upgrade":
-            return "composefs_upgrade_staged", "Updating what is staged under another name, on the composefs backend", _REBOOT_FIRST
-        if plan.after.spec == host.booted.source:
-            return "composefs_switch_back", "Switching back to the booted image's name, on the composefs backend", _REBOOT_FIRST
+    if host.staged and host.booted and pulls(plan) and plan.after.spec == host.booted.source != host.staged.source:
+        return "composefs_switch_back", "Switching back to the booted image's name, on the composefs backend", _REBOOT_FIRST
     if any(word == "delete-deployment" for step in plan.steps for word in step):
         return "delete_deployment", _DROPPING, _REBOOT_FIRST
     if QUEUE_ROLLBACK not in plan.steps:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import StatusInvalid
@@ -29,6 +29,9 @@ _QUEUE_INVERTED_SINCE: Mapping[tuple[str, str], Version] = {
     ("uki", "systemd"): (1, 12, 0),
     ("uki", "grub-cc"): (1, 12, 0),
 }
+
+# Before it came, with 1.12.0, bootc asked the registry for the digest of each deployment on composefs.
+_OWN_DIGEST_WITH = "downloadOnly"
 
 
 @dataclass(frozen=True)
@@ -291,8 +294,9 @@ def _deployment(entry: Mapping[str, Any] | None) -> Deployment | None:
     ostree: Mapping[str, Any] = entry.get("ostree") or {}
     composefs: Mapping[str, Any] = entry.get("composefs") or {}
     identity = f"{ostree['checksum']}.{ostree.get('deploySerial', 0)}" if ostree else composefs.get("verity")
+    image = _image(entry.get("image"))
     return Deployment(
-        image=_image(entry.get("image")),
+        image=replace(image, digest="") if image and composefs and _OWN_DIGEST_WITH not in entry else image,
         cached_update=_image(entry.get("cachedUpdate")),
         incompatible=bool(entry.get("incompatible")),
         pinned=bool(entry.get("pinned")),

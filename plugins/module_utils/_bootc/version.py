@@ -20,11 +20,11 @@ CAPABILITIES: dict[str, Version] = {
     "rollback": (0, 1, 10),
     "progress": (1, 1, 4),
     "soft_reboot": (1, 7, 0),
-    # Before, the newest of what the booted image follows is staged instead.
-    "composefs_upgrade_staged": (1, 11, 0),
     "docker_daemon": (1, 11, 0),
     "download_only": (1, 12, 0),
     "from_downloaded": (1, 12, 0),
+    # Before, the status has what the registry holds by now as the digest of each deployment (bootc_composefs/status.rs).
+    "composefs_own_digests": (1, 12, 0),
     "composefs_download_only": (1, 13, 0),
     # Before, the option is not looked at; with 1.12 bootc ends with `systemctl soft-reboot` (bootc_composefs/update.rs, `do_upgrade`).
     "composefs_soft_reboot": (1, 13, 0),

@@ -83,32 +83,41 @@ def test_a_stage_is_not_deleted_by_a_bootc_that_deletes_the_booted_kernel_with_i
     assert host.run("bootc_upgrade", digest=digest, check_mode=True)["commands"] == [f"bootc delete-deployment {'7' * 128}"]
 
 
-@pytest.mark.parametrize(
-    ("module", "options", "since"),
-    [
-        ("bootc_switch", {"image": BOOTED}, "1.16.3"),
-        ("bootc_upgrade", {"tag": "latest"}, "1.16.3"),
-        ("bootc_upgrade", {}, "1.11.0"),
-    ],
-)
+def test_a_digest_that_bootc_asks_the_registry_for_does_not_tell_what_is_booted(host: Any, documents: Any) -> None:
+    """Up to 1.11.0 the status has what the registry holds by now, for each deployment (bootc_composefs/status.rs)."""
+    document = state(documents, "composefs", queued=True)  # so it says with systemd-boot, and none is
+    for name in ("booted", "rollback"):
+        del document["status"][name]["downloadOnly"]
+        document["status"][name]["image"]["imageDigest"] = NEW
+    manifest = json.dumps({"schemaVersion": 2, "config": {"digest": NEW}, "layers": []})
+    host.set(json.dumps(document), {}, dict.fromkeys((document["spec"]["image"]["image"], OTHER), manifest), "bootc 1.11.0")
+    for module, options in (("bootc_upgrade", {}), ("bootc_switch", {"image": OTHER}), ("bootc_info", {"gather": ["update"]})):
+        result = host.run(module, **options)
+        assert (result["error"], result["bootc_version_needed"], result["changed"]) == ("bootc_unsupported", "1.12.0", False), module
+        assert "bootc upgrade" in result["hint"]
+    info = host.run("bootc_info")
+    assert (info["digest"], info["host"]["booted"]["digest"], info["host"]["rollback"]["digest"]) == (None, None, None)
+    assert host.run("bootc_rollback", check_mode=True)["changed"] is True
+    assert not any(call.startswith(VERBS) for call in host.calls)
+
+
+@pytest.mark.parametrize(("module", "options"), [("bootc_switch", {"image": BOOTED}), ("bootc_upgrade", {"tag": "latest"})])
 def test_beside_a_stage_of_another_name_an_older_bootc_looks_at_the_booted_one(
-    host: Any, documents: Any, module: str, options: dict[str, str], since: str
+    host: Any, documents: Any, module: str, options: dict[str, str]
 ) -> None:
     document = state(documents, "composefs", staged=True)
     document["status"]["booted"]["image"]["image"]["image"] = document["spec"]["image"]["image"] = BOOTED
     document["status"]["staged"]["image"]["image"] = {"image": OTHER, "transport": "registry"}
     manifest = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + "8" * 64}, "layers": []})
-    minor, patch = map(int, since.split(".")[1:])
-    older = f"1.{minor}.{patch - 1}" if patch else f"1.{minor - 1}.0"
-    host.set(json.dumps(document), {}, dict.fromkeys((BOOTED, OTHER), manifest), f"bootc {older}")
+    host.set(json.dumps(document), {}, dict.fromkeys((BOOTED, OTHER), manifest), "bootc 1.16.2")
     for check_mode in (True, False):
         result = host.run(module, check_mode=check_mode, **options)
-        assert (result["error"], result.get("bootc_version_needed"), result["changed"]) == ("bootc_unsupported", since, False), result
+        assert (result["error"], result.get("bootc_version_needed"), result["changed"]) == ("bootc_unsupported", "1.16.3", False), result
     assert not any(call.startswith(VERBS) for call in host.calls)
-    (host.base / "version").write_text(f"bootc {since}")
+    (host.base / "version").write_text("bootc 1.16.3")
     assert host.run(module, check_mode=True, **options)["changed"] is True
     # Another name, or nothing staged, is as it was.
-    (host.base / "version").write_text(f"bootc {older}")
+    (host.base / "version").write_text("bootc 1.16.2")
     document["status"]["staged"] = None
     (host.base / "status").write_text(json.dumps(document))
     assert host.run("bootc_upgrade", check_mode=True)["changed"] is True
