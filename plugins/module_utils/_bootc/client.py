@@ -44,8 +44,10 @@ class Bootc:
     """
 
     def __init__(self, timeout: float | None = None, lock_timeout: float | None = None) -> None:
+        # Before 1.12.0 `bootc image cmd pull` has Podman find its credentials itself (imgstorage.rs); newer ones set this, too.
+        credentials = auth_file()
         # A variable named "container" makes bootc take a managed host for a container (recording in-container-env).
-        self._runner = Runner(without=("container",))
+        self._runner = Runner({"REGISTRY_AUTH_FILE": credentials} if credentials else {}, without=("container",))
         self._timeout = timeout
         self._lock_timeout = (timeout or math.inf) if lock_timeout is None else lock_timeout
         self.answer: Remote | None = None
@@ -151,8 +153,8 @@ class Bootc:
     def _inspect(self, source: Source, what: str) -> str:
         image = without_tag(source.image) if source.transport in _SKOPEO_TRANSPORTS else source.image
         name = _SKOPEO_TRANSPORTS.get(source.transport, f"{source.transport}:") + image
-        with _auth_file() as auth_file:
-            return self._run(("skopeo", "inspect", what, "--authfile", auth_file, "--", name))
+        with _credentials() as file:
+            return self._run(("skopeo", "inspect", what, "--authfile", file, "--", name))
 
     def decide(self, host: Host, planner: Callable[[Remote | None], Plan]) -> Plan:
         """Plan, ask the registry if the planner needs it, and see that this bootc can run every step.
@@ -258,13 +260,18 @@ def layers_of(configuration: str) -> str:
         raise BootcError(f"The registry sent something that is no image configuration: {error!r}.", error="manifest_invalid") from None
 
 
+def auth_file() -> str | None:
+    """:returns: the file of the credentials that bootc uses, if there is one"""
+    return next((path for path in AUTH_FILES if os.path.exists(path)), None)
+
+
 @contextmanager
-def _auth_file() -> Iterator[str]:
+def _credentials() -> Iterator[str]:
     """The credentials that bootc would use; none at all where it would use none."""
-    for path in AUTH_FILES:
-        if os.path.exists(path):
-            yield path
-            return
+    found = auth_file()
+    if found:
+        yield found
+        return
     with tempfile.NamedTemporaryFile("w", suffix=".json") as empty:
         empty.write("{}")
         empty.flush()

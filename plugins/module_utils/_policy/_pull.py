@@ -18,7 +18,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from .._bootc.client import AUTH_FILES
+from .._bootc.client import auth_file
 from .._bootc.errors import BootcError, failure
 from .._reference import without_tag
 from ._files import PolicyFiles
@@ -47,9 +47,9 @@ def open_image(image: str, files: PolicyFiles | None = None, timeout: float = 12
     """
     if not shutil.which("skopeo"):
         raise BootcError("There is no 'skopeo' on this host, which bootc pulls with.", error="command_missing", hint="Install skopeo.")
-    auth_file = next((path for path in AUTH_FILES if os.path.exists(path)), None)
+    credentials = auth_file()
     argv = ["skopeo", *([f"--policy={files.path}", f"--registries.d={files.registries_d}"] if files else []), "experimental-image-proxy"]
-    argv += [f"--authfile={auth_file}"] if auth_file else ["--no-creds"]
+    argv += [f"--authfile={credentials}"] if credentials else ["--no-creds"]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         ours.settimeout(timeout or None)
@@ -63,7 +63,7 @@ def open_image(image: str, files: PolicyFiles | None = None, timeout: float = 12
             call("Initialize")
             opened = call("OpenImage", f"docker://{without_tag(image)}")
             # The manifest comes by a pipe, which is not read: its digest is the answer.
-            return Pulled(str(call("GetManifest", opened)), auth_file)
+            return Pulled(str(call("GetManifest", opened)), credentials)
         finally:
             child.kill()
             child.communicate()

@@ -23,10 +23,11 @@ FAKE = Path(__file__).with_name("fake_host.py")
 AS_A_MODULE = """
 import os, runpy, sys
 from ansible_collections.imagemode.bootc.plugins.module_utils import _host_module
-from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, boot_mount, bound, job, lock
+from ansible_collections.imagemode.bootc.plugins.module_utils._bootc import boot_entry, boot_mount, bound, client, job, lock
 base, name = sys.argv[1:]
 job.DIRECTORY, lock.PATH, _host_module.PATIENCE_SECONDS = f"{base}/job", f"{base}/ostree/lock", 0.5
 boot_mount.PATH = f"{base}/boot"
+client.AUTH_FILES = (f"{base}/run/auth.json", f"{base}/etc/auth.json")
 os.makedirs(f"{base}/boot", exist_ok=True)
 boot_entry.ROOT = bound.ROOT = f"{base}/root"
 _host_module.prepared = lambda: os.path.exists(f"{base}/nextroot")

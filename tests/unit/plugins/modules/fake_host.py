@@ -10,7 +10,7 @@ after, files below root/ in base64, seconds that it takes),
 boot (a directory; bootc fails where nobody has it open),
 registry.json (image → digest, manifest or stderr; "config IMAGE" → its configuration), config.json (the configuration of every
 other image, where it is not a good one),
-calls (what was run, appended).
+calls (what was run, appended), auth_file (what the environment of `bootc image cmd pull` names as Podman's).
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def main() -> int:
     if program == "bootc" and (base / "boot").exists() and not held(base / "boot"):
         sys.stderr.write("error: Status: opendir(boot): Operation not permitted\n")
         return 1
+    if command.startswith("bootc image cmd pull"):
+        (base / "auth_file").write_text(os.environ.get("REGISTRY_AUTH_FILE", ""))
     if command == "bootc --version":
         print((base / "version").read_text() if (base / "version").exists() else "bootc 1.16.9")
         return 0

@@ -126,3 +126,15 @@ def test_a_bound_image_that_cannot_be_pulled_or_does_not_come_is_an_error(bound:
     assert bound.run("bootc_bound_images")["error"] == "bootc_ignored"
     bound.set(status=documents("not-booted-or-container"))
     assert bound.run("bootc_bound_images")["error"] == "host_not_managed"
+
+
+def test_bound_images_are_pulled_with_the_credentials_of_bootc(bound: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 1.12.0 bootc leaves it to Podman, which looks elsewhere."""
+    theirs, ours = "/somewhere/auth.json", bound.base / "etc/auth.json"
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", theirs)
+    bound.run("bootc_bound_images")
+    assert (bound.base / "auth_file").read_text() == theirs
+    ours.parent.mkdir()
+    ours.write_text("{}")
+    bound.run("bootc_bound_images", state="latest")
+    assert (bound.base / "auth_file").read_text() == str(ours)
