@@ -338,7 +338,7 @@ class Build:
         file, text = self.file, self._bases.containerfile(here)
         # Podman and Buildah take a comma for the end of a file's name.
         if file is None or text != self.text or "," in str(file):
-            file = directory / (file.name if file else "Containerfile")
+            file = directory / (file.name.replace(",", "_") if file else "Containerfile")
             file.write_bytes(text.encode(errors="surrogateescape"))
         return BuildRequest(
             context=self.context,

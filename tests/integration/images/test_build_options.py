@@ -504,6 +504,14 @@ def test_a_context_may_have_any_name(module: Module, context: Path, tmp_path: Pa
         assert [module("oci_image_build", **options)["changed"] for _run in (1, 2)] == [True, False]
 
 
+@pytest.mark.parametrize("name", ["web, 'one' $d.Dockerfile", "../beside, it"])
+def test_a_containerfile_may_have_any_name(module: Module, context: Path, engine: str, name: str) -> None:
+    (context / name).write_text("FROM scratch\nCOPY etc /etc\n")
+    options = {"name": f"any-name-{engine}:1", "context": str(context), "containerfile": name, "engine": engine}
+    assert module("oci_image_build", **options)["changed"]
+    assert not module("oci_image_build", **options)["changed"]
+
+
 def test_a_target_means_the_same_stage_on_each_engine(module: Module, context: Path, engine: str) -> None:
     options = {
         "name": f"stage-{engine}:1",
