@@ -245,11 +245,13 @@ def compare(source: Side, destination: Side, platform: Platform | None, with_att
     :raises PlatformMissing: it is for other platforms
     """
     path = destination.place.path
-    if path and not path.parent.is_dir():
+    # Where a link leads, perhaps to a medium.
+    directory = path.resolve().parent if path else None
+    if directory and not directory.is_dir():
         raise DestinationMissing(
-            f"{destination.place} cannot be written: there is no directory '{path.parent}'.",
+            f"{destination.place} cannot be written: there is no directory '{directory}'.",
             hint="Make the directory, or mount the medium that it is on.",
-            path=str(path.parent),
+            path=str(directory),
         )
     refuse_foreign(destination.place)
     refuse_ambiguous(source.place)
@@ -368,14 +370,14 @@ def _readable(place: Place) -> Iterator[Place]:
 
 @contextmanager
 def _writable(place: Place) -> Iterator[Place]:
-    """Where skopeo writes: beside an archive, which is replaced when all is complete."""
+    """Where skopeo writes: beside an archive, which is replaced when all is complete. A link to one stays a link."""
     if place.path is None or place.transport not in ("oci-archive", "docker-archive"):
         yield place
     elif place.transport == "oci-archive":
-        with packed(place.path) as directory:
+        with packed(place.path.resolve()) as directory:
             yield Place("oci", directory)
     else:
-        with replacement(place.path) as temporary:
+        with replacement(place.path.resolve()) as temporary:
             yield replace(place, path=temporary)
 
 

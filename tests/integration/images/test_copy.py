@@ -124,6 +124,18 @@ def test_an_archive_is_replaced_as_a_whole_or_not_at_all(module: Module, image: 
     assert copy(module, image, f"oci-archive:{archive}:1", src_registry=PLAIN)["changed"]
 
 
+@pytest.mark.parametrize("transport", ["oci-archive", "docker-archive"])
+def test_a_link_to_an_archive_stays_one(module: Module, image: str, tmp_path: Path, transport: str) -> None:
+    """Such as one to a stick, which is to have the image, and has to be there."""
+    link, stick = tmp_path / "os.tar", tmp_path / "stick/os.tar"
+    link.symlink_to(stick)
+    missing = copy(module, image, f"{transport}:{link}", src_registry=PLAIN)
+    assert (missing["error"], missing["path"]) == ("destination_missing", str(stick.parent)), missing
+    stick.parent.mkdir()
+    assert copy(module, image, f"{transport}:{link}", src_registry=PLAIN)["changed"]
+    assert (link.is_symlink(), stick.is_file()) == (True, True)
+
+
 def test_where_there_is_no_room_a_warning_says_what_stays_behind(module: Module, image: str, tmp_path: Path) -> None:
     for place in (f"dir:{tmp_path}/files", f"oci:{tmp_path}/unnamed", f"oci-archive:{tmp_path}/unnamed.tar"):
         done = copy(module, image, place, src_registry=PLAIN)
