@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -185,8 +184,10 @@ def entry_credentials(entry: Any, path: Path, namespace: str) -> Credentials | N
     username, password = entry.get("username") or "", entry.get("password") or ""
     if entry.get("auth"):
         try:
-            username, _colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError, TypeError):
+            # The command base64 breaks its lines, and Go's decoder, which the engines and bootc use, knows no line ends.
+            text = entry["auth"].translate({ord(end): None for end in "\r\n"})
+            username, _colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+        except (ValueError, AttributeError):  # what is no base64, or no UTF-8, is a ValueError
             raise entry_invalid(path, namespace) from None
     if not (username or identity):
         return None  # a credential helper's entry: the secret is not in this file

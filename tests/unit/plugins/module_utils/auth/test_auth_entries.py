@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials, update_auth_file
+from ansible_collections.imagemode.bootc.plugins.module_utils._auth import Credentials, CredentialsInvalid, update_auth_file
 from ansible_collections.imagemode.bootc.plugins.module_utils._auth._credentials import normalised_key
 from ansible_collections.imagemode.bootc.plugins.module_utils._auth._entries import entry
 
@@ -42,6 +43,20 @@ def test_a_helper_for_the_registry_goes_and_those_for_others_stay(tmp_path: Path
     path.write_text(json.dumps({**OTHERS, "credHelpers": {"https://registry.test": "ecr-login", "other.test": "pass"}}))
     assert update_auth_file(path, "registry.test/team", None)["credHelpers"] == {"https://registry.test": "ecr-login", "other.test": "pass"}
     assert update_auth_file(path, "registry.test/team", GIVEN)["credHelpers"] == {"other.test": "pass"}
+
+
+def test_lines_of_the_command_base64_are_one_entry(tmp_path: Path) -> None:
+    """As Podman and skopeo take them."""
+    given = Credentials("me", "a token of more than one line " * 5)
+    wrapped = "\r\n".join(re.findall(".{1,76}", given.basic)) + "\n"
+    assert wrapped.count("\n") > 2
+    assert entry({"auths": {"registry.test": {"auth": wrapped}}}, "registry.test", tmp_path) == given
+
+
+@pytest.mark.parametrize("written", ["no base64", "bWU6Y2FuYXJ5ü", ["bWU6Y2FuYXJ5"], "/w=="])
+def test_what_is_no_base64_is_no_entry(tmp_path: Path, written: object) -> None:
+    with pytest.raises(CredentialsInvalid):
+        entry({"auths": {"registry.test": {"auth": written}}}, "registry.test", tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"auths": null}'])
