@@ -76,6 +76,8 @@ class Place:
     def parse(cls, text: str) -> Place:
         """Parse C([docker://]registry/repository:tag), C(oci:path[:tag]), C(oci-archive:path[:tag]), C(dir:path) …
 
+        As in options that are paths, C(~) is the user's home.
+
         :raises OptionError: there is no path, or what follows it is no name
         :raises ReferenceInvalid: it is neither a transport of files nor an image reference
         """
@@ -97,7 +99,7 @@ class Place:
                 f"'{name}' in '{text}' is no name for an image in a layout.",
                 hint="Use letters and digits, with '.', '_', '-', ':', '@', '+' or '/' between them.",
             )
-        return cls(transport, Path(path), name)
+        return cls(transport, Path(os.path.expanduser(path)), name)
 
     def __str__(self) -> str:
         if self.reference:

@@ -21,7 +21,8 @@ options:
   src:
     description:
       - Where the image is - C(registry.example.com/os:1) or C(registry.example.com/os@sha256:…) in a registry,
-        C(oci:PATH[:NAME]), C(oci-archive:PATH[:NAME]), C(dir:PATH) or C(docker-archive:PATH[:NAME]) in files.
+        C(oci:PATH[:NAME]), C(oci-archive:PATH[:NAME]), C(dir:PATH) or C(docker-archive:PATH[:NAME]) in files. A C(~) that a path begins
+        with is the home of the task's user.
     type: str
     required: true
   dest:

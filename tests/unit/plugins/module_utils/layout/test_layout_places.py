@@ -94,6 +94,13 @@ def test_a_place_is_what_was_written(text: str, place: Place) -> None:
     assert place.is_layout is text.startswith("oci")
 
 
+@pytest.mark.parametrize("transport", ["oci", "oci-archive", "dir", "docker-archive"])
+def test_a_path_may_begin_with_the_home(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(Place.parse(f"{transport}:~/images/os")) == f"{transport}:/home/me/images/os"
+    assert str(Place.parse(f"{transport}:/srv/~/os")) == f"{transport}:/srv/~/os"
+
+
 @pytest.mark.parametrize("text", ["dir", "oci", "docker-daemon", "docker-archive"])
 def test_a_transport_without_a_path_is_an_image_of_that_name(text: str) -> None:
     assert str(Place.parse(text)) == f"docker://docker.io/library/{text}:latest"
