@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import abc
+import codecs
 import json
 import os
 import re
@@ -280,7 +281,25 @@ class _Containers(Engine):
         # No pulling, and no credentials but for layer caches: everything is here, and no image code runs next to a secret that
         # it was not given.
         fixed = ["build", *self._build_options, "--pull=never", f"--iidfile={identity}"]
+        if request.ignore_file:
+            request = replace(request, ignore_file=_as_docker_reads(request.ignore_file, identity.parent))
         return [*fixed, *arguments(_ACCESS, request.access), *arguments(FLAGS, request), str(request.context)]
+
+
+def _as_docker_reads(ignore_file: Path, directory: Path) -> Path:
+    """What an ignore file's lines begin with means nothing to Docker: a byte order mark, blanks, a slash.
+
+    By a line with one of the first two Podman and Buildah leave nothing out, and Podman 4.3 by one with a slash, if it is told which file
+    to read; where it finds the file by itself, it takes that off.
+
+    :returns: the file, or one in the directory, by which they leave out what Docker leaves out
+    """
+    text = ignore_file.read_bytes()
+    plain = re.sub(rb"^[ \t]*(!?)[ \t]*/*(?=[^\s/])", rb"\1", text.removeprefix(codecs.BOM_UTF8), flags=re.MULTILINE)
+    if plain == text:
+        return ignore_file
+    (directory / "ignore").write_bytes(plain)
+    return directory / "ignore"
 
 
 class Podman(_Containers):

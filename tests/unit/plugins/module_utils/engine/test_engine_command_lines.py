@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ REFERENCE = Reference.parse("r.test/os:1")
 REQUEST = BuildRequest(
     Path("/context"),
     Path("/context/Containerfile"),
-    ignore_file=Path("/context/.containerignore"),
     target="last",
     platform="linux/arm64",
     network="none",
@@ -65,9 +65,10 @@ class Told(Runner):
 @pytest.mark.parametrize(
     ("engine", "fixed"), [(Podman, ["build", "--force-rm", "--pull=never"]), (Buildah, ["build", "--layers", "--force-rm", "--pull=never"])]
 )
-def test_a_build_pulls_nothing_and_is_told_everything(engine: Any, fixed: list[str]) -> None:
+def test_a_build_pulls_nothing_and_is_told_everything(engine: Any, fixed: list[str], tmp_path: Path) -> None:
     runner, lines = Told(), []
-    result = engine(runner).build(REQUEST, lines.append)
+    (tmp_path / ".containerignore").write_text("x\n!y\n# z\n")
+    result = engine(runner).build(replace(REQUEST, ignore_file=tmp_path / ".containerignore"), lines.append)
     assert (result.image_id, result.log, lines) == (ID, ("STEP 1/2: FROM scratch",), ["STEP 1/2: FROM scratch"])
     (argv,) = runner.argv
     assert argv[: len(fixed) + 1] == [engine.program, *fixed]
@@ -75,7 +76,7 @@ def test_a_build_pulls_nothing_and_is_told_everything(engine: Any, fixed: list[s
     given = " ".join(argv)
     for words in (
         "--file /context/Containerfile",
-        "--ignorefile /context/.containerignore",
+        f"--ignorefile {tmp_path}/.containerignore",
         "--target last",
         "--platform linux/arm64",
         "--network none",
