@@ -57,7 +57,7 @@ class Engine:
     :ivar lies: what the image has instead, as often as it is built, of what was asked for
     """
 
-    program, takes_ids, short_is_local = "podman", True, True
+    program, takes_ids, short_is_local, caches_by_mounts = "podman", True, True, False
 
     def __init__(self) -> None:
         self.images: dict[str, LocalImage] = {}
