@@ -33,6 +33,9 @@ def need_writable(path: Path) -> None:
     :raises AuthFileUnwritable: the file, or what is missing above it, cannot be made by this user
     """
     there = next(parent for parent in path.resolve().parents if os.path.exists(parent))
+    if os.path.exists(path) and not os.path.isfile(path):
+        # Such as /dev/null, of which root would make a file.
+        raise unwritable(path, "it is no file")
     # The file itself is replaced, so that its own permissions do not matter.
     if not there.is_dir():
         raise unwritable(path, f"'{there}' is no directory")

@@ -105,6 +105,16 @@ def test_a_damaged_entry_is_replaced_or_removed(host: Any, state: str, damaged: 
     assert not host.run("bootc_auth", **options)["changed"]
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """C(/dev/null) stands for "no credentials" in REGISTRY_AUTH_FILE, and root can replace it."""
+    place, link = tmp_path / "place", tmp_path / "link"
+    os.mkfifo(place)
+    link.symlink_to(place)
+    for path in (place, link):
+        with pytest.raises(AuthFileUnwritable):
+            need_writable(path)
+
+
 def test_another_users_directory_is_told_from_a_missing_one(tmp_path: Path) -> None:
     need_writable(tmp_path / "not/there/yet/auth.json")
     closed = tmp_path / "closed"
