@@ -44,7 +44,7 @@ class ActionModule(Normal):
         become = self._connection.become
         readable = become is None or become.get_option("become_user") in (None, "root")
         asked = Display().verbosity > 0 and not self._task.async_val and not self._task.args.get("log_path")
-        return bool(asked and readable and self._connection.transport == "local")
+        return bool(asked and readable and not self._task.no_log and self._connection.transport == "local")
 
 
 def show(log: Path, done: threading.Event, host: str | None) -> None:

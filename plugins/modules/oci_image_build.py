@@ -144,7 +144,7 @@ options:
   log_path:
     description:
       - File on the builder that gets the output of the build line by line, to be followed while it runs.
-      - Where the controller is the builder, C(-v) shows the output as it comes, without this.
+      - Where the controller is the builder, C(-v) shows the output as it comes, without this, unless the task has C(no_log).
     type: path
   reuse:
     description:

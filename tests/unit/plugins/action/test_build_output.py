@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.imagemode.bootc.plugins.action import oci_image_build
@@ -15,6 +16,8 @@ from ansible_collections.imagemode.bootc.plugins.action import oci_image_build
 
 class Shown:
     """Stands in for Ansible's display."""
+
+    verbosity = 1
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -54,3 +57,12 @@ def test_a_build_that_says_nothing_shows_nothing(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(oci_image_build, "Display", shown)
     oci_image_build.show(tmp_path / "log", Steps(tmp_path / "log"), "builder")
     assert shown.lines == []
+
+
+@pytest.mark.parametrize("no_log", [False, True])
+def test_a_task_that_hides_its_result_shows_no_output(monkeypatch: pytest.MonkeyPatch, no_log: bool) -> None:
+    monkeypatch.setattr(oci_image_build, "Display", Shown())
+    action = object.__new__(oci_image_build.ActionModule)
+    action._connection = SimpleNamespace(become=None, transport="local")
+    action._task = SimpleNamespace(args={}, async_val=0, no_log=no_log)
+    assert action._followed() is not no_log
