@@ -51,6 +51,24 @@ def test_a_text_of_keys_is_one_key_on_each_line(tmp_path: Path, role: str, optio
 @pytest.mark.parametrize(
     ("role", "expression"),
     [
+        ("vm", "__vm_image_inputs.kernel_arguments"),
+        ("takeover", "__takeover_kernel_arguments"),
+        ("bare_metal", "__bare_metal_kernel_arguments"),
+        ("installer_media", "__installer_media_kernel_arguments"),
+    ],
+)
+def test_a_text_of_kernel_arguments_is_not_cut_at_its_commas(tmp_path: Path, role: str, expression: str) -> None:
+    arguments = ["video=HDMI-A-1:1920x1080,rotate=90", "quiet"]
+    texts = {"text": "\n".join(arguments), "json": json.dumps(arguments), "one": arguments[0]}
+    written: dict[str, Any] = {"list": arguments, **texts, "null": None}
+    hosts = {name: {"vm_driver": "qemu", f"{role}_kernel_arguments": value} for name, value in written.items()}
+    wanted = {**dict.fromkeys(("list", "text", "json"), arguments), "one": arguments[:1], "null": []}
+    assert evaluated(tmp_path, role, expression, hosts) == wanted
+
+
+@pytest.mark.parametrize(
+    ("role", "expression"),
+    [
         ("image", "__image_platforms"),
         ("image", "__image_test_tasks"),
         ("image", "__image_test_playbooks"),
