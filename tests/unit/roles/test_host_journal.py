@@ -23,6 +23,6 @@ def test_a_journal_is_kept_only_where_var_is(tmp_path: Path) -> None:
     path = {"PATH": f"{tmp_path}/{{{{ inventory_hostname }}}}:/usr/sbin:/usr/bin:/sbin:/bin"}
     plays = [{"hosts": "all", "gather_facts": False, "environment": path, "tasks": JOURNAL}]
     _rc, output = play(tmp_path, plays, hosts, "--check")
-    output = output.partition("RUNNING HANDLER")[0]  # there may be no systemd here
+    output = output.partition("Let the journal begin")[0]  # there may be no systemd here
     assert {name for name in hosts if f"fatal: [{name}]: FAILED! => " in output} == {"memory"}, output
     assert "/var of this host is in memory (tmpfs)" in output
