@@ -128,7 +128,6 @@ class DiskInstallation(Installation):
         if self.stamp is not None:
             self.stamp = Stamp(**{**vars(self.stamp), "state": "finished"})
             stamps.write_block(self.disk, stamps.encode(self.stamp))
-            self._scanner.settle()
 
     def _look_again(self) -> None:
         self._examine()
@@ -173,7 +172,6 @@ class DiskInstallation(Installation):
 
     def _leave(self) -> None:
         stamps.write_block(self.disk, bytes(stamps.BLOCK))
-        self._scanner.settle()
 
     def _holds_nothing(self) -> bool:
         return not self.sealed and not mountable(self.disk)
@@ -212,6 +210,8 @@ class FileInstallation(DiskInstallation):
         self._open = ExitStack()
         try:
             self._device = self._attached(runner, size, may_write)
+            # udev looks at what was written to, and would have the device a moment longer.
+            self._open.callback(Scanner(runner).settle)
             super().__init__(runner, Hints(name=self.file), request, may_write=may_write)
         except BaseException:
             self.close()
