@@ -219,6 +219,8 @@ def _digest_in(before: Fingerprint, name: str, base: Base, resolved: Resolved, e
         return digest
     if resolved.reference.registry != LOCAL and not before.has_base(name, resolved.digest):
         here = _here(base, resolved, engine)
+        if here and here.id == image_id:
+            return digest
         if here and before.has_base(name, here.id):
             return here.id
     return resolved.digest

@@ -146,6 +146,8 @@ class Push:
         return known.digest if known else None
 
     def _is_image(self, reference: Reference, there: Content) -> bool:
+        if there.digest == self._image.id:
+            return True  # Docker with containerd's image store, which keeps and sends what was pulled or built as it is
         manifest = parse_manifest(there.body, there.media_type, there.digest)
         # The configuration's digest names the content whatever the layers were compressed with.
         return (

@@ -210,7 +210,9 @@ fingerprint:
   type: str
   sample: sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 image_id:
-  description: Digest of the image configuration; null in check mode if the image would be built.
+  description: >-
+    Digest of the image configuration; null in check mode if the image would be built. With containerd's image store, which new
+    installations of Docker 29 have, it is the digest of the manifest.
   returned: success
   type: str
   sample: sha256:353266bc3645851e5d62a4873741596c3fbcad3d1dacc49c2b51a4e94b3ac3d6

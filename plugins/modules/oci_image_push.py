@@ -115,7 +115,9 @@ before_digest:
   type: str
   sample: null
 image_id:
-  description: Digest of the image configuration, the id that engines show; null in check mode with O(built=true).
+  description: >-
+    Digest of the image configuration, the id that engines show; null in check mode with O(built=true). With containerd's image store,
+    which new installations of Docker 29 have, it is the digest of the manifest.
   returned: success
   type: str
   sample: sha256:353266bc3645851e5d62a4873741596c3fbcad3d1dacc49c2b51a4e94b3ac3d6

@@ -144,6 +144,10 @@ class Engine(abc.ABC):
         :returns: the arguments for a build
         """
 
+    def _built(self, identity: Path) -> str:
+        """:returns: the id by which the image that was built is found"""
+        return identity.read_text().strip()
+
     def need_heredocs(self, line: int) -> None:
         """:param line: where the Containerfile has a here-document
         :raises EngineFailed: C(engine_unsupported), this version does not know them
@@ -189,7 +193,7 @@ class Engine(abc.ABC):
             done = self.runner.run(argv, check=False, on_line=follow, environment=variables, tidies=self.tidies)
             if done.rc != 0:
                 raise log.failure(done.rc, done.stderr)
-            return BuildResult(identity.read_text().strip(), log.tail, done.seconds)
+            return BuildResult(self._built(identity), log.tail, done.seconds)
 
     def remove_left(self) -> None:  # noqa: B027 - Docker's daemon cleans up by itself
         """Remove what builds of this user left that were killed.

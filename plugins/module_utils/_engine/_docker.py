@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -39,10 +40,15 @@ _CONFIGURATION = "config.json"
 _OF_CREDENTIALS = ("auths", "credsStore", "credHelpers")
 # `docker push` ends with "1: digest: sha256:… size: 1234".
 _PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
+# Where buildx tells of what it built, beside the id.
+_METADATA = "metadata"
 
 
 class Docker(Engine):
-    """Docker 20.10 or later, with its daemon."""
+    """Docker 20.10 or later, with its daemon.
+
+    With containerd's image store, which new installations of 29 have, an image's id is the digest of its manifest.
+    """
 
     program = "docker"
     # Before, only with "# syntax=docker/dockerfile:1.4".
@@ -60,7 +66,8 @@ class Docker(Engine):
             "proxy_failed": "Docker's daemon has proxies of its own: correct those, in /etc/docker/daemon.json or in its service.",
         }
     )
-    build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1"})
+    # With containerd's image store an image would have an attestation beside it, which is another one after each build, and be an index.
+    build_environment = MappingProxyType({"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"})
 
     def find(self, name: str) -> LocalImage | None:
         # Unlike the others, Docker takes an id only with its algorithm.
@@ -106,7 +113,17 @@ class Docker(Engine):
 
     def _build_argv(self, request: BuildRequest, identity: Path) -> list[str]:
         file = _beside_its_ignore_file(request, identity.parent)
-        return ["build", "--progress=plain", f"--iidfile={identity}", f"--file={file}", *arguments(_FLAGS, request), str(request.context)]
+        words = ["build", "--progress=plain", f"--iidfile={identity}", f"--file={file}"]
+        if "--metadata-file" in self.runner.run([self.program, "build", "--help"], check=False).stdout:  # not without buildx
+            words.append(f"--metadata-file={identity.with_name(_METADATA)}")
+        return [*words, *arguments(_FLAGS, request), str(request.context)]
+
+    def _built(self, identity: Path) -> str:
+        image_id, metadata = super()._built(identity), identity.with_name(_METADATA)
+        if metadata.exists() and self.find(image_id) is None:
+            # The digest of the configuration, which containerd's image store does not know (buildx, pull request 3952).
+            return str(json.loads(metadata.read_text()).get("containerimage.digest") or image_id)
+        return image_id
 
 
 def _beside_its_ignore_file(request: BuildRequest, directory: Path) -> Path:

@@ -33,7 +33,8 @@ class Step:
 class LocalImage:
     """An image in local storage.
 
-    :ivar id: digest of the image configuration, C(sha256:…): the same in every engine and registry
+    :ivar id: digest of the image configuration, C(sha256:…): the same in every engine and registry. Docker with containerd's image store
+        has the digest of the manifest, or of the index, here
     :ivar digest: digest of the local manifest; a push that compresses layers gives another one. Docker knows only the digest
         of a registry that it pulled from or pushed to
     :ivar history: the first instruction first; Docker tells none here
@@ -99,7 +100,7 @@ def from_buildah(document: Mapping[str, Any]) -> LocalImage:
 
 
 def from_docker(document: Mapping[str, Any]) -> LocalImage:
-    """:param document: one entry of C(docker image inspect), Docker 20.10 to 28"""
+    """:param document: one entry of C(docker image inspect), Docker 20.10 to 28, with either image store"""
     digests = [name.partition("@")[2] for name in document.get("RepoDigests") or ()]
     return LocalImage(
         document["Id"],

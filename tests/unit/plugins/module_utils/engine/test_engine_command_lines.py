@@ -22,6 +22,7 @@ from ansible_collections.imagemode.bootc.plugins.module_utils._reference import 
 from ansible_collections.imagemode.bootc.plugins.module_utils._runner import Completed, Runner
 
 ID, OTHER, DIGEST = (f"sha256:{letter * 64}" for letter in "abc")
+WRITTEN = {"--iidfile": ID, "--digestfile": DIGEST, "--metadata-file": json.dumps({"containerimage.digest": DIGEST})}
 REFERENCE = Reference.parse("r.test/os:1")
 REQUEST = BuildRequest(
     Path("/context"),
@@ -53,8 +54,8 @@ class Told(Runner):
     def run(self, argv: Any, **options: Any) -> Completed:
         for word in argv:
             option, _equals, path = str(word).partition("=")
-            if option in ("--iidfile", "--digestfile"):
-                Path(path).write_text({"--iidfile": ID, "--digestfile": DIGEST}[option] + "\n")
+            if option in WRITTEN:
+                Path(path).write_text(WRITTEN[option] + "\n")
         self.argv.append([str(word) for word in argv if "imagemode-private" not in str(word)])
         self.variables.append(options.get("environment") or {})
         if options.get("on_line"):
@@ -94,7 +95,19 @@ def test_a_build_pulls_nothing_and_is_told_everything(engine: Any, fixed: list[s
 def test_a_build_with_docker_is_told_what_it_knows() -> None:
     runner = Told()
     assert Docker(runner).build(BuildRequest(Path("/context"), Path("/context/Containerfile"), no_cache=True)).image_id == ID
-    assert runner.argv == [["docker", "build", "--progress=plain", "--file=/context/Containerfile", "--no-cache", "/context"]]
+    asked, told = runner.argv
+    assert asked == ["docker", "build", "--help"]
+    assert told == ["docker", "build", "--progress=plain", "--file=/context/Containerfile", "--no-cache", "/context"]
+
+
+@pytest.mark.parametrize(("known", "found"), [(ID, ID), (DIGEST, DIGEST)], ids=["Docker's own store", "containerd's"])
+def test_what_docker_built_is_known_by_what_its_image_store_knows(known: str, found: str) -> None:
+    def answer(argv: list[str]) -> str:
+        if "--help" in argv:
+            return "      --metadata-file string   Write build result metadata to a file\n"
+        return json.dumps([{"Id": known}] if argv[-1] == known else []) if "inspect" in argv else ""
+
+    assert Docker(Told(answer=answer)).build(BuildRequest(Path("/context"), Path("/context/Containerfile"))).image_id == found
 
 
 def test_a_build_with_docker_has_the_credentials_of_its_caches_in_a_directory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,12 +116,12 @@ def test_a_build_with_docker_has_the_credentials_of_its_caches_in_a_directory_of
     access = RegistryAccess(credentials={"r.test": Credentials("me", "canary")})
     request = BuildRequest(Path("/context"), Path("/context/Containerfile"), access=access, environment={"A": "1"})
     assert Docker(runner).build(request).image_id == ID
-    (variables,) = runner.variables
-    assert variables.keys() == {"DOCKER_BUILDKIT", "DOCKER_CONFIG", "A"}
+    variables = runner.variables[-1]
+    assert variables.keys() == {"DOCKER_BUILDKIT", "BUILDX_NO_DEFAULT_ATTESTATIONS", "DOCKER_CONFIG", "A"}
     assert "imagemode-private" in variables["DOCKER_CONFIG"]
     assert "canary" not in str(runner.argv)
     Docker(runner).build(BuildRequest(Path("/context"), Path("/context/Containerfile")))
-    assert runner.variables[1] == {"DOCKER_BUILDKIT": "1"}
+    assert runner.variables[-1] == {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 
 
 @pytest.mark.parametrize("engine", [Podman, Buildah, Docker])

@@ -54,6 +54,14 @@ def test_a_tag_means_the_image_by_its_configuration(
     assert (tag.before and tag.before.digest) == (digest(there.body) if there.body else None)
 
 
+def test_a_tag_means_an_image_that_its_engine_knows_by_the_manifest(server: ScriptedRegistry) -> None:
+    """As Docker does with containerd's image store."""
+    server.script = lambda seen: found(OURS)
+    job, reference = push(server, image=LocalImage(digest(OURS), "", "linux/amd64", {}))
+    tag = job.look(reference)
+    assert (tag.same, tag.changed, tag.digest) == (True, False, digest(OURS))
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_who_may_not_look_may_push_perhaps(server: ScriptedRegistry, status: int) -> None:
     server.script = lambda seen: Answer(status)
