@@ -87,6 +87,11 @@ class Place:
                 f"'{text}' is an image in the storage of an engine, which is no place to copy from or to.",
                 hint="Push it from there with oci_image_push, and let the engine pull it from a registry.",
             )
+        if text.startswith(("/", "./", "../", "~")):
+            raise OptionError(
+                f"'{text}' is a path, and does not say how the image is kept there.",
+                hint=f"Write oci-archive:{text} or docker-archive:{text} for a file, oci:{text} or dir:{text} for a directory.",
+            )
         if not colon or transport not in FILES:
             return cls("docker", reference=Reference.parse(text))
         path, _colon, name = (rest, "", "") if transport == "dir" else rest.partition(":")

@@ -123,6 +123,13 @@ def test_what_is_no_place_is_refused(text: str, error: type[Exception]) -> None:
         Place.parse(text)
 
 
+@pytest.mark.parametrize("text", ["/tmp/os", "./os.tar", "../os", "~/os"])
+def test_a_path_alone_is_told_from_a_name(text: str) -> None:
+    with pytest.raises(OptionError, match="is a path") as refused:
+        Place.parse(text)
+    assert f"oci-archive:{text} " in (refused.value.hint or "")
+
+
 def test_the_digest_is_that_of_the_image_that_was_named(layout: Layout) -> None:
     assert file_digest(Place("oci", layout.path / "none")) is None
     assert file_digest(layout.place) is None
