@@ -88,7 +88,8 @@ class ActionModule(ActionBase):
         return True
 
     def _show(self, command: str, progress: str) -> None:
-        self._say(f"{command}: {_in_words(progress)}")
+        # What the command names, no_log may be for.
+        self._say(f"{'bootc' if self._task.no_log else command}: {_in_words(progress)}")
 
     def _say(self, text: str) -> None:
         self._display.display(f"[{self._name}] {text}, {time.monotonic() - self._started:.0f} s")

@@ -20,7 +20,7 @@ REFUSED = {"failed": True, "msg": "argument 'lock_timeout' is of type str and we
 def watching(monkeypatch: pytest.MonkeyPatch, lock_timeout: Any, *answers: dict[str, Any], seconds: float = 0) -> dict[str, Any]:
     """:param seconds: since the task began"""
     action: ActionModule = object.__new__(ActionModule)
-    action._task = SimpleNamespace(args={"image": "os", "lock_timeout": lock_timeout})
+    action._task = SimpleNamespace(args={"image": "os", "lock_timeout": lock_timeout}, no_log=False)
     action._started = time.monotonic() - seconds
     told = iter(answers)
     monkeypatch.setattr(action, "_execute_module", lambda **_options: next(told), raising=False)
@@ -42,3 +42,12 @@ def test_a_lock_is_waited_for_as_long_as_was_asked(monkeypatch: pytest.MonkeyPat
     assert watching(monkeypatch, lock_timeout, LOCKED, done) is done
     assert watching(monkeypatch, lock_timeout, LOCKED, seconds=6) is LOCKED
     assert watching(monkeypatch, "", LOCKED, done, seconds=6) is done
+
+
+@pytest.mark.parametrize(("no_log", "said"), [(False, "bootc switch r.test/os:1: running"), (True, "bootc: running")])
+def test_a_task_with_no_log_shows_how_far_it_is_and_not_the_command(monkeypatch: pytest.MonkeyPatch, no_log: bool, said: str) -> None:
+    action: ActionModule = object.__new__(ActionModule)
+    action._task, heard = SimpleNamespace(no_log=no_log), []
+    monkeypatch.setattr(action, "_say", heard.append)
+    action._show("bootc switch r.test/os:1", "")
+    assert heard == [said]
