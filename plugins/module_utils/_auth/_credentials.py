@@ -142,8 +142,8 @@ def merged(paths: Iterable[Path], additions: Mapping[str, Credentials]) -> dict[
 
 def helper_of(document: Mapping[str, Any], namespace: str) -> str | None:
     """:returns: the program that is asked instead of reading the entry of that namespace (containers-auth.json(5), C(credHelpers))"""
-    registry = namespace.partition("/")[0]
-    return next((name for key, name in (document.get("credHelpers") or {}).items() if name and normalised_key(key) == registry), None)
+    helpers = {normalised_key(key): name for key, name in (document.get("credHelpers") or {}).items()}
+    return helpers.get(namespace.partition("/")[0]) or None
 
 
 def without_helper(document: Mapping[str, Any], namespace: str) -> dict[str, Any]:

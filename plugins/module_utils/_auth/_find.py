@@ -14,7 +14,7 @@ from typing import Any
 from .._errors import ImageModeError
 from .._reference import Reference
 from .._runner import CommandMissing
-from ._credentials import Credentials, entries, entry_credentials, normalised_key, read_auth_file
+from ._credentials import Credentials, entries, entry_credentials, helper_of, read_auth_file
 from ._helpers import CredentialHelperFailed, ask_helper
 
 # Among the helpers that registries.conf names, this word stands for the auth files.
@@ -65,8 +65,8 @@ def _from_files(reference: Reference, paths: Iterable[Path]) -> Credentials | No
 
 
 def _from_helper(document: Mapping[str, Any], registry: str) -> Credentials | None:
-    helpers = {normalised_key(key): name for key, name in (document.get("credHelpers") or {}).items()}
-    return ask_helper(helpers[registry], registry) if helpers.get(registry) else None
+    helper = helper_of(document, registry)
+    return ask_helper(helper, registry) if helper else None
 
 
 def _from_entries(document: Mapping[str, Any], namespace: str, path: Path) -> Credentials | None:

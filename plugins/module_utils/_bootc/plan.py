@@ -121,13 +121,14 @@ def needs_of_composefs(host: Host, plan: Plan) -> tuple[str, str, str] | None:
     """
     if host.backend != "composefs":
         return None
-    if any(word in ("--download-only", "--from-downloaded") for step in plan.steps for word in step):
+    words = [word for step in plan.steps for word in step]
+    if "--download-only" in words or "--from-downloaded" in words:
         return "composefs_download_only", "Downloading now and applying later on the composefs backend", "leave the option out"
-    if any(word.startswith("--soft-reboot=") for step in plan.steps for word in step):
+    if any(word.startswith("--soft-reboot=") for word in words):
         return "composefs_soft_reboot", "Preparing a soft reboot on the composefs backend (soft_reboot)", "leave the option out"
     if host.staged and host.booted and pulls(plan) and plan.after.spec == host.booted.source != host.staged.source:
         return "composefs_switch_back", "Switching back to the booted image's name, on the composefs backend", _REBOOT_FIRST
-    if any(word == "delete-deployment" for step in plan.steps for word in step):
+    if "delete-deployment" in words:
         return "delete_deployment", _DROPPING, _REBOOT_FIRST
     if QUEUE_ROLLBACK not in plan.steps:
         return None

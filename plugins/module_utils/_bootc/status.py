@@ -30,8 +30,8 @@ _QUEUE_INVERTED_SINCE: Mapping[tuple[str, str], Version] = {
     ("uki", "grub-cc"): (1, 12, 0),
 }
 
-# Before it came, with 1.12.0, bootc asked the registry for the digest of each deployment on composefs.
-_OWN_DIGEST_WITH = "downloadOnly"
+# It came with 1.12.0; before, bootc asked the registry for the digest of each deployment on composefs.
+_KEY_OF_1_12 = "downloadOnly"
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ def _queue_inverted(booted: Mapping[str, Any], version: Callable[[], Version]) -
     composefs: Mapping[str, Any] = booted.get("composefs") or {}
     entries = str(composefs.get("bootType")).lower(), str(composefs.get("bootloader")).lower()
     if entries == ("bls", "systemd"):  # with 1.11.0 alone: the first key came with it, the second with 1.12.0
-        return "bootDigest" in composefs and "downloadOnly" not in booted
+        return "bootDigest" in composefs and _KEY_OF_1_12 not in booted
     since = _QUEUE_INVERTED_SINCE.get(entries)
     return since is not None and since <= version() <= _QUEUE_INVERTED_UNTIL
 
@@ -296,7 +296,7 @@ def _deployment(entry: Mapping[str, Any] | None) -> Deployment | None:
     identity = f"{ostree['checksum']}.{ostree.get('deploySerial', 0)}" if ostree else composefs.get("verity")
     image = _image(entry.get("image"))
     return Deployment(
-        image=replace(image, digest="") if image and composefs and _OWN_DIGEST_WITH not in entry else image,
+        image=replace(image, digest="") if image and composefs and _KEY_OF_1_12 not in entry else image,
         cached_update=_image(entry.get("cachedUpdate")),
         incompatible=bool(entry.get("incompatible")),
         pinned=bool(entry.get("pinned")),

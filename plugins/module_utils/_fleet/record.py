@@ -91,6 +91,7 @@ class Record:
         return {"host": self.host, "state": self.state, **asdict(self), "groups": list(self.groups), **follows}
 
 
+_CHECKS = {field.name: _IS[str(field.type)] for field in fields(Record)}
 COLUMNS = ("host", "state", *(field.name for field in fields(Record) if field.name != "host"), "drifted", "age_days")
 
 
@@ -156,8 +157,8 @@ def from_json(document: Mapping[str, Any]) -> Record:
     """:param document: a line of the journal; fields that this version does not know are left out
     :raises TypeError: it names no host or no time, or a field is of another type
     """
-    values = {field.name: document[field.name] for field in fields(Record) if field.name in document}
-    wrong = [field.name for field in fields(Record) if field.name in values and not _IS[str(field.type)](values[field.name])]
+    values = {name: document[name] for name in _CHECKS if name in document}
+    wrong = [name for name, value in values.items() if not _CHECKS[name](value)]
     if wrong:
         raise TypeError(f"of another type: {', '.join(wrong)}")
     return Record(**{**values, "groups": tuple(values.get("groups", ()))})
